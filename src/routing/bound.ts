@@ -1,0 +1,134 @@
+// What translation made of gateways, routes and policies: the model's rows together with everything that went wrong on
+// the way. Status, lint, explain and `run` read these; engines read only model.ts.
+import type { Bind, Entry, Frontend, Rule } from './model.ts';
+import type { ObjectRef, Origin } from './origin.ts';
+import type { Problem } from './problem.ts';
+
+export interface RouteKind {
+  readonly group: string;
+  readonly kind: string;
+}
+
+export interface BoundClass {
+  readonly ref: ObjectRef;
+  readonly controllerName: string;
+  /** No object of that name was given; `run` presumes one. */
+  readonly presumed: boolean;
+  readonly generation?: number;
+  readonly problems: readonly Problem[];
+}
+
+/** Which namespaces' routes may attach. */
+export type NamespaceRule =
+  | { readonly from: 'All' }
+  | { readonly from: 'Same'; readonly namespace: string }
+  | {
+      readonly from: 'Selector';
+      readonly matchLabels: Readonly<Record<string, string>>;
+      readonly matchExpressions: readonly LabelExpression[];
+    };
+
+export interface LabelExpression {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+  readonly values: readonly string[];
+}
+
+export interface BoundListener {
+  /** The key of its frontend. */
+  readonly key: string;
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+  /** '' = any. */
+  readonly hostname: string;
+  readonly namespaces: NamespaceRule;
+  /** What may attach, already narrowed by allowedRoutes.kinds. */
+  readonly supportedKinds: readonly RouteKind[];
+  /** Served only when there is one. Routes attach (and are counted) even when there is none. */
+  readonly frontend?: Frontend;
+  readonly problems: readonly Problem[];
+  readonly origin: Origin;
+}
+
+export interface BoundGateway {
+  readonly key: string;
+  readonly ref: ObjectRef;
+  /** What the user wrote when this one was upgraded from something else (an Ingress); else `ref`. */
+  readonly written: ObjectRef;
+  readonly className: string;
+  readonly generation?: number;
+  readonly listeners: readonly BoundListener[];
+  readonly binds: readonly Bind[];
+  readonly problems: readonly Problem[];
+}
+
+/** parentRef as the user wrote it, with the CRD's defaults: status must repeat it exactly. */
+export interface ParentRef {
+  readonly group: string;
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly sectionName?: string;
+  readonly port?: number;
+}
+
+export interface AttachedHost {
+  /** The intersection of a hostname of the route with the listener's; '' = any. */
+  readonly hostname: string;
+  /** The route's own hostname; '' = any. */
+  readonly original: string;
+}
+
+export interface Attachment {
+  readonly frontend: string;
+  readonly hosts: readonly AttachedHost[];
+}
+
+/** What became of one parentRef. */
+export interface BoundParent {
+  /** Its index in spec.parentRefs. */
+  readonly index: number;
+  readonly parentRef: ParentRef;
+  readonly parent: ObjectRef;
+  /** `unmanaged`: not a parent of ours (unknown, other class, other kind): no status entry. */
+  readonly outcome: 'attached' | 'rejected' | 'unmanaged';
+  readonly attachments: readonly Attachment[];
+  /** For Accepted (why rejected), PartiallyInvalid and ResolvedRefs alike; conditions come from their codes. */
+  readonly problems: readonly Problem[];
+}
+
+export interface BoundRoute {
+  /** kind/namespace/name. */
+  readonly key: string;
+  readonly ref: ObjectRef;
+  readonly written: ObjectRef;
+  readonly generation?: number;
+  readonly parents: readonly BoundParent[];
+  /** Per gateway that it is attached to: references resolve per (route, parent). */
+  readonly rules: readonly Rule[];
+  /** By virtual host key (`frontend|hostname`). */
+  readonly entries: readonly { readonly virtualHost: string; readonly entry: Entry }[];
+  /** Of the route as a whole, whatever the parent. */
+  readonly problems: readonly Problem[];
+}
+
+/** A policy of any group with targetRef(s): shown by lint and explain, not yet applied. */
+export interface BoundPolicy {
+  readonly ref: ObjectRef;
+  readonly targets: readonly {
+    readonly ref: ObjectRef;
+    readonly sectionName?: string;
+    readonly found: boolean;
+    readonly origin: Origin;
+  }[];
+  readonly override: Readonly<Record<string, unknown>>;
+  readonly default: Readonly<Record<string, unknown>>;
+  readonly problems: readonly Problem[];
+}
+
+/** Something that was not in the input and is presumed to exist, with what made Portolan presume it. */
+export interface Presumed {
+  readonly ref: ObjectRef;
+  readonly because: string;
+}

@@ -1,0 +1,195 @@
+// The routing model: what every engine is fed and what every tool reads. Plain, immutable, serialisable rows; no
+// Kubernetes types. The size of the rows follows the user's objects, so that one changed route changes a few small rows.
+// Keys: a gateway is `namespace/name`; a frontend `namespace/name/listener`; a bind `namespace/name:port/transport`; a
+// virtual host `frontend|hostname` ('' = any host); a rule `gateway|kind/namespace/name|index`; a cluster
+// `gateway|namespace/service:port|variant`; an endpoint set `namespace/service:port`; a certificate set `namespace/secret`.
+import type { Filter, Redirect } from './filters.ts';
+import type { Origin } from './origin.ts';
+import type { Problem } from './problem.ts';
+
+/** One socket to open: a port of a gateway. One Bind = one Envoy Listener. */
+export interface Bind {
+  readonly key: string;
+  readonly gateway: string;
+  /** As declared by the listeners. Where it is really served is a Placement. */
+  readonly port: number;
+  readonly transport: 'tcp' | 'udp';
+  /** `tls`: the first bytes are a TLS ClientHello whose SNI picks the frontend. */
+  readonly security: 'none' | 'tls';
+  /** Keys of its accepted frontends, by hostname from the most to the least specific. */
+  readonly frontends: readonly string[];
+}
+
+/** Where a bind is really served: a fact from outside (the CLI, the controller). No placement: not served. */
+export interface Placement {
+  readonly bind: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** An accepted gateway listener. No match for a request is 404 (gRPC: UNIMPLEMENTED). */
+export interface Frontend {
+  readonly key: string;
+  readonly bind: string;
+  readonly gateway: string;
+  readonly listener: string;
+  readonly protocol: 'HTTP' | 'HTTPS' | 'TLS' | 'TCP' | 'UDP';
+  readonly port: number;
+  /** '' = every host; else lower case, optionally `*.` first. */
+  readonly hostname: string;
+  readonly tls?:
+    | { readonly mode: 'terminate'; readonly certificates: readonly string[] }
+    | { readonly mode: 'passthrough' };
+  /** Declared port -> port that clients reach it at, for the gateway's ports that are placed elsewhere; redirects read it. */
+  readonly publicPorts: Readonly<Record<string, number>>;
+  readonly origin: Origin;
+}
+
+export type PathMatch =
+  | { readonly type: 'exact'; readonly value: string }
+  /** Element-wise: `/a` takes /a, /a/ and /a/b, not /ab. Kept without a trailing slash; `/` takes every path. */
+  | { readonly type: 'prefix'; readonly value: string }
+  /** RE2 syntax, over the whole path. */
+  | { readonly type: 'regex'; readonly value: string }
+  /** gRPC method of any service: takes `/{anything}/value`. */
+  | { readonly type: 'grpc-method'; readonly value: string };
+
+export interface ValueMatch {
+  readonly type: 'exact' | 'regex';
+  /** Header names in lower case; query parameter names as written. */
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface Match {
+  /** `grpc` takes only gRPC requests (POST, content-type application/grpc); `http` takes all. */
+  readonly protocol: 'http' | 'grpc';
+  readonly path: PathMatch;
+  readonly method?: string;
+  readonly headers: readonly ValueMatch[];
+  readonly query: readonly ValueMatch[];
+}
+
+/** What decides between matches of one request, in the order of these fields (compare: match/precedence.ts). */
+export interface Rank {
+  /** The route's own hostname before it was intersected with the listener's (GatewayRouteHostnameIntersectionPrecedence). */
+  readonly hostname: string;
+  /** RFC 3339 or '' (from files). */
+  readonly created: string;
+  /** namespace/name of the route. */
+  readonly route: string;
+  readonly rule: number;
+  readonly match: number;
+  /** Internal: set by upgrade stages whose dialect has an order of its own; higher goes first, above every other step but the hostname. */
+  readonly explicit?: number;
+}
+
+/** One match of one rule in one virtual host. */
+export interface Entry {
+  readonly rule: string;
+  readonly match: Match;
+  readonly rank: Rank;
+}
+
+export interface VirtualHost {
+  readonly key: string;
+  readonly frontend: string;
+  /** '' = any host. A request that no entry takes falls through to the next less specific host of the same frontend. */
+  readonly hostname: string;
+  /** In precedence order. */
+  readonly entries: readonly Entry[];
+}
+
+export interface Timeouts {
+  /** Milliseconds; absent or 0 = none. `request` is the whole exchange, `backendRequest` one attempt. */
+  readonly request?: number;
+  readonly backendRequest?: number;
+}
+
+/** GEP-1731: `attempts` are retries in addition to the first try; connection errors are always retried, codes when listed. */
+export interface Retry {
+  readonly attempts: number;
+  readonly codes: readonly number[];
+  /** Milliseconds before the first retry; doubles with jitter, capped at ten times. Absent: 25 ms. */
+  readonly backoff?: number;
+}
+
+export type BackendTarget =
+  | { readonly kind: 'cluster'; readonly cluster: string }
+  /** Keeps its weight: the spec wants 500 in proportion. */
+  | { readonly kind: 'unresolved'; readonly problem: Problem };
+
+export interface WeightedBackend {
+  readonly weight: number;
+  readonly target: BackendTarget;
+  readonly filters: readonly Filter[];
+  readonly origin: Origin;
+}
+
+export type Action =
+  /** No backends, or a sum of weights of 0, answers 500. */
+  | { readonly kind: 'forward'; readonly backends: readonly WeightedBackend[] }
+  | { readonly kind: 'redirect'; readonly redirect: Redirect }
+  /** Answered by the gateway itself, when a filter cannot be honoured (it must not be skipped). */
+  | { readonly kind: 'respond'; readonly status: number; readonly problem?: Problem };
+
+export interface Rule {
+  readonly key: string;
+  readonly protocol: 'http' | 'grpc';
+  readonly name?: string;
+  /** In the order written. */
+  readonly filters: readonly Filter[];
+  readonly timeouts: Timeouts;
+  readonly retry?: Retry;
+  readonly action: Action;
+  readonly origin: Origin;
+}
+
+export interface Cluster {
+  readonly key: string;
+  /** What Portolan speaks to its endpoints. WebSocket and other upgrades go over http1. */
+  readonly protocol: 'http1' | 'h2c';
+  /** Key of its EndpointSet. */
+  readonly endpoints: string;
+  /** For people: the object and port that it stands for. */
+  readonly backend: { readonly kind: string; readonly namespace: string; readonly name: string; readonly port: number };
+}
+
+export interface Endpoint {
+  /** targetRef.uid, else a hash of address and port. */
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  readonly zone?: string;
+}
+
+export interface EndpointSet {
+  readonly key: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Key material of one Secret. Redacted in every dump. */
+export interface CertificateSet {
+  readonly key: string;
+  /** PEM. */
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** DNS names of the leaf certificate. */
+  readonly names: readonly string[];
+  /** RFC 3339. */
+  readonly notAfter: string;
+  /** SHA-256 of the leaf, hex. */
+  readonly fingerprint: string;
+}
+
+/** What an engine says of a bind: a row of a Source table, which becomes a condition. */
+export interface BindReport {
+  readonly bind: string;
+  readonly state: 'serving' | 'failed';
+  /** With `failed`: the code of the operating system (EADDRINUSE, EACCES) and a sentence. */
+  readonly code?: string;
+  readonly message?: string;
+}

@@ -1,0 +1,112 @@
+// Something wrong with, or worth saying about, a user's object. Problems are values: found while reading and translating,
+// kept in the model, and read by status (conditions), lint, explain and `run`. Words for people: problem-text.ts.
+import type { ObjectRef, Origin } from './origin.ts';
+
+export type Problem = { readonly at: Origin } & ProblemKind;
+export type ProblemCode = ProblemKind['code'];
+
+export type ProblemKind =
+  // The object itself: it is refused, or (lists of rules) a part of it is.
+  | { readonly code: 'Unparsable'; readonly message: string }
+  /** A schema or CEL rule of the CRD; `rule` is the CEL rule, or the schema keyword. */
+  | { readonly code: 'InvalidField'; readonly message: string; readonly rule: string }
+  | { readonly code: 'UnknownField'; readonly field: string }
+  | { readonly code: 'UnknownKind'; readonly apiVersion: string; readonly kind: string }
+  /** A known kind of another channel or one that a later version of Portolan serves. */
+  | { readonly code: 'KindNotServed'; readonly apiVersion: string; readonly kind: string; readonly reason: string }
+  | { readonly code: 'MissingApiVersion'; readonly presumed: string }
+  | { readonly code: 'DuplicateObject'; readonly other: string }
+  | { readonly code: 'DeprecatedVersion'; readonly from: string; readonly to: string }
+  /** Something of an old vintage or foreign dialect that has no current form: said, never dropped silently. */
+  | { readonly code: 'NotCarriedOver'; readonly message: string }
+  /** An upgraded annotation or field acts, with the difference described. */
+  | { readonly code: 'CarriedOver'; readonly message: string }
+  // GatewayClass and Gateway.
+  | { readonly code: 'GatewayClassNotFound'; readonly name: string }
+  | { readonly code: 'InvalidParameters'; readonly message: string }
+  | { readonly code: 'UnsupportedAddress'; readonly type: string }
+  | { readonly code: 'AddressNotUsable'; readonly value: string }
+  // Listeners.
+  | { readonly code: 'UnsupportedProtocol'; readonly protocol: string }
+  | { readonly code: 'ProtocolConflict'; readonly listeners: readonly string[] }
+  | { readonly code: 'HostnameConflict'; readonly listeners: readonly string[] }
+  | { readonly code: 'PortUnavailable'; readonly port: number; readonly message: string }
+  | { readonly code: 'InvalidRouteKinds'; readonly kinds: readonly string[] }
+  | { readonly code: 'InvalidCertificateRef'; readonly target: ObjectRef; readonly message: string }
+  | { readonly code: 'MissingTls' }
+  | { readonly code: 'UnsupportedTlsMode'; readonly mode: string }
+  | { readonly code: 'OverlappingTLSConfig'; readonly listeners: readonly string[] }
+  | { readonly code: 'InvalidNamespaceSelector'; readonly message: string }
+  // Routes and their parents.
+  | { readonly code: 'NoParent' }
+  | { readonly code: 'ParentNotFound'; readonly parent: ObjectRef }
+  | {
+      readonly code: 'NoMatchingParent';
+      readonly parent: ObjectRef;
+      readonly sectionName?: string;
+      readonly port?: number;
+    }
+  | { readonly code: 'NotAllowedByListeners'; readonly parent: ObjectRef; readonly why: readonly string[] }
+  | {
+      readonly code: 'NoMatchingListenerHostname';
+      readonly hostnames: readonly string[];
+      readonly listeners: readonly string[];
+    }
+  | { readonly code: 'UnsupportedValue'; readonly message: string }
+  | { readonly code: 'IncompatibleFilters'; readonly message: string }
+  /** One rule cannot be honoured and answers 500; the others of the route serve. */
+  | { readonly code: 'DroppedRule'; readonly message: string }
+  | { readonly code: 'TooManyEntries'; readonly limit: number }
+  // References.
+  | { readonly code: 'RefNotPermitted'; readonly from: ObjectRef; readonly target: ObjectRef }
+  | { readonly code: 'BackendNotFound'; readonly backend: ObjectRef; readonly port?: number }
+  | { readonly code: 'InvalidKind'; readonly target: ObjectRef }
+  | { readonly code: 'UnsupportedBackendProtocol'; readonly protocol: string; readonly backend: ObjectRef }
+  // Policies of any group, attached by targetRef.
+  | { readonly code: 'TargetNotFound'; readonly target: ObjectRef }
+  | { readonly code: 'PolicyNotApplied'; readonly target: ObjectRef };
+
+/** Error: something of the user's intent is not served as written. Warning: served, but worth a look. Info: for the record. */
+export type Severity = 'error' | 'warning' | 'info';
+
+export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
+  Unparsable: 'error',
+  InvalidField: 'error',
+  UnknownField: 'warning',
+  UnknownKind: 'info',
+  KindNotServed: 'warning',
+  MissingApiVersion: 'warning',
+  DuplicateObject: 'error',
+  DeprecatedVersion: 'warning',
+  NotCarriedOver: 'warning',
+  CarriedOver: 'info',
+  GatewayClassNotFound: 'error',
+  InvalidParameters: 'error',
+  UnsupportedAddress: 'error',
+  AddressNotUsable: 'error',
+  UnsupportedProtocol: 'error',
+  ProtocolConflict: 'error',
+  HostnameConflict: 'error',
+  PortUnavailable: 'error',
+  InvalidRouteKinds: 'error',
+  InvalidCertificateRef: 'error',
+  MissingTls: 'error',
+  UnsupportedTlsMode: 'error',
+  OverlappingTLSConfig: 'warning',
+  InvalidNamespaceSelector: 'error',
+  NoParent: 'error',
+  ParentNotFound: 'error',
+  NoMatchingParent: 'error',
+  NotAllowedByListeners: 'error',
+  NoMatchingListenerHostname: 'error',
+  UnsupportedValue: 'error',
+  IncompatibleFilters: 'error',
+  DroppedRule: 'error',
+  TooManyEntries: 'error',
+  RefNotPermitted: 'error',
+  BackendNotFound: 'error',
+  InvalidKind: 'error',
+  UnsupportedBackendProtocol: 'error',
+  TargetNotFound: 'error',
+  PolicyNotApplied: 'warning',
+};

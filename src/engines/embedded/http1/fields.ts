@@ -1,0 +1,106 @@
+// The field names that the proxy itself reads or rewrites, as small numbers: the parser recognises them while it passes
+// over a head, so that nobody compares names afterwards.
+
+export const OTHER = 0;
+export const HOST = 1;
+export const CONNECTION = 2;
+export const CONTENT_LENGTH = 3;
+export const TRANSFER_ENCODING = 4;
+export const TE = 5;
+export const TRAILER = 6;
+export const UPGRADE = 7;
+export const KEEP_ALIVE = 8;
+export const PROXY_CONNECTION = 9;
+export const HTTP2_SETTINGS = 10;
+export const EXPECT = 11;
+export const X_FORWARDED_FOR = 12;
+export const X_FORWARDED_PROTO = 13;
+export const X_FORWARDED_HOST = 14;
+export const X_REQUEST_ID = 15;
+export const TRACEPARENT = 16;
+export const TRACESTATE = 17;
+export const ORIGIN = 18;
+export const CONTENT_TYPE = 19;
+export const DATE = 20;
+export const SERVER = 21;
+export const VIA = 22;
+export const COOKIE = 23;
+export const USER_AGENT = 24;
+export const REFERER = 25;
+export const ACCESS_CONTROL_REQUEST_METHOD = 26;
+export const GRPC_TIMEOUT = 27;
+export const LOCATION = 28;
+export const VARY = 29;
+export const X_FORWARDED_PORT = 30;
+export const FORWARDED = 31;
+
+/** Lower-case name by number. */
+export const fieldNames: readonly string[] = [
+  '',
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'keep-alive',
+  'proxy-connection',
+  'http2-settings',
+  'expect',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-request-id',
+  'traceparent',
+  'tracestate',
+  'origin',
+  'content-type',
+  'date',
+  'server',
+  'via',
+  'cookie',
+  'user-agent',
+  'referer',
+  'access-control-request-method',
+  'grpc-timeout',
+  'location',
+  'vary',
+  'x-forwarded-port',
+  'forwarded',
+];
+
+const LONGEST = 31;
+const SLOTS = 32;
+
+// Slot = length and last letter; the few names that share a slot are chained.
+const slots = new Uint8Array((LONGEST + 1) * SLOTS);
+const chain = new Uint8Array(fieldNames.length);
+for (let id = 1; id < fieldNames.length; id++) {
+  const name = fieldNames[id] as string;
+  const slot = name.length * SLOTS + (name.charCodeAt(name.length - 1) & 31);
+  chain[id] = slots[slot] as number;
+  slots[slot] = id;
+}
+
+/** The number of the name at `start..end`, which must consist of token octets. */
+export function fieldIdOf(buf: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (length > LONGEST) return OTHER;
+  let id = slots[length * SLOTS + ((buf[end - 1] as number) & 31)] as number;
+  while (id !== OTHER) {
+    if (sameName(buf, start, fieldNames[id] as string)) return id;
+    id = chain[id] as number;
+  }
+  return OTHER;
+}
+
+// Letters, digits and `-` only on the right; of token octets no other than its capital turns into a letter by | 0x20,
+// except @ and controls, which are not token octets. For `-` and digits (bit 0x20 already set) a token octet that lacks
+// the bit is a control, which is not one either.
+function sameName(buf: Uint8Array, start: number, lower: string): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    if (((buf[start + i] as number) | 0x20) !== lower.charCodeAt(i)) return false;
+  }
+  return true;
+}

@@ -73,34 +73,32 @@ export const fieldNames: readonly string[] = [
 const LONGEST = 31;
 const SLOTS = 32;
 
-// Slot = length and last letter; the few names that share a slot are chained.
+// Slot = length and last letter; the few names that share a slot are chained. The names once more as octets, a row each.
 const slots = new Uint8Array((LONGEST + 1) * SLOTS);
-const chain = new Uint8Array(fieldNames.length);
+const chain = new Uint8Array(SLOTS);
+const spelling = new Uint8Array(SLOTS * SLOTS);
 for (let id = 1; id < fieldNames.length; id++) {
   const name = fieldNames[id] as string;
   const slot = name.length * SLOTS + (name.charCodeAt(name.length - 1) & 31);
   chain[id] = slots[slot] as number;
   slots[slot] = id;
+  for (let i = 0; i < name.length; i++) spelling[id * SLOTS + i] = name.charCodeAt(i);
 }
 
-/** The number of the name at `start..end`, which must consist of token octets. */
+/**
+ * The number of the name at `start..end`, which must consist of token octets: among them only capitals turn into letters
+ * by | 0x20, and nothing else turns into `-` or a digit.
+ */
 export function fieldIdOf(buf: Uint8Array, start: number, end: number): number {
   const length = end - start;
-  if (length > LONGEST) return OTHER;
+  if (length > LONGEST) return 0;
   let id = slots[length * SLOTS + ((buf[end - 1] as number) & 31)] as number;
-  while (id !== OTHER) {
-    if (sameName(buf, start, fieldNames[id] as string)) return id;
+  while (id !== 0) {
+    const row = id * SLOTS;
+    let i = 0;
+    while (i < length && ((buf[start + i] as number) | 0x20) === spelling[row + i]) i++;
+    if (i === length) break;
     id = chain[id] as number;
   }
-  return OTHER;
-}
-
-// Letters, digits and `-` only on the right; of token octets no other than its capital turns into a letter by | 0x20,
-// except @ and controls, which are not token octets. For `-` and digits (bit 0x20 already set) a token octet that lacks
-// the bit is a control, which is not one either.
-function sameName(buf: Uint8Array, start: number, lower: string): boolean {
-  for (let i = 0; i < lower.length; i++) {
-    if (((buf[start + i] as number) | 0x20) !== lower.charCodeAt(i)) return false;
-  }
-  return true;
+  return id;
 }

@@ -170,6 +170,18 @@ describe('a request head', () => {
     assert.equal(verdict(head, get('X: y\r\n'.repeat(100))), 'too-many-fields');
   });
 
+  it('costs no more for coming one octet at a time', () => {
+    const text = get(`X: ${'a'.repeat(60_000)}\r\n`);
+    const buf = octets(text);
+    const head = new Head('request');
+    const begin = process.cpuUsage().user;
+    let code = INCOMPLETE as number;
+    for (let end = 1; end <= buf.length; end++) code = head.parse(buf, 0, end);
+    assert.equal(code, DONE);
+    // Looking again at what was seen would be 1.8e9 steps.
+    assert.ok(process.cpuUsage().user - begin < 500_000);
+  });
+
   it('is bounded in octets, exactly', () => {
     const text = get('X: y\r\n');
     assert.equal(verdict(new Head('request', { bytes: text.length, fields: 9, target: 9 }), text), 'done');

@@ -7,7 +7,13 @@ import * as octet from './octets.ts';
 import * as refusal from './refusals.ts';
 import * as value from './values.ts';
 
-const { CR, LF, SP, TAB, COLON, COMMA } = octet;
+// V8 folds constants of this module but not imported ones: what the loops over octets use is made local.
+const { CR, LF, SP, TAB, COLON, COMMA, token, fieldValue, targetPath, targetQuery } = octet;
+const stride: number = STRIDE;
+const nameEnd: number = NAME_END;
+const valueStart: number = VALUE_START;
+const valueEnd: number = VALUE_END;
+const fieldId: number = FIELD_ID;
 
 export interface HeadLimits {
   /** Octets of the whole head, with its last empty line. */
@@ -201,7 +207,7 @@ export class Head extends FieldLines {
         i += 2;
         this.methodStart = 2;
       }
-      while (i < limit && octet.token[buf[i] as number] !== 0) i++;
+      while (i < limit && token[buf[i] as number] !== 0) i++;
       if (i - base - this.methodStart > METHOD_LIMIT) return refusal.METHOD_TOO_LONG;
       if (i >= limit) return this.#suspend(METHOD, i);
       this.methodEnd = i - base;
@@ -231,14 +237,14 @@ export class Head extends FieldLines {
     const stop = limit <= longest ? limit : longest + 1;
     let i = from;
     if (this.#phase === PATH) {
-      while (i < stop && octet.targetPath[buf[i] as number] !== 0) i++;
+      while (i < stop && targetPath[buf[i] as number] !== 0) i++;
       this.pathEnd = i - this.base;
       if (i < stop && buf[i] === 0x3f) {
         i++;
         this.#phase = QUERY;
       }
     }
-    if (this.#phase === QUERY) while (i < stop && octet.targetQuery[buf[i] as number] !== 0) i++;
+    if (this.#phase === QUERY) while (i < stop && targetQuery[buf[i] as number] !== 0) i++;
     if (i > longest) return refusal.TARGET_TOO_LONG;
     if (i >= limit) return this.#suspend(this.#phase, i);
     const c = buf[i] as number;
@@ -298,7 +304,7 @@ export class Head extends FieldLines {
       else if (buf[i] !== CR && buf[i] !== LF) return refusal.BAD_STATUS;
       this.#phase = REASON;
     }
-    while (i < limit && octet.fieldValue[buf[i] as number] !== 0) i++;
+    while (i < limit && fieldValue[buf[i] as number] !== 0) i++;
     if (i + 1 >= limit && (i >= limit || buf[i] === CR)) return this.#suspend(REASON, i);
     if (buf[i] !== CR) return buf[i] === LF ? refusal.BARE_LF : refusal.BAD_VALUE;
     if (buf[i + 1] !== LF) return refusal.BARE_CR;
@@ -311,11 +317,10 @@ export class Head extends FieldLines {
   /** The field lines and the empty line; returns the position behind them. */
   #lines(buf: Uint8Array, from: number, limit: number): number {
     const base = this.base;
-    const { token, fieldValue } = octet;
     let i = from;
     let phase = this.#phase;
     for (;;) {
-      const k = this.count * STRIDE;
+      const k = this.count * stride;
       if (phase === LINE) {
         if (i >= limit) return this.#suspend(LINE, i);
         if (buf[i] === CR) {
@@ -333,15 +338,15 @@ export class Head extends FieldLines {
         while (i < limit && token[buf[i] as number] !== 0) i++;
         if (i >= limit) return this.#suspend(NAME, i);
         if (buf[i] !== COLON) return buf[i] === SP || buf[i] === TAB ? refusal.SPACE_IN_NAME : refusal.BAD_NAME;
-        fields[k + NAME_END] = i - base;
-        fields[k + FIELD_ID] = field.fieldIdOf(buf, base + (fields[k] as number), i);
+        fields[k + nameEnd] = i - base;
+        fields[k + fieldId] = field.fieldIdOf(buf, base + (fields[k] as number), i);
         i++;
         phase = BEFORE_VALUE;
       }
       if (phase === BEFORE_VALUE) {
         while (i < limit && (buf[i] === SP || buf[i] === TAB)) i++;
         if (i >= limit) return this.#suspend(BEFORE_VALUE, i);
-        fields[k + VALUE_START] = i - base;
+        fields[k + valueStart] = i - base;
         phase = VALUE;
       }
       while (i < limit && fieldValue[buf[i] as number] !== 0) i++;
@@ -350,13 +355,13 @@ export class Head extends FieldLines {
       if (i + 1 >= limit) return this.#suspend(VALUE, i);
       if (buf[i + 1] !== LF) return refusal.BARE_CR;
       let last = i - base;
-      const first = fields[k + VALUE_START] as number;
+      const first = fields[k + valueStart] as number;
       while (last > first && (buf[base + last - 1] === SP || buf[base + last - 1] === TAB)) last--;
-      fields[k + VALUE_END] = last;
+      fields[k + valueEnd] = last;
       this.cut[this.count++] = 0;
       i += 2;
       phase = LINE;
-      const id = fields[k + FIELD_ID] as number;
+      const id = fields[k + fieldId] as number;
       const refused = id === field.OTHER ? 0 : this.#recognise(buf, id, base + first, base + last);
       if (refused < 0) return refused;
     }
@@ -413,7 +418,7 @@ export class Head extends FieldLines {
     while (i < end) {
       while (i < end && (buf[i] === SP || buf[i] === TAB || buf[i] === COMMA)) i++;
       const from = i;
-      while (i < end && octet.token[buf[i] as number] !== 0) i++;
+      while (i < end && token[buf[i] as number] !== 0) i++;
       if (i === from) {
         if (i < end) return refusal.BAD_CONNECTION;
         break;
@@ -451,11 +456,11 @@ export class Head extends FieldLines {
   #cutNominated(buf: Uint8Array): void {
     const { base, fields } = this;
     for (let c = this.line(field.CONNECTION); c >= 0; c = this.line(field.CONNECTION, c + 1)) {
-      const end = base + (fields[c * STRIDE + VALUE_END] as number);
-      let i = base + (fields[c * STRIDE + VALUE_START] as number);
+      const end = base + (fields[c * stride + valueEnd] as number);
+      let i = base + (fields[c * stride + valueStart] as number);
       while (i < end) {
         const from = i;
-        while (i < end && octet.token[buf[i] as number] !== 0) i++;
+        while (i < end && token[buf[i] as number] !== 0) i++;
         if (i > from) this.cutNamed(buf, from, i);
         else i++;
       }

@@ -1,27 +1,15 @@
 // The one matcher of the product, for the engine and for explain: the entries of one virtual host, compiled so that a
 // request costs a few look-ups however many entries there are, and a changed entry costs one insertion.
 //
-// Entries fall into tiers by what goes before the path in the order of precedence (hostname, dialect, protocol). In a
-// tier they lie by path: exact paths in a map, regular expressions in a list, prefixes in a map from the longest element
-// boundary of the request's path down. Entries of one path stand in precedence order.
+// Entries fall into tiers by the hostname of their routes. In a tier they lie by protocol and path: exact paths in a map,
+// regular expressions in a list, prefixes by length, gRPC methods in a map. Entries of one path stand in precedence order.
 import { insertSorted, removeSorted } from '../../support/sorted.ts';
-import type { Entry, Match, ValueMatch } from '../model.ts';
+import type { Entry } from '../model.ts';
+import { compileMatch, methodOf, pathKey, takesRest, type CompiledMatch, type MatchRequest } from './conditions.ts';
 import { compareSpecificity } from './hostnames.ts';
 import { compareEntries } from './precedence.ts';
+import { PrefixTable } from './prefixes.ts';
 import { compileRegex, type Regex } from './regex.ts';
-
-/** What is asked of a request. `header` and `query` are called only when an entry has a condition on them. */
-export interface MatchRequest {
-  /** Normalised (path.ts), without the query. */
-  readonly path: string;
-  readonly method: string;
-  /** POST with content-type application/grpc. */
-  readonly grpc: boolean;
-  /** @param name in lower case. Several lines of one name are joined by a comma. */
-  header(name: string): string | undefined;
-  /** The first value of a query parameter, decoded. */
-  query(name: string): string | undefined;
-}
 
 export class VirtualHostMatcher {
   /** In order of precedence. */
@@ -33,15 +21,18 @@ export class VirtualHostMatcher {
   }
 
   insert(entry: Entry): void {
-    let tier = this.#tiers.find((each) => each.holds(entry));
-    if (tier === undefined) insertSorted(this.#tiers, (tier = new Tier(entry)), compareTiers);
+    const { hostname } = entry.rank;
+    let tier = this.#tiers.find((each) => each.hostname === hostname);
+    if (tier === undefined) {
+      insertSorted(this.#tiers, (tier = new Tier(hostname)), (a, b) => compareSpecificity(a.hostname, b.hostname));
+    }
     tier.insert(compile(entry));
     this.#size++;
   }
 
-  /** Removes the entry of the same rule and match; an unknown one is ignored. */
+  /** Removes the entry of the same rule and match, given as it was inserted; an unknown one is ignored. */
   remove(entry: Entry): void {
-    const at = this.#tiers.findIndex((tier) => tier.holds(entry));
+    const at = this.#tiers.findIndex((each) => each.hostname === entry.rank.hostname);
     const tier = this.#tiers[at];
     if (tier === undefined || !tier.remove(compile(entry))) return;
     this.#size--;
@@ -58,42 +49,6 @@ export class VirtualHostMatcher {
   }
 }
 
-/** Whether one match takes the request, by the same conditions as the matcher; explain asks it of runners-up. */
-export function takes(match: Match, request: MatchRequest): boolean {
-  return takesPath(match, request.path) && takesRest(compileMatch(match), request);
-}
-
-/** Whether the path of a match takes a path. */
-export function takesPath(match: Match, path: string): boolean {
-  switch (match.path.type) {
-    case 'exact':
-      return path === match.path.value;
-    case 'regex':
-      return compileRegex(match.path.value).test(path);
-    case 'grpc-method':
-      return methodOf(path) === match.path.value;
-    case 'prefix': {
-      const prefix = prefixKey(match.path.value);
-      return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === SLASH);
-    }
-    default:
-      return match.path satisfies never;
-  }
-}
-
-interface Condition {
-  readonly name: string;
-  readonly value: string;
-  readonly regex: Regex | undefined;
-}
-
-interface CompiledMatch {
-  readonly grpc: boolean;
-  readonly method: string | undefined;
-  readonly headers: readonly Condition[];
-  readonly query: readonly Condition[];
-}
-
 interface CompiledEntry extends CompiledMatch {
   readonly entry: Entry;
   readonly path: Regex | undefined;
@@ -104,198 +59,153 @@ function compile(entry: Entry): CompiledEntry {
   return { ...compileMatch(entry.match), entry, path: path.type === 'regex' ? compileRegex(path.value) : undefined };
 }
 
-function compileMatch(match: Match): CompiledMatch {
-  return {
-    grpc: match.protocol === 'grpc',
-    method: match.method,
-    headers: match.headers.map(condition),
-    query: match.query.map(condition),
-  };
-}
-
-function condition(match: ValueMatch): Condition {
-  return {
-    name: match.name,
-    value: match.value,
-    regex: match.type === 'regex' ? compileRegex(match.value) : undefined,
-  };
-}
-
-function takesRest(entry: CompiledMatch, request: MatchRequest): boolean {
-  if (entry.grpc && !request.grpc) return false;
-  if (entry.method !== undefined && entry.method !== request.method) return false;
-  for (let i = 0; i < entry.headers.length; i++) {
-    const wanted = entry.headers[i] as Condition;
-    if (!satisfies(wanted, request.header(wanted.name))) return false;
-  }
-  for (let i = 0; i < entry.query.length; i++) {
-    const wanted = entry.query[i] as Condition;
-    if (!satisfies(wanted, request.query(wanted.name))) return false;
-  }
-  return true;
-}
-
-function satisfies(wanted: Condition, value: string | undefined): boolean {
-  if (value === undefined) return false;
-  return wanted.regex === undefined ? value === wanted.value : wanted.regex.test(value);
-}
-
-const SLASH = 47;
-/** Up to this many distinct prefixes are tried one by one, longest first; more are looked up by the path's elements. */
-const few = 16;
-
+/** The entries of routes of one hostname. */
 class Tier {
-  readonly #first: Entry;
-  readonly #exact = new Map<string, CompiledEntry[]>();
-  readonly #regexes: CompiledEntry[] = [];
-  readonly #methods = new Map<string, CompiledEntry[]>();
-  readonly #prefixes = new Map<string, CompiledEntry[]>();
-  /** The keys of #prefixes, longest first; '' is the prefix `/`. */
-  readonly #byLength: string[] = [];
-  size = 0;
+  readonly hostname: string;
+  readonly #grpc = new PathTable();
+  readonly #http = new PathTable();
+  /** Entries with an explicit rank. While there are none, the kind of path alone says where to look first. */
+  #ranked = 0;
 
-  constructor(first: Entry) {
-    this.#first = first;
+  constructor(hostname: string) {
+    this.hostname = hostname;
   }
 
-  holds(entry: Entry): boolean {
-    return compareTierEntries(this.#first, entry) === 0;
+  get size(): number {
+    return this.#grpc.size + this.#http.size;
   }
 
-  compare(other: Tier): number {
-    return compareTierEntries(this.#first, other.#first);
+  insert(compiled: CompiledEntry): void {
+    (compiled.grpc ? this.#grpc : this.#http).insert(compiled);
+    if ((compiled.entry.rank.explicit ?? 0) !== 0) this.#ranked++;
   }
 
-  insert(entry: CompiledEntry): void {
-    this.size++;
-    const { path } = entry.entry.match;
-    if (path.type === 'regex') {
-      insertSorted(this.#regexes, entry, compareCompiled);
-      return;
-    }
-    const map = this.#map(path.type);
-    const key = path.type === 'prefix' ? prefixKey(path.value) : path.value;
-    let bucket = map.get(key);
-    if (bucket === undefined) {
-      map.set(key, (bucket = []));
-      if (path.type === 'prefix') insertSorted(this.#byLength, key, compareLengths);
-    }
-    insertSorted(bucket, entry, compareCompiled);
-  }
-
-  remove(entry: CompiledEntry): boolean {
-    const { path } = entry.entry.match;
-    const key = path.type === 'prefix' ? prefixKey(path.value) : path.value;
-    const bucket = path.type === 'regex' ? this.#regexes : this.#map(path.type).get(key);
-    if (bucket === undefined || !removeSorted(bucket, entry, compareCompiled)) return false;
-    this.size--;
-    if (bucket.length === 0 && path.type !== 'regex') {
-      this.#map(path.type).delete(key);
-      if (path.type === 'prefix') removeSorted(this.#byLength, key, compareLengths);
-    }
+  remove(compiled: CompiledEntry): boolean {
+    if (!(compiled.grpc ? this.#grpc : this.#http).remove(compiled)) return false;
+    if ((compiled.entry.rank.explicit ?? 0) !== 0) this.#ranked--;
     return true;
   }
 
   match(request: MatchRequest): CompiledEntry | undefined {
+    if (this.#ranked === 0) {
+      return (request.grpc ? this.#grpc.first(request) : undefined) ?? this.#http.first(request);
+    }
+    const http = this.#http.best(request);
+    return request.grpc ? better(this.#grpc.best(request), http) : http;
+  }
+}
+
+/** Entries of one protocol and hostname, by path. */
+class PathTable {
+  readonly #exact = new Map<string, CompiledEntry[]>();
+  readonly #regexes: CompiledEntry[] = [];
+  readonly #prefixes = new PrefixTable<CompiledEntry>();
+  readonly #methods = new Map<string, CompiledEntry[]>();
+  /** Those of the prefix `/`. */
+  readonly #rest: CompiledEntry[] = [];
+  size = 0;
+
+  insert(compiled: CompiledEntry): void {
+    this.size++;
+    insertSorted(this.#bucket(compiled) ?? this.#newBucket(compiled), compiled, compareCompiled);
+  }
+
+  remove(compiled: CompiledEntry): boolean {
+    const bucket = this.#bucket(compiled);
+    if (bucket === undefined || !removeSorted(bucket, compiled, compareCompiled)) return false;
+    this.size--;
+    if (bucket.length > 0) return true;
+    const { path } = compiled.entry.match;
+    const key = pathKey(path);
+    if (path.type === 'exact') this.#exact.delete(key);
+    else if (path.type === 'grpc-method') this.#methods.delete(key);
+    else if (path.type === 'prefix') this.#prefixes.delete(key);
+    return true;
+  }
+
+  /** The first taker, where exact paths go before regular expressions, these before prefixes, long before short. */
+  first(request: MatchRequest): CompiledEntry | undefined {
+    if (this.size === 0) return undefined;
     const { path } = request;
     if (this.#exact.size > 0) {
-      const found = first(this.#exact.get(path), request);
+      const found = firstOf(this.#exact.get(path), request);
       if (found !== undefined) return found;
     }
-    for (let i = 0; i < this.#regexes.length; i++) {
-      const entry = this.#regexes[i] as CompiledEntry;
-      if (takesRest(entry, request) && entry.path?.test(path) === true) return entry;
-    }
-    return this.#byLength.length <= few ? this.#scanPrefixes(path, request) : this.#lookUpPrefixes(path, request);
-  }
-
-  #scanPrefixes(path: string, request: MatchRequest): CompiledEntry | undefined {
-    for (let i = 0; i < this.#byLength.length; i++) {
-      const prefix = this.#byLength[i] as string;
-      const { length } = prefix;
-      if (length === 0) break;
-      if (
-        path.length < length ||
-        (path.length > length && path.charCodeAt(length) !== SLASH) ||
-        !path.startsWith(prefix)
-      )
-        continue;
-      const found = first(this.#prefixes.get(prefix), request);
+    if (this.#regexes.length > 0) {
+      const found = this.#firstRegex(request);
       if (found !== undefined) return found;
     }
-    return this.#last(path, request);
-  }
-
-  #lookUpPrefixes(path: string, request: MatchRequest): CompiledEntry | undefined {
-    const longest = (this.#byLength[0] as string).length;
-    let end = path.length;
-    if (end > longest) end = path.charCodeAt(longest) === SLASH ? longest : path.lastIndexOf('/', longest);
-    for (; end > 0; end = path.lastIndexOf('/', end - 1)) {
-      const found = first(this.#prefixes.get(path.slice(0, end)), request);
+    for (let at = this.#prefixes.next(path, 0); at >= 0; at = this.#prefixes.next(path, at)) {
+      const found = firstOf(this.#prefixes.found, request);
       if (found !== undefined) return found;
     }
-    return this.#last(path, request);
-  }
-
-  /** gRPC methods of any service, then the prefix that takes everything. */
-  #last(path: string, request: MatchRequest): CompiledEntry | undefined {
     if (this.#methods.size > 0) {
-      const found = first(this.#methods.get(methodOf(path)), request);
+      const found = firstOf(this.#methods.get(methodOf(path)), request);
       if (found !== undefined) return found;
     }
-    return first(this.#prefixes.get(''), request);
+    return firstOf(this.#rest, request);
   }
 
-  #map(type: 'exact' | 'prefix' | 'grpc-method'): Map<string, CompiledEntry[]> {
+  /** The best of the first takers of every kind of path: explicit ranks go above the kind. */
+  best(request: MatchRequest): CompiledEntry | undefined {
+    const { path } = request;
+    let best = better(firstOf(this.#exact.get(path), request), this.#firstRegex(request));
+    for (let at = this.#prefixes.next(path, 0); at >= 0; at = this.#prefixes.next(path, at)) {
+      best = better(best, firstOf(this.#prefixes.found, request));
+    }
+    if (this.#methods.size > 0) best = better(best, firstOf(this.#methods.get(methodOf(path)), request));
+    return better(best, firstOf(this.#rest, request));
+  }
+
+  #firstRegex(request: MatchRequest): CompiledEntry | undefined {
+    for (let i = 0; i < this.#regexes.length; i++) {
+      const compiled = this.#regexes[i] as CompiledEntry;
+      // The expression last: it is the dearest of the conditions.
+      if (takesRest(compiled, request) && compiled.path?.test(request.path) === true) return compiled;
+    }
+    return undefined;
+  }
+
+  #bucket({ entry: { match } }: CompiledEntry): CompiledEntry[] | undefined {
+    const key = pathKey(match.path);
+    const { type } = match.path;
     switch (type) {
       case 'exact':
-        return this.#exact;
+        return this.#exact.get(key);
+      case 'regex':
+        return this.#regexes;
       case 'prefix':
-        return this.#prefixes;
+        return key === '' ? this.#rest : this.#prefixes.get(key);
       case 'grpc-method':
-        return this.#methods;
+        return this.#methods.get(key);
       default:
         return type satisfies never;
     }
   }
+
+  #newBucket({ entry: { match } }: CompiledEntry): CompiledEntry[] {
+    const key = pathKey(match.path);
+    if (match.path.type === 'prefix') return this.#prefixes.add(key);
+    const bucket: CompiledEntry[] = [];
+    (match.path.type === 'exact' ? this.#exact : this.#methods).set(key, bucket);
+    return bucket;
+  }
 }
 
-function first(bucket: readonly CompiledEntry[] | undefined, request: MatchRequest): CompiledEntry | undefined {
+function firstOf(bucket: readonly CompiledEntry[] | undefined, request: MatchRequest): CompiledEntry | undefined {
   if (bucket === undefined) return undefined;
   for (let i = 0; i < bucket.length; i++) {
-    const entry = bucket[i] as CompiledEntry;
-    if (takesRest(entry, request)) return entry;
+    const compiled = bucket[i] as CompiledEntry;
+    if (takesRest(compiled, request)) return compiled;
   }
   return undefined;
 }
 
-/** `/a/` is `/a`; `/` is ''. */
-function prefixKey(value: string): string {
-  return value.endsWith('/') ? value.slice(0, -1) : value;
-}
-
-/** `Method` of `/Service/Method`; '' when the path is not of that form. */
-function methodOf(path: string): string {
-  const slash = path.indexOf('/', 1);
-  return slash < 0 || path.includes('/', slash + 1) ? '' : path.slice(slash + 1);
-}
-
-function compareTierEntries(a: Entry, b: Entry): number {
-  return (
-    compareSpecificity(a.rank.hostname, b.rank.hostname) ||
-    (b.rank.explicit ?? 0) - (a.rank.explicit ?? 0) ||
-    Number(b.match.protocol === 'grpc') - Number(a.match.protocol === 'grpc')
-  );
-}
-
-function compareTiers(a: Tier, b: Tier): number {
-  return a.compare(b);
+function better(a: CompiledEntry | undefined, b: CompiledEntry | undefined): CompiledEntry | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return compareCompiled(a, b) <= 0 ? a : b;
 }
 
 function compareCompiled(a: CompiledEntry, b: CompiledEntry): number {
   return compareEntries(a.entry, b.entry);
-}
-
-function compareLengths(a: string, b: string): number {
-  return b.length - a.length || (a < b ? -1 : a > b ? 1 : 0);
 }

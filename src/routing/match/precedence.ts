@@ -1,7 +1,7 @@
 // The order of the matches of one virtual host: section "rules.matches" of HTTPRouteSpec and GRPCRouteSpec, step by step.
 // What the spec leaves open is decided here and told in docs/semantics.md.
 import { compareText } from '../../support/sorted.ts';
-import type { Entry, Match, PathMatch } from '../model.ts';
+import type { Entry, PathMatch } from '../model.ts';
 import { compareSpecificity } from './hostnames.ts';
 
 /** The steps by which one match goes before another, in order; explain names the step at which a runner-up lost. */
@@ -36,63 +36,69 @@ export const precedenceSteps: Readonly<Record<PrecedenceStep, string>> = {
   match: 'the earlier match of the rule',
 };
 
-/** A total order over the entries of one virtual host: negative when `a` goes first. */
+/** A total order over the entries of one virtual host: negative when `a` goes first, 0 for the same match of the same rule. */
 export function compareEntries(a: Entry, b: Entry): number {
-  const { rank: x } = a;
-  const { rank: y } = b;
-  return (
-    (x.hostname === y.hostname ? 0 : compareSpecificity(x.hostname, y.hostname)) ||
-    (y.explicit ?? 0) - (x.explicit ?? 0) ||
-    compareMatches(a.match, b.match) ||
-    compareAges(x.created, y.created) ||
-    compareText(x.route, y.route) ||
-    x.rule - y.rule ||
-    x.match - y.match ||
-    // Two routes of one name and different kinds; and two hostnames of one length.
-    compareText(a.rule, b.rule) ||
-    compareText(x.hostname, y.hostname)
-  );
+  for (let i = 0; i < steps.length; i++) {
+    const order = (steps[i] as Step).compare(a, b);
+    if (order !== 0) return order;
+  }
+  return 0;
 }
 
-function compareMatches(a: Match, b: Match): number {
-  return (
-    protocolOrder(b) - protocolOrder(a) ||
-    pathOrder(b.path) - pathOrder(a.path) ||
-    pathLength(b.path) - pathLength(a.path) ||
-    grpcMethodLength(b.path) - grpcMethodLength(a.path) ||
-    Number(b.method !== undefined) - Number(a.method !== undefined) ||
-    b.headers.length - a.headers.length ||
-    b.query.length - a.query.length
-  );
+/** The first step that tells the two apart; undefined when none does. */
+export function decidingStep(a: Entry, b: Entry): PrecedenceStep | undefined {
+  return steps.find((step) => step.compare(a, b) !== 0)?.name;
 }
 
-/** The first step that tells the two apart. */
-export function decidingStep(a: Entry, b: Entry): PrecedenceStep {
-  const { rank: x } = a;
-  const { rank: y } = b;
-  if (compareSpecificity(x.hostname, y.hostname) !== 0) return 'hostname';
-  if ((x.explicit ?? 0) !== (y.explicit ?? 0)) return 'explicit';
-  if (a.match.protocol !== b.match.protocol) return 'protocol';
-  if (pathOrder(a.match.path) !== pathOrder(b.match.path)) return 'path';
-  if (pathLength(a.match.path) !== pathLength(b.match.path)) return 'pathLength';
-  if (grpcMethodLength(a.match.path) !== grpcMethodLength(b.match.path)) return 'grpcMethod';
-  if ((a.match.method === undefined) !== (b.match.method === undefined)) return 'method';
-  if (a.match.headers.length !== b.match.headers.length) return 'headers';
-  if (a.match.query.length !== b.match.query.length) return 'query';
-  if (compareAges(x.created, y.created) !== 0) return 'created';
-  if (x.route !== y.route) return 'route';
-  return x.rule === y.rule ? 'match' : 'rule';
+interface Step {
+  readonly name: PrecedenceStep;
+  readonly compare: (a: Entry, b: Entry) => number;
 }
 
-/** The older first; a route without an age (from a file) after those that have one. */
+const steps: readonly Step[] = [
+  // By length and then by text: two hostnames of one length are never of one host, but the order has to be total.
+  {
+    name: 'hostname',
+    compare: ({ rank: { hostname: a } }, { rank: { hostname: b } }) =>
+      a === b ? 0 : compareSpecificity(a, b) || compareText(a, b),
+  },
+  { name: 'explicit', compare: (a, b) => (b.rank.explicit ?? 0) - (a.rank.explicit ?? 0) },
+  { name: 'protocol', compare: (a, b) => protocolOrder(b) - protocolOrder(a) },
+  { name: 'path', compare: (a, b) => pathOrder(b.match.path) - pathOrder(a.match.path) },
+  { name: 'pathLength', compare: (a, b) => pathLength(b.match.path) - pathLength(a.match.path) },
+  { name: 'grpcMethod', compare: (a, b) => grpcMethodLength(b.match.path) - grpcMethodLength(a.match.path) },
+  { name: 'method', compare: (a, b) => Number(b.match.method !== undefined) - Number(a.match.method !== undefined) },
+  { name: 'headers', compare: (a, b) => b.match.headers.length - a.match.headers.length },
+  { name: 'query', compare: (a, b) => b.match.query.length - a.match.query.length },
+  { name: 'created', compare: (a, b) => compareAges(a.rank.created, b.rank.created) },
+  { name: 'route', compare: (a, b) => compareText(a.rank.route, b.rank.route) },
+  // Two kinds of route may share a namespace, a name and an index; the key of the rule names the kind.
+  { name: 'rule', compare: (a, b) => a.rank.rule - b.rank.rule || compareText(a.rule, b.rule) },
+  { name: 'match', compare: (a, b) => a.rank.match - b.rank.match },
+];
+
+/** The older first; a route without an age (from a file) comes after those that have one, which an API server stored. */
 function compareAges(a: string, b: string): number {
-  return a === '' || b === '' ? Number(a === '') - Number(b === '') : compareText(a, b);
+  if (a === b) return 0;
+  const left = ageOf(a);
+  const right = ageOf(b);
+  return left === right ? 0 : left - right;
 }
 
-function protocolOrder(match: Match): number {
+/** As a time and not as text: RFC 3339 can write one instant in several ways. */
+function ageOf(created: string): number {
+  const time = created === '' ? Number.NaN : Date.parse(created);
+  return Number.isNaN(time) ? Number.MAX_SAFE_INTEGER : time;
+}
+
+function protocolOrder({ match }: Entry): number {
   return match.protocol === 'grpc' ? 1 : 0;
 }
 
+/**
+ * GRPCRoute asks for the most characters of the service, then of the method. Its paths give that order by themselves:
+ * service and method are an exact path, a service is a prefix, a method alone has no character of a service.
+ */
 function pathOrder(path: PathMatch): number {
   switch (path.type) {
     case 'exact':
@@ -107,7 +113,7 @@ function pathOrder(path: PathMatch): number {
   }
 }
 
-/** Characters of the path; a trailing slash of a prefix does not count. */
+/** Characters of the path; a trailing slash of a prefix does not count. Two exact paths of one request are the same. */
 function pathLength(path: PathMatch): number {
   if (path.type === 'grpc-method') return 0;
   const { value } = path;

@@ -1,6 +1,6 @@
-// The value of a document → the Kubernetes objects in it: lists expanded, the namespace filled in, metadata checked, since
-// everything behind this trusts it. What an API server would drop (status, managed fields) is dropped. The fields below
-// are left to validation.
+// The value of a document → the Kubernetes objects in it: lists expanded, the namespace filled in, and a name and kind
+// ensured, since everything behind this keys objects by them. What an API server would drop (status, managed fields) is
+// dropped. All other fields are left to validation.
 import type { KubeObject, ObjectMeta } from '../../api/objects.ts';
 
 export interface ReadingRules {
@@ -128,19 +128,20 @@ function readMetadata(value: unknown, clusterScoped: boolean): ObjectMeta | Meta
   if (!isFields(value)) {
     return { field: 'metadata', message: value === undefined ? 'is missing' : 'must be an object with a name' };
   }
-  const { name, namespace, labels, annotations } = value;
+  const { name, namespace } = value;
   if (name === undefined || name === null || name === '') {
     return { field: 'metadata.name', message: 'is missing' };
   }
   if (typeof name !== 'string') return { field: 'metadata.name', message: mustBeText(name) };
-  if (!isName(name)) {
-    return { field: 'metadata.name', message: 'must be at most 253 lower case letters, digits, `-` and `.`' };
+  if (name.length > maxName || unusable.test(name)) {
+    return { field: 'metadata.name', message: 'must be lower case letters, digits, `-` and `.`' };
   }
-  if (namespace !== undefined && namespace !== null && (typeof namespace !== 'string' || !isNamespace(namespace))) {
-    return { field: 'metadata.namespace', message: 'must be at most 63 lower case letters, digits and `-`' };
+  if (namespace !== undefined && namespace !== null && typeof namespace !== 'string') {
+    return { field: 'metadata.namespace', message: mustBeText(namespace) };
   }
-  const fault = textMapFault('metadata.labels', labels) ?? textMapFault('metadata.annotations', annotations);
-  if (fault !== undefined) return fault;
+  if (typeof namespace === 'string' && (namespace.length > maxName || unusable.test(namespace))) {
+    return { field: 'metadata.namespace', message: 'must be lower case letters, digits and `-`' };
+  }
   const { managedFields: _managed, namespace: _namespace, ...kept } = value;
   return {
     ...Object.fromEntries(Object.entries(kept).filter(([field, content]) => content !== null && trusted(field, content))),
@@ -163,27 +164,12 @@ function trusted(field: string, content: unknown): boolean {
   }
 }
 
-function textMapFault(field: string, value: unknown): MetaFault | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!isFields(value)) return { field, message: 'must be a map of text' };
-  for (const [key, content] of Object.entries(value)) {
-    if (typeof content === 'string') continue;
-    return { field: `${field}.${key}`, message: mustBeText(content) };
-  }
-  return undefined;
-}
-
 function mustBeText(value: unknown): string {
   return typeof value === 'number' || typeof value === 'boolean'
     ? `must be text: write "${value}", with the quotes`
     : 'must be text';
 }
 
-/** A DNS subdomain (RFC 1123), or with the colons that names of RBAC have. */
-function isName(name: string): boolean {
-  return name.length <= 253 && /^[a-z0-9](?:[-a-z0-9.:]*[a-z0-9])?$/.test(name) && !name.includes('..');
-}
-
-function isNamespace(name: string): boolean {
-  return name.length <= 63 && (name === '' || /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/.test(name));
-}
+const maxName = 253;
+/** What would make a name look like two in a key: validation refuses much more. */
+const unusable = /[/|#\s\p{Cc}]/u;

@@ -122,7 +122,7 @@ test('what is wrong with objects is said with file and line, and the others are 
     'kind: HTTPRoute\nmetadata:\n  name: guessed\n',
     'kind: Unknown\nmetadata:\n  name: x\n',
     'apiVersion: v1\nkind: Service\nmetadata:\n  labels: {}\n',
-    'apiVersion: v1\nkind: Service\nmetadata:\n  name: l\n  labels:\n    on-call: yes\n',
+    'apiVersion: v1\nkind: Service\nmetadata:\n  name: l\n  namespace: yes\n  labels: {}\n',
     'apiVersion: v1\nkind: Service\nmetadata:\n  name: a/b\n',
     'apiVersion: v1\nkind: Service\nmetadata:\n  name: 5\n',
     'a: [\n',
@@ -136,7 +136,7 @@ test('what is wrong with objects is said with file and line, and the others are 
   assert.deepEqual(said, [
     [5, 'InvalidObject', 'apiVersion'],
     [11, 'InvalidObject', 'metadata.name'],
-    [19, 'InvalidObject', 'metadata.labels.on-call'],
+    [18, 'InvalidObject', 'metadata.namespace'],
     [24, 'InvalidObject', 'metadata.name'],
     [29, 'InvalidObject', 'metadata.name'],
     [1, 'MissingApiVersion', 'apiVersion'],

@@ -1,48 +1,75 @@
 // Path changes of URLRewrite and RequestRedirect (HTTPPathModifier). The query string is not theirs and always survives.
 import { RE2JS } from 're2js';
 import type { PathChange } from '../filters.ts';
+import { pathKey, startsWithElements } from '../match/conditions.ts';
+import { toOctets } from '../match/octets.ts';
+import { normalizePath } from '../match/path.ts';
 
-/** The path after the change. `path` is the normalised path of the request, which the rule's match took. */
+/**
+ * The path after the change. `path` is the normalised path of the request, which the rule's match took; the result is a
+ * normalised path too, whatever a user wrote: what no path may contain is percent-encoded.
+ */
 export function changePath(path: string, change: PathChange): string {
+  let compiled = changes.get(change);
+  if (compiled === undefined) changes.set(change, (compiled = compile(change)));
+  return compiled(path);
+}
+
+/** Compiled once per change; the rows that hold changes live as long as the rules that use them. */
+const changes = new WeakMap<PathChange, (path: string) => string>();
+
+function compile(change: PathChange): (path: string) => string {
   switch (change.type) {
-    case 'full':
-      return absolute(change.value);
-    case 'prefix':
-      return replacePrefix(path, change.prefix, change.value);
+    case 'full': {
+      const value = written(change.value);
+      return () => value;
+    }
+    case 'prefix': {
+      const prefix = pathKey({ type: 'prefix', value: change.prefix });
+      const value = written(change.value);
+      const base = value.endsWith('/') ? value.slice(0, -1) : value;
+      return (path) => replacePrefix(path, prefix, base);
+    }
     case 'regex':
-      return replaceGroups(path, change.pattern, change.value);
+      return replaceGroups(change.pattern, change.value);
     default:
       return change satisfies never;
   }
 }
 
-/** Element-wise: the table of HTTPPathModifier.replacePrefixMatch. */
-function replacePrefix(path: string, prefix: string, value: string): string {
-  const end = prefix.endsWith('/') ? prefix.length - 1 : prefix.length;
-  const rest = path.slice(end);
-  const base = value.endsWith('/') ? value.slice(0, -1) : value;
-  return absolute(base + rest);
+/** Element-wise: the table of HTTPPathModifier.replacePrefixMatch. A path without the prefix stays as it is. */
+function replacePrefix(path: string, prefix: string, base: string): string {
+  if (!startsWithElements(path, prefix)) return path;
+  const result = base + path.slice(prefix.length);
+  return result === '' ? '/' : result;
 }
-
-function absolute(path: string): string {
-  return path.startsWith('/') ? path : `/${path}`;
-}
-
-const patterns = new Map<string, RE2JS>();
-const kept = 1024;
 
 /** `$1` in `value` is the first group of the pattern, as in ingress-nginx's rewrite-target; unmatched groups are empty. */
-function replaceGroups(path: string, pattern: string, value: string): string {
-  let regex = patterns.get(pattern);
-  if (regex === undefined) {
-    if (patterns.size >= kept) patterns.clear();
-    patterns.set(pattern, (regex = RE2JS.compile(pattern)));
+function replaceGroups(pattern: string, value: string): (path: string) => string {
+  let regex: RE2JS;
+  try {
+    regex = RE2JS.compile(pattern);
+  } catch {
+    // Reported when it was translated; such a rule takes no request.
+    return (path) => path;
   }
-  const matcher = regex.matcher(path);
-  if (!matcher.lookingAt()) return path;
-  return absolute(
-    value.replaceAll(/\$(\d)/g, (_, group: string) =>
-      Number(group) <= matcher.groupCount() ? (matcher.group(Number(group)) ?? '') : '',
-    ),
+  return (path) => {
+    const matcher = regex.matcher(path);
+    if (!matcher.lookingAt()) return path;
+    const groups = matcher.groupCount();
+    return written(
+      value.replaceAll(/\$(\d)/g, (_, group: string) =>
+        Number(group) <= groups ? (matcher.group(Number(group)) ?? '') : '',
+      ),
+    );
+  };
+}
+
+/** A path as a user wrote it, absolute, with what no path may contain percent-encoded, and normalised. */
+function written(value: string): string {
+  const encoded = toOctets(value.startsWith('/') ? value : `/${value}`).replaceAll(
+    /%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%|^[\]{}]/g,
+    (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );
+  return normalizePath(encoded) ?? encoded;
 }

@@ -23,10 +23,20 @@ export interface RedirectedRequest {
 export function redirectLocation(redirect: Redirect, request: RedirectedRequest): string {
   const scheme = redirect.scheme ?? request.scheme;
   const host = redirect.hostname ?? hostOf(request.authority);
-  const declared = redirect.port ?? (redirect.scheme === undefined ? request.listenerPort : wellKnown[scheme]);
-  const port = request.publicPorts[String(declared)] ?? declared;
   const path = redirect.path === undefined ? request.path : changePath(request.path, redirect.path);
-  return `${scheme}://${host}${port === wellKnown[scheme] ? '' : `:${port}`}${path}${request.query}`;
+  // A client of HTTP/1.0 may name no host. A reference that begins with `//` would name one (RFC 3986 section 4.2).
+  if (host === '') return `${path.startsWith('//') ? '/.' : ''}${path}${request.query}`;
+  const { local } = redirectPorts(redirect, request);
+  return `${scheme}://${host}${local === wellKnown[scheme] ? '' : `:${local}`}${path}${request.query}`;
+}
+
+/** The port that the redirect leads to: as declared, and the one that clients reach it at. */
+export function redirectPorts(
+  redirect: Redirect,
+  request: Pick<RedirectedRequest, 'listenerPort' | 'publicPorts'>,
+): { readonly declared: number; readonly local: number } {
+  const declared = redirect.port ?? (redirect.scheme === undefined ? request.listenerPort : wellKnown[redirect.scheme]);
+  return { declared, local: request.publicPorts[String(declared)] ?? declared };
 }
 
 const wellKnown: Readonly<Record<'http' | 'https', number>> = { http: 80, https: 443 };

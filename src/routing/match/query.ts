@@ -24,7 +24,7 @@ function isNamed(query: string, start: number, end: number, name: string): boole
   // Decoding never makes a text longer.
   if (end - start < name.length) return false;
   const written = query.slice(start, end);
-  return written === name ? !isEncoded(name) : isEncoded(written) && decode(written) === name;
+  return (isEncoded(written) ? decode(written) : written) === name;
 }
 
 function decode(text: string): string {

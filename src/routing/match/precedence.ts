@@ -87,9 +87,18 @@ function compareAges(a: string, b: string): number {
 
 /** As a time and not as text: RFC 3339 can write one instant in several ways. */
 function ageOf(created: string): number {
-  const time = created === '' ? Number.NaN : Date.parse(created);
-  return Number.isNaN(time) ? Number.MAX_SAFE_INTEGER : time;
+  const known = ages.get(created);
+  if (known !== undefined) return known;
+  const time = Date.parse(created);
+  const age = Number.isNaN(time) ? Number.MAX_SAFE_INTEGER : time;
+  if (ages.size >= keptAges) ages.clear();
+  ages.set(created, age);
+  return age;
 }
+
+/** Parsed ages: comparing is what sorted lists spend their time on. */
+const ages = new Map<string, number>();
+const keptAges = 16_384;
 
 function protocolOrder({ match }: Entry): number {
   return match.protocol === 'grpc' ? 1 : 0;

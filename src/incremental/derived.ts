@@ -1,4 +1,5 @@
-// Derived: one output row per input row, computed by a pure function again whenever the row or anything it read changed.
+// Derived: at most one output row per input row, computed by a pure function again whenever the row or anything it read
+// changed. A row computed as `undefined` is no row.
 import { equal } from '../support/equal.ts';
 import type { Changes, Read, Stage, Table } from './table.ts';
 
@@ -7,12 +8,12 @@ type Reads = Map<Table<unknown>, Set<string>>;
 export class Derived<In, Out> implements Table<Out>, Stage {
   readonly name: string;
   readonly #input: Table<In>;
-  readonly #compute: (input: In, read: Read, key: string) => Out;
+  readonly #compute: (input: In, read: Read, key: string) => Out | undefined;
   readonly #rows = new Map<string, Out>();
   readonly #readsOf = new Map<string, Reads>();
   readonly #readersOf = new Map<Table<unknown>, Map<string, Set<string>>>();
 
-  constructor(name: string, input: Table<In>, compute: (input: In, read: Read, key: string) => Out) {
+  constructor(name: string, input: Table<In>, compute: (input: In, read: Read, key: string) => Out | undefined) {
     this.name = name;
     this.#input = input;
     this.#compute = compute;
@@ -63,6 +64,10 @@ export class Derived<In, Out> implements Table<Out>, Stage {
       key,
     );
     this.#remember(key, reads);
+    if (row === undefined) {
+      if (this.#rows.delete(key)) changes.mark(this, key);
+      return;
+    }
     // Cut-off: an equal row wakes nobody downstream, and keeping the old one keeps its identity.
     if (this.#rows.has(key) && equal(this.#rows.get(key), row)) return;
     this.#rows.set(key, row);

@@ -2,7 +2,7 @@
 // only its own members, by binary search, and what was inserted and removed in a batch can be read as a delta: a group
 // of 10,000 members costs a change of one member, not a sort.
 import { equal } from '../support/equal.ts';
-import { insertSorted, removeSorted } from '../support/sorted.ts';
+import { compareText, insertSorted, removeSorted } from '../support/sorted.ts';
 import type { Changes, Stage, Table } from './table.ts';
 
 /** What one batch did to a group. */
@@ -17,12 +17,19 @@ export interface GroupedInput<Row, Member> {
   readonly split: (row: Row, key: string) => Iterable<readonly [group: string, member: Member]>;
 }
 
+/** A member in its group; `kept` is only for the time of one replacement: neither removed nor inserted. */
+interface Placed<Member> {
+  readonly group: string;
+  member: Member;
+  kept: boolean;
+}
+
 export class Grouped<Row, Member> implements Table<readonly Member[]>, Stage {
   readonly name: string;
   readonly #inputs: readonly GroupedInput<Row, Member>[];
   readonly #compare: (a: Member, b: Member) => number;
   readonly #rows = new Map<string, Member[]>();
-  readonly #membersOf: Map<string, (readonly [group: string, member: Member])[]>[];
+  readonly #membersOf: Map<string, Placed<Member>[]>[];
   #deltas = new Map<string, { inserted: Member[]; removed: Member[] }>();
 
   /** `compare` is a total order: members that compare as 0 are taken to be the same member. */
@@ -54,11 +61,14 @@ export class Grouped<Row, Member> implements Table<readonly Member[]>, Stage {
   update(changes: Changes): void {
     this.#deltas = new Map();
     this.#inputs.forEach((input, index) => {
-      const membersOf = this.#membersOf[index] as Map<string, (readonly [string, Member])[]>;
+      const membersOf = this.#membersOf[index] as Map<string, Placed<Member>[]>;
       for (const key of changes.of(input.table)) {
         const row = input.table.get(key);
         const before = membersOf.get(key) ?? [];
-        const after = row === undefined ? [] : Array.from(input.split(row, key));
+        const after =
+          row === undefined
+            ? []
+            : Array.from(input.split(row, key), ([group, member]) => ({ group, member, kept: false }));
         this.#replace(before, after);
         if (after.length === 0) membersOf.delete(key);
         else membersOf.set(key, after);
@@ -71,27 +81,46 @@ export class Grouped<Row, Member> implements Table<readonly Member[]>, Stage {
     }
   }
 
-  #replace(before: readonly (readonly [string, Member])[], after: (readonly [string, Member])[]): void {
-    const kept = new Set<number>();
+  #replace(before: readonly Placed<Member>[], after: Placed<Member>[]): void {
+    if (before.length > 0 && after.length > 0) this.#keep(before, after);
     for (const old of before) {
-      const same = after.findIndex(([group, member], at) => !kept.has(at) && group === old[0] && equal(member, old[1]));
-      if (same >= 0) {
-        kept.add(same);
-        after[same] = old;
+      if (old.kept) continue;
+      const members = this.#rows.get(old.group);
+      if (members === undefined) continue;
+      removeSorted(members, old.member, this.#compare);
+      this.#delta(old.group).removed.push(old.member);
+    }
+    for (const placed of after) {
+      if (placed.kept) {
+        placed.kept = false;
         continue;
       }
-      const members = this.#rows.get(old[0]);
-      if (members === undefined) continue;
-      removeSorted(members, old[1], this.#compare);
-      this.#delta(old[0]).removed.push(old[1]);
+      let members = this.#rows.get(placed.group);
+      if (members === undefined) this.#rows.set(placed.group, (members = []));
+      insertSorted(members, placed.member, this.#compare);
+      this.#delta(placed.group).inserted.push(placed.member);
     }
-    after.forEach(([group, member], at) => {
-      if (kept.has(at)) return;
-      let members = this.#rows.get(group);
-      if (members === undefined) this.#rows.set(group, (members = []));
-      insertSorted(members, member, this.#compare);
-      this.#delta(group).inserted.push(member);
-    });
+  }
+
+  /** Marks on both sides what did not change, by walking both in order: the work is that of sorting a row's own members. */
+  #keep(before: readonly Placed<Member>[], after: readonly Placed<Member>[]): void {
+    const inOrder = (a: Placed<Member>, b: Placed<Member>): number =>
+      compareText(a.group, b.group) || this.#compare(a.member, b.member);
+    const olds = before.toSorted(inOrder);
+    const news = after.toSorted(inOrder);
+    for (let i = 0, j = 0; i < olds.length && j < news.length;) {
+      const old = olds[i] as Placed<Member>;
+      const now = news[j] as Placed<Member>;
+      const order = inOrder(old, now);
+      if (order === 0 && equal(old.member, now.member)) {
+        old.kept = true;
+        now.kept = true;
+        // The old one stands in the group.
+        now.member = old.member;
+      }
+      if (order <= 0) i++;
+      if (order >= 0) j++;
+    }
   }
 
   #delta(group: string): { inserted: Member[]; removed: Member[] } {

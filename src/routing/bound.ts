@@ -1,6 +1,6 @@
 // What translation made of gateways, routes and policies: the model's rows together with everything that went wrong on
 // the way. Status, lint, explain and `run` read these; engines read only model.ts.
-import type { Bind, Entry, Frontend, Rule } from './model.ts';
+import type { Bind, Cluster, Entry, Frontend, Rule } from './model.ts';
 import type { ObjectRef, Origin } from './origin.ts';
 import type { Problem } from './problem.ts';
 
@@ -12,6 +12,8 @@ export interface RouteKind {
 export interface BoundClass {
   readonly ref: ObjectRef;
   readonly controllerName: string;
+  /** Whether Gateways of this class are ours to serve (PipelineOptions.classes). */
+  readonly managed: boolean;
   /** No object of that name was given; `run` presumes one. */
   readonly presumed: boolean;
   readonly generation?: number;
@@ -21,6 +23,8 @@ export interface BoundClass {
 /** Which namespaces' routes may attach. */
 export type NamespaceRule =
   | { readonly from: 'All' }
+  /** A selector that cannot be read: nobody. */
+  | { readonly from: 'None' }
   | { readonly from: 'Same'; readonly namespace: string }
   | {
       readonly from: 'Selector';
@@ -57,6 +61,8 @@ export interface BoundGateway {
   /** What the user wrote when this one was upgraded from something else (an Ingress); else `ref`. */
   readonly written: ObjectRef;
   readonly className: string;
+  /** False for a Gateway of another controller's class, or of a class that does not exist: no status, nothing served. */
+  readonly managed: boolean;
   readonly generation?: number;
   readonly listeners: readonly BoundListener[];
   readonly binds: readonly Bind[];
@@ -109,6 +115,8 @@ export interface BoundRoute {
   readonly rules: readonly Rule[];
   /** By virtual host key (`frontend|hostname`). */
   readonly entries: readonly { readonly virtualHost: string; readonly entry: Entry }[];
+  /** What its rules forward or mirror to. */
+  readonly clusters: readonly Cluster[];
   /** Of the route as a whole, whatever the parent. */
   readonly problems: readonly Problem[];
 }

@@ -21,7 +21,11 @@ export type ProblemKind =
   | { readonly code: 'NotCarriedOver'; readonly message: string }
   /** An upgraded annotation or field acts, with the difference described. */
   | { readonly code: 'CarriedOver'; readonly message: string }
+  /** A field that is valid and is not acted on; what follows from that is in the message. */
+  | { readonly code: 'IgnoredField'; readonly message: string }
   // GatewayClass and Gateway.
+  /** The Gateway waits: its class exists and was refused. */
+  | { readonly code: 'GatewayClassNotAccepted'; readonly name: string }
   | { readonly code: 'GatewayClassNotFound'; readonly name: string }
   | { readonly code: 'InvalidParameters'; readonly message: string }
   | { readonly code: 'UnsupportedAddress'; readonly type: string }
@@ -59,6 +63,8 @@ export type ProblemKind =
   | { readonly code: 'TooManyEntries'; readonly limit: number }
   // References.
   | { readonly code: 'RefNotPermitted'; readonly from: ObjectRef; readonly target: ObjectRef }
+  /** CVE-2021-25740: a name outside the cluster must not become a backend. */
+  | { readonly code: 'ExternalNameService'; readonly backend: ObjectRef }
   | { readonly code: 'BackendNotFound'; readonly backend: ObjectRef; readonly port?: number }
   | { readonly code: 'InvalidKind'; readonly target: ObjectRef }
   | { readonly code: 'UnsupportedBackendProtocol'; readonly protocol: string; readonly backend: ObjectRef }
@@ -80,6 +86,8 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   DeprecatedVersion: 'warning',
   NotCarriedOver: 'warning',
   CarriedOver: 'info',
+  IgnoredField: 'warning',
+  GatewayClassNotAccepted: 'error',
   GatewayClassNotFound: 'error',
   InvalidParameters: 'error',
   UnsupportedAddress: 'error',
@@ -104,6 +112,7 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   DroppedRule: 'error',
   TooManyEntries: 'error',
   RefNotPermitted: 'error',
+  ExternalNameService: 'error',
   BackendNotFound: 'error',
   InvalidKind: 'error',
   UnsupportedBackendProtocol: 'error',

@@ -1,0 +1,69 @@
+// Objects in their current form: those written in it, checked here, and those that the upgrade stages make of old vintages
+// and other dialects. This is the one seam between the two: every later stage reads these tables only.
+//
+// Keys: references find Gateways and classes by name, so theirs are namespace/name and name, and a native object goes
+// before an upgraded one. Nobody refers to routes and grants: native ones have the key namespace/name, upgraded ones begin
+// with the kind that was written (`Ingress:shop/web`), so that no two collide.
+import type { Gateway, GatewayClass, GRPCRoute, HTTPRoute, ReferenceGrant } from '../api/generated/types.ts';
+import { gatewayGroup, type Channel } from '../api/kinds.ts';
+import type { EndpointSlice, KubeObject, Namespace, Secret, Service } from '../api/objects.ts';
+import type { Sourced } from '../api/sourced.ts';
+import { Derived } from '../incremental/derived.ts';
+import type { Table } from '../incremental/table.ts';
+import { refKey } from '../routing/origin.ts';
+import type { Problem } from '../routing/problem.ts';
+import { check } from '../translate/native.ts';
+import { unservedProblems } from '../translate/unserved.ts';
+import type { Sources } from './sources.ts';
+import type { Add } from './stage-list.ts';
+
+export interface Current {
+  readonly classes: Table<Sourced<GatewayClass>>;
+  readonly gateways: Table<Sourced<Gateway>>;
+  readonly httpRoutes: Table<Sourced<HTTPRoute>>;
+  readonly grpcRoutes: Table<Sourced<GRPCRoute>>;
+  readonly grants: Table<Sourced<ReferenceGrant>>;
+  readonly namespaces: Table<Sourced<Namespace>>;
+  readonly services: Table<Sourced<Service>>;
+  readonly slices: Table<Sourced<EndpointSlice>>;
+  readonly secrets: Table<Sourced<Secret>>;
+  /** What is wrong with the objects themselves. */
+  readonly checks: readonly Table<ObjectProblems>[];
+}
+
+/** The problems of one object, with the refKey of what was written. */
+export interface ObjectProblems {
+  readonly key: string;
+  readonly problems: readonly Problem[];
+}
+
+type Named = { readonly metadata: KubeObject['metadata'] };
+
+export function currentObjects(sources: Sources, channel: Channel, add: Add): Current {
+  const checks: Table<ObjectProblems>[] = [];
+  const native = <T extends Named>(group: string, kind: string): Table<Sourced<T>> => {
+    const checked = add(new Derived(`checked ${kind}`, sources.of(group, kind), (object) => check<T>(object, channel)));
+    checks.push(add(new Derived(`problems of ${kind}`, checked, ({ ref, problems }) => keyed(refKey(ref), problems))));
+    return add(new Derived(`native ${kind}`, checked, ({ sourced }) => sourced));
+  };
+  const unserved = new Derived('problems of other kinds', sources.others, (object, _, key) =>
+    keyed(key, unservedProblems(object, channel)),
+  );
+  checks.push(add(unserved));
+  return {
+    classes: native(gatewayGroup, 'GatewayClass'),
+    gateways: native(gatewayGroup, 'Gateway'),
+    httpRoutes: native(gatewayGroup, 'HTTPRoute'),
+    grpcRoutes: native(gatewayGroup, 'GRPCRoute'),
+    grants: native(gatewayGroup, 'ReferenceGrant'),
+    namespaces: native('', 'Namespace'),
+    services: native('', 'Service'),
+    slices: native('discovery.k8s.io', 'EndpointSlice'),
+    secrets: native('', 'Secret'),
+    checks,
+  };
+}
+
+function keyed(key: string, problems: readonly Problem[]): ObjectProblems | undefined {
+  return problems.length === 0 ? undefined : { key, problems };
+}

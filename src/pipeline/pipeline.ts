@@ -1,0 +1,151 @@
+// From objects to the model: every stage, in order. Read `buildStages` from top to bottom; what a stage computes is in the
+// file that it is imported from. Objects come in by `apply` and `delete`, facts from outside by `place` and `report`, and
+// `settle` brings all tables up to date at once.
+import type { KubeObject } from '../api/objects.ts';
+import type { Grouped } from '../incremental/grouped.ts';
+import type { Stage, Table } from '../incremental/table.ts';
+import { Changes, settle, Source } from '../incremental/table.ts';
+import type { BoundRoute, Presumed } from '../routing/bound.ts';
+import type { BindReport, Entry, Placement } from '../routing/model.ts';
+import type { ObjectRef } from '../routing/origin.ts';
+import { distinctProblems } from '../routing/problem-order.ts';
+import type { Problem } from '../routing/problem.ts';
+import type { Update } from '../routing/update.ts';
+import type { ClassOptions } from '../translate/gateways/classes.ts';
+import { currentObjects } from './current.ts';
+import { gatewayStages } from './gateway-stages.ts';
+import { modelStages } from './model-stages.ts';
+import { objectProblemStage, policyStage } from './object-stages.ts';
+import { presumedOf, problemsOf } from './readings.ts';
+import { referenceStages } from './reference-stages.ts';
+import { routeStages } from './route-stages.ts';
+import type { Named } from './sources.ts';
+import { Sources } from './sources.ts';
+import type { Add, Facts } from './stage-list.ts';
+import { statusStages } from './status-stages.ts';
+import type { Tables } from './tables.ts';
+import { snapshot, updateOf } from './update.ts';
+
+export interface PipelineOptions extends ClassOptions {
+  /** The channel of the CRDs that objects are validated by. */
+  readonly channel: 'standard' | 'experimental';
+  readonly engine: 'embedded';
+  /** Whether Programmed waits for a report of the engine; false where there is none (status from files, tests). */
+  readonly awaitEngine: boolean;
+  /** Whether endpoints may be addresses of this machine. Absent: as `presume`, which is for running from files. */
+  readonly loopbackEndpoints?: boolean;
+}
+
+export interface Settled {
+  readonly changes: Changes;
+  /** For engines. Its version grows only when there is something in it. */
+  readonly update: Update;
+}
+
+export class Pipeline {
+  readonly tables: Tables;
+  readonly #sources = new Sources();
+  readonly #placements = new Source<Placement>('placements');
+  readonly #reports = new Source<BindReport>('reports');
+  readonly #stages: Stages;
+  readonly #options: PipelineOptions;
+  #changes = new Changes();
+  #version = 0;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    this.#stages = buildStages(this.#sources, { placements: this.#placements, reports: this.#reports }, options);
+    this.tables = this.#stages.tables;
+  }
+
+  /** Takes effect with the next `settle`. Of objects with the same kind, namespace and name the last one counts. */
+  apply(object: KubeObject): void {
+    this.#sources.apply(object, this.#changes);
+  }
+
+  delete(object: Named): void {
+    this.#sources.delete(object, this.#changes);
+  }
+
+  /** Replaces all placements: where binds are really served. */
+  place(placements: readonly Placement[]): void {
+    const placed = new Set(placements.map(({ bind }) => bind));
+    for (const key of this.#placements.keys()) {
+      if (!placed.has(key)) this.#placements.delete(key, this.#changes);
+    }
+    for (const placement of placements) this.#placements.apply(placement.bind, placement, this.#changes);
+  }
+
+  /** An engine's word on a bind. It counts for as long as the bind stands. */
+  report(report: BindReport): void {
+    this.#reports.apply(report.bind, report, this.#changes);
+  }
+
+  settle(): Settled {
+    const changes = settle(this.#stages.stages, this.#changes);
+    this.#changes = new Changes();
+    this.#forgetReports(changes);
+    const update = updateOf(changes, this.tables, (key) => this.#stages.virtualHosts.delta(key));
+    if (Object.keys(update).length > 0) this.#version++;
+    return { changes, update: { version: this.#version, ...update } };
+  }
+
+  /** Everything that engines are fed, for one that starts now; later updates continue from it. */
+  snapshot(): Update {
+    return snapshot(this.tables, this.#version);
+  }
+
+  /** The object as it was written. */
+  object(ref: ObjectRef): KubeObject | undefined {
+    return this.#sources.find(ref);
+  }
+
+  /** What was not given and is taken to exist, since it is needed. */
+  presumed(): readonly Presumed[] {
+    return this.#options.presume ? presumedOf(this.tables, this.#stages.namespaces) : [];
+  }
+
+  /** All problems, each once, in a stable order. */
+  problems(): readonly Problem[] {
+    return distinctProblems([...problemsOf(this.tables)]);
+  }
+
+  /** A bind that comes back later starts without the word on the one that went. */
+  #forgetReports(changes: Changes): void {
+    for (const bind of changes.of(this.tables.binds)) {
+      if (this.tables.binds.get(bind) === undefined) this.#reports.delete(bind, this.#changes);
+    }
+  }
+}
+
+interface Stages {
+  readonly stages: readonly Stage[];
+  readonly tables: Tables;
+  /** The same table as in `tables`, with its deltas. */
+  readonly virtualHosts: Grouped<BoundRoute, Entry>;
+  readonly namespaces: Table<unknown>;
+}
+
+/** The order in which tables are brought up to date: nothing is read before it has been. */
+function buildStages(sources: Sources, facts: Facts, options: PipelineOptions): Stages {
+  const stages: Stage[] = [];
+  const add: Add = (stage) => {
+    stages.push(stage);
+    return stage;
+  };
+  // Old vintages and other dialects become current objects, and every object is checked.
+  const current = currentObjects(sources, options.channel, add);
+  // What is referred to, reduced to what others depend on: Services, grants, namespaces, certificates.
+  const references = referenceStages(current, sources.others, options, add);
+  // Listeners that are accepted or not; and what each Gateway offers to routes.
+  const { classes, gateways, offers } = gatewayStages({ current, references, facts, options }, add);
+  // Attachments, rules and entries, for each route and parent.
+  const { routes, attached } = routeStages({ current, references, offers, options }, add);
+  // What engines are fed.
+  const model = modelStages({ gateways, routes, references }, add);
+  const policies = policyStage(sources, add);
+  const statuses = statusStages({ classes, gateways, routes, attached, facts, options }, add);
+  const objectProblems = objectProblemStage([...current.checks, references.sliceProblems], add);
+  const tables = { classes, gateways, routes, attached, policies, objectProblems, ...model, ...facts, statuses };
+  return { stages, tables, virtualHosts: model.virtualHosts, namespaces: references.namespaces };
+}

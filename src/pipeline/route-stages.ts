@@ -1,0 +1,41 @@
+// Routes of every kind, bound to what Gateways offer; and which of them are attached to each listener.
+import { Derived } from '../incremental/derived.ts';
+import { Grouped } from '../incremental/grouped.ts';
+import { Prefixed } from '../incremental/prefixed.ts';
+import type { Table } from '../incremental/table.ts';
+import type { BoundRoute } from '../routing/bound.ts';
+import { compareText } from '../support/sorted.ts';
+import type { GatewayOffer } from '../translate/gateways/offers.ts';
+import { grpcDialect, httpDialect } from '../translate/routes/dialects.ts';
+import { bindRoute } from '../translate/routes/route.ts';
+import type { Current } from './current.ts';
+import type { References } from './reference-stages.ts';
+import type { Add } from './stage-list.ts';
+
+interface Inputs {
+  readonly current: Current;
+  readonly references: References;
+  readonly offers: Table<GatewayOffer>;
+  readonly options: { readonly presume: boolean };
+}
+
+export interface Routes {
+  readonly routes: Table<BoundRoute>;
+  readonly attached: Table<readonly string[]>;
+}
+
+export function routeStages({ current, references, offers, options }: Inputs, add: Add): Routes {
+  const reads = { ...references, offers, presume: options.presume };
+  const httpRoutes = add(new Derived('HTTPRoutes', current.httpRoutes, bindRoute(httpDialect, reads)));
+  const grpcRoutes = add(new Derived('GRPCRoutes', current.grpcRoutes, bindRoute(grpcDialect, reads)));
+  const routes = add(new Prefixed('routes', { 'HTTPRoute/': httpRoutes, 'GRPCRoute/': grpcRoutes }));
+  const attached = add(new Grouped('attached', [{ table: routes, split: byListener }], compareText));
+  return { routes, attached };
+}
+
+/** A route counts once on a listener, however many of its parentRefs lead there. */
+function byListener({ key, parents }: BoundRoute): Iterable<readonly [string, string]> {
+  const listeners = new Set<string>();
+  for (const { attachments } of parents) for (const { frontend } of attachments) listeners.add(frontend);
+  return Array.from(listeners, (listener) => [listener, key] as const);
+}

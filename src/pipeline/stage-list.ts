@@ -1,0 +1,12 @@
+// How the parts of the pipeline hand their stages to its list.
+import type { BindReport, Placement } from '../routing/model.ts';
+import type { Source, Stage } from '../incremental/table.ts';
+
+/** Appends a stage to the list, and gives it back. */
+export type Add = <S extends Stage>(stage: S) => S;
+
+/** What comes from outside and is no object. */
+export interface Facts {
+  readonly placements: Source<Placement>;
+  readonly reports: Source<BindReport>;
+}

@@ -1,0 +1,225 @@
+// Problems in words: what is wrong with which object, and what to do about it. The object and the field of the problem
+// itself (`at`) are printed by whoever prints the problem; the words name every other object.
+import type { ObjectRef } from './origin.ts';
+import { nameOf } from './origin.ts';
+import type { Problem, ProblemCode } from './problem.ts';
+
+export interface Description {
+  /** A sentence without a full stop. */
+  readonly message: string;
+  /** What to do, as an imperative sentence without a full stop. */
+  readonly fix?: string;
+}
+
+export function describe(problem: Problem): Description {
+  const words = texts[problem.code] as (problem: Problem) => Description;
+  return words(problem);
+}
+
+/** Message and fix in one line. */
+export function sentence(problem: Problem): string {
+  const { message, fix } = describe(problem);
+  return fix === undefined ? message : `${message}; ${fix}`;
+}
+
+type Texts = { readonly [Code in ProblemCode]: (problem: Extract<Problem, { code: Code }>) => Description };
+
+const texts: Texts = {
+  Unparsable: ({ message }) => ({ message }),
+  InvalidField: ({ at, message }) => ({ message: at.path === '' ? message : `${at.path} ${message}` }),
+  UnknownField: ({ field }) => ({
+    message: `field ${field} does not exist and is ignored`,
+    fix: 'check its spelling, its place and the apiVersion, or remove it',
+  }),
+  UnknownKind: ({ kind, apiVersion }) => ({
+    message: `kind ${kind} of ${apiVersion} is not known and is left aside`,
+    fix: 'check the spelling of kind and apiVersion',
+  }),
+  KindNotServed: ({ kind, apiVersion, reason }) => ({ message: `${kind} of ${apiVersion} is not served: ${reason}` }),
+  MissingApiVersion: ({ presumed }) => ({
+    message: `apiVersion is missing; by its shape it is read as ${presumed}`,
+    fix: `write apiVersion: ${presumed}`,
+  }),
+  DuplicateObject: ({ at, other }) => ({
+    message: `${nameOf(at.object)} is given twice; the one in ${other} counts`,
+    fix: 'remove one of the two',
+  }),
+  DeprecatedVersion: ({ from, to }) => ({ message: `${from} is an old version`, fix: `write apiVersion: ${to}` }),
+  NotCarriedOver: ({ message }) => ({ message }),
+  CarriedOver: ({ message }) => ({ message }),
+  IgnoredField: ({ at, message }) => ({ message: `${at.path} is not acted on: ${message}` }),
+  GatewayClassNotFound: ({ name }) => ({
+    message: `GatewayClass ${name} does not exist`,
+    fix: `create GatewayClass ${name}, or correct gatewayClassName`,
+  }),
+  GatewayClassNotAccepted: ({ name }) => ({
+    message: `GatewayClass ${name} was refused, so its Gateways wait`,
+    fix: `see what is wrong with GatewayClass ${name}`,
+  }),
+  InvalidParameters: ({ message }) => ({ message, fix: 'remove parametersRef' }),
+  UnsupportedAddress: ({ type }) => ({
+    message: `addresses of type ${type} are not supported`,
+    fix: 'use an address of type IPAddress or Hostname, or none',
+  }),
+  AddressNotUsable: ({ value }) => ({
+    message: `address ${value} is not one that this Gateway is served on`,
+    fix: 'remove it, or serve the Gateway on it',
+  }),
+  ...listenerTexts(),
+  ...routeTexts(),
+  ...referenceTexts(),
+  TargetNotFound: ({ target }) => ({
+    message: `the target ${nameOf(target)} does not exist`,
+    fix: `correct the targetRef, or create ${nameOf(target)}`,
+  }),
+  PolicyNotApplied: ({ target }) => ({
+    message: `the policy has no effect on ${nameOf(target)} yet: policies are applied from a later release on`,
+  }),
+};
+
+function listenerTexts(): Pick<
+  Texts,
+  | 'UnsupportedProtocol'
+  | 'ProtocolConflict'
+  | 'HostnameConflict'
+  | 'PortUnavailable'
+  | 'InvalidRouteKinds'
+  | 'InvalidCertificateRef'
+  | 'MissingTls'
+  | 'UnsupportedTlsMode'
+  | 'OverlappingTLSConfig'
+  | 'InvalidNamespaceSelector'
+> {
+  return {
+    UnsupportedProtocol: ({ protocol }) => ({
+      message: `listeners of protocol ${protocol} are not served`,
+      fix: 'use HTTP or HTTPS',
+    }),
+    ProtocolConflict: ({ listeners }) => ({
+      message: `the port is also claimed, with a protocol that cannot share it, by ${listenersNamed(listeners)}`,
+      fix: 'give the listeners different ports',
+    }),
+    HostnameConflict: ({ listeners }) => ({
+      message: `port, protocol and hostname are the same as those of ${listenersNamed(listeners)}`,
+      fix: 'give the listeners different hostnames or ports',
+    }),
+    PortUnavailable: ({ port, message }) => ({ message: `port ${port} cannot be opened: ${message}` }),
+    InvalidRouteKinds: ({ kinds }) => ({
+      message: `routes of kind ${kinds.join(', ')} cannot attach to a listener of this protocol`,
+      fix: 'remove them from allowedRoutes.kinds',
+    }),
+    InvalidCertificateRef: ({ target, message }) => ({
+      message: `${nameOf(target)} gives no certificate: ${message}`,
+      fix: `create ${nameOf(target)} of type kubernetes.io/tls with tls.crt and tls.key`,
+    }),
+    MissingTls: () => ({
+      message: 'the listener has protocol HTTPS and no certificate',
+      fix: 'name a Secret in tls.certificateRefs',
+    }),
+    UnsupportedTlsMode: ({ mode }) => ({
+      message: `TLS mode ${mode} is not supported with this protocol`,
+      fix: 'use mode: Terminate',
+    }),
+    OverlappingTLSConfig: ({ listeners }) => ({
+      message:
+        `the hostname overlaps with that of ${listenersNamed(listeners)}: a client that reuses a connection across ` +
+        'them is answered 421 and has to connect again',
+    }),
+    InvalidNamespaceSelector: ({ message }) => ({
+      message: `the namespace selector cannot be read: ${message}`,
+      fix: 'correct allowedRoutes.namespaces.selector',
+    }),
+  };
+}
+
+function routeTexts(): Pick<
+  Texts,
+  | 'NoParent'
+  | 'ParentNotFound'
+  | 'NoMatchingParent'
+  | 'NotAllowedByListeners'
+  | 'NoMatchingListenerHostname'
+  | 'UnsupportedValue'
+  | 'IncompatibleFilters'
+  | 'DroppedRule'
+  | 'TooManyEntries'
+> {
+  return {
+    NoParent: () => ({
+      message: 'the route names no parent, so nothing serves it',
+      fix: 'name a Gateway in parentRefs',
+    }),
+    ParentNotFound: ({ parent }) => ({
+      message: `the parent ${nameOf(parent)} does not exist`,
+      fix: `create ${nameOf(parent)}, or correct name and namespace of the parentRef`,
+    }),
+    NoMatchingParent: ({ parent, sectionName, port }) => {
+      const wanted = [
+        ...(sectionName === undefined ? [] : [`named ${sectionName}`]),
+        ...(port === undefined ? [] : [`on port ${port}`]),
+      ];
+      return {
+        message: `${nameOf(parent)} has no listener ${wanted.join(' ')}`.trimEnd(),
+        fix: 'correct sectionName and port of the parentRef, or add the listener',
+      };
+    },
+    NotAllowedByListeners: ({ parent, why }) => ({
+      message: `${nameOf(parent)} does not take the route: ${why.join('; ')}`,
+      fix: 'change allowedRoutes of the listener, or attach to another one',
+    }),
+    NoMatchingListenerHostname: ({ hostnames, listeners }) => ({
+      message: `none of the hostnames ${hostnames.join(', ')} falls under a listener: ${listeners.join(', ')}`,
+      fix: 'give the route a hostname that a listener covers',
+    }),
+    UnsupportedValue: ({ message }) => ({ message }),
+    IncompatibleFilters: ({ message }) => ({ message, fix: 'leave one of the two' }),
+    DroppedRule: ({ at, message }) => ({ message: `Dropped Rule: ${at.path} is not served as written: ${message}` }),
+    TooManyEntries: ({ limit }) => ({
+      message: `hostnames × listeners × matches come to more than ${limit}`,
+      fix: 'split the route, or attach it to fewer listeners',
+    }),
+  };
+}
+
+function referenceTexts(): Pick<
+  Texts,
+  'RefNotPermitted' | 'ExternalNameService' | 'BackendNotFound' | 'InvalidKind' | 'UnsupportedBackendProtocol'
+> {
+  return {
+    RefNotPermitted: ({ from, target }) => ({
+      message: `${nameOf(from)} may not refer to ${nameOf(target)}: no ReferenceGrant in namespace ${target.namespace} allows it`,
+      fix:
+        `create a ReferenceGrant in namespace ${target.namespace} from group ${from.group}, kind ${from.kind}, ` +
+        `namespace ${from.namespace} to group ${quoted(target.group)}, kind ${target.kind}`,
+    }),
+    ExternalNameService: ({ backend }) => ({
+      message: `${nameOf(backend)} is of type ExternalName, which is no backend: a name could lead anywhere`,
+      fix: 'use a Service without selector and an EndpointSlice',
+    }),
+    BackendNotFound: ({ backend, port }) =>
+      port === undefined
+        ? {
+            message: `the backend ${nameOf(backend)} does not exist`,
+            fix: `create ${nameOf(backend)}, or correct the name`,
+          }
+        : { message: `${nameOf(backend)} has no port ${port}`, fix: `name one of its ports` },
+    InvalidKind: ({ target }) => ({
+      message: `${kindNamed(target)} ${target.name} cannot be referred to here: the kind is not supported`,
+    }),
+    UnsupportedBackendProtocol: ({ protocol, backend }) => ({
+      message: `${nameOf(backend)} is spoken to by ${protocol}, which this kind of route cannot do`,
+    }),
+  };
+}
+
+function listenersNamed(names: readonly string[]): string {
+  return `listener${names.length === 1 ? '' : 's'} ${names.join(', ')}`;
+}
+
+function kindNamed({ group, kind }: ObjectRef): string {
+  return group === '' ? kind : `${kind}.${group}`;
+}
+
+function quoted(group: string): string {
+  return group === '' ? '""' : group;
+}

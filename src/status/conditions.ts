@@ -1,0 +1,48 @@
+// Problems of one thing (a class, a Gateway, a listener, a route under a parent) → its conditions. The summary conditions
+// of positive polarity always stand; those of negative polarity only when they are True.
+import { sentence } from '../routing/problem-text.ts';
+import type { Problem } from '../routing/problem.ts';
+import type { Condition } from './object-status.ts';
+import { verdictOf } from './reasons.ts';
+
+/** Objects from files have no generation; the first one of a cluster is 1. */
+export const firstGeneration = 1;
+
+/** The longest message that the CRDs take. */
+const longest = 32_768;
+
+/** The condition that the problems make of `type`, or what it is without any. */
+export function conditionOf(type: string, problems: readonly Problem[], generation: number): Condition | undefined {
+  const own = problems.filter((problem) => {
+    const verdict = verdictOf(problem);
+    return verdict !== 'none' && verdict.type === type;
+  });
+  const [first] = own;
+  const verdict = first === undefined ? 'none' : verdictOf(first);
+  if (verdict === 'none') return undefined;
+  // One reason, and every problem in the message.
+  const message = [...new Set(own.map(sentence))].join('. ');
+  return {
+    type,
+    status: verdict.status,
+    reason: verdict.reason,
+    message: cut(message),
+    observedGeneration: generation,
+  };
+}
+
+export function holds(type: string, reason: string, message: string, generation: number): Condition {
+  return { type, status: 'True', reason, message, observedGeneration: generation };
+}
+
+export function fails(type: string, reason: string, message: string, generation: number): Condition {
+  return { type, status: 'False', reason, message, observedGeneration: generation };
+}
+
+export function pending(type: string, message: string, generation: number): Condition {
+  return { type, status: 'Unknown', reason: 'Pending', message, observedGeneration: generation };
+}
+
+function cut(message: string): string {
+  return message.length <= longest ? message : `${message.slice(0, longest - 1)}…`;
+}

@@ -1,0 +1,51 @@
+// GatewayClass → BoundClass: whose Gateways are ours to serve. A class that only Gateways name may be presumed.
+import type { GatewayClass } from '../../api/generated/types.ts';
+import type { Sourced } from '../../api/sourced.ts';
+import { originOf } from '../../api/sourced.ts';
+import type { BoundClass } from '../../routing/bound.ts';
+import type { ObjectRef } from '../../routing/origin.ts';
+import type { Problem } from '../../routing/problem.ts';
+
+export interface ClassOptions {
+  readonly controllerName: string;
+  /** `any`: whatever the class; `named`: one class, whatever its controller; `by-controller`: those that name us. */
+  readonly classes: 'any' | { readonly named: string } | 'by-controller';
+  readonly presume: boolean;
+}
+
+/** Undefined: there is no such class, and it is not presumed. */
+export function bindClass(
+  name: string,
+  sourced: Sourced<GatewayClass> | undefined,
+  options: ClassOptions,
+): BoundClass | undefined {
+  const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name };
+  if (sourced === undefined) {
+    if (!options.presume) return undefined;
+    const { controllerName } = options;
+    return { ref, controllerName, managed: isManaged(name, controllerName, options), presumed: true, problems: [] };
+  }
+  const { metadata, spec } = sourced.object;
+  return {
+    ref,
+    controllerName: spec.controllerName,
+    managed: isManaged(name, spec.controllerName, options),
+    presumed: false,
+    ...(metadata.generation === undefined ? {} : { generation: metadata.generation }),
+    problems: spec.controllerName === options.controllerName ? parameterProblems(sourced) : [],
+  };
+}
+
+function isManaged(name: string, controllerName: string, options: ClassOptions): boolean {
+  if (options.classes === 'any') return true;
+  if (options.classes === 'by-controller') return controllerName === options.controllerName;
+  return name === options.classes.named;
+}
+
+/** The embedded engine takes no parameters. Those of another controller's class are not ours to judge. */
+function parameterProblems(sourced: Sourced<GatewayClass>): readonly Problem[] {
+  const ref = sourced.object.spec.parametersRef;
+  if (ref === undefined) return [];
+  const message = `parameters of kind ${ref.kind}${ref.group === '' ? '' : `.${ref.group}`} are not known`;
+  return [{ code: 'InvalidParameters', at: originOf(sourced, 'spec.parametersRef'), message }];
+}

@@ -1,0 +1,64 @@
+// allowedRoutes.namespaces: which namespaces a listener takes routes from.
+import type { Gateway } from '../../api/generated/types.ts';
+import type { LabelExpression, NamespaceRule } from '../../routing/bound.ts';
+
+type AllowedNamespaces = Gateway['spec']['listeners'][number]['allowedRoutes']['namespaces'];
+
+/** A selector that cannot be read allows nobody; `wrong` says why. */
+export function namespaceRule(
+  { from, selector }: AllowedNamespaces,
+  namespace: string,
+): { readonly rule: NamespaceRule; readonly wrong?: string } {
+  switch (from) {
+    case 'All':
+      return { rule: { from } };
+    case 'Selector':
+      return selectorRule(selector);
+    case 'Same':
+      return { rule: { from, namespace } };
+    default:
+      return from satisfies never;
+  }
+}
+
+/** Label selectors of Kubernetes: an absent selector selects nothing, an empty one everything. */
+function selectorRule(selector: AllowedNamespaces['selector']): { rule: NamespaceRule; wrong?: string } {
+  if (selector === undefined) {
+    return { rule: { from: 'None' }, wrong: 'from: Selector needs a selector; without one no namespace is selected' };
+  }
+  const matchExpressions: LabelExpression[] = [];
+  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
+    if (operator !== 'In' && operator !== 'NotIn' && operator !== 'Exists' && operator !== 'DoesNotExist') {
+      return { rule: { from: 'None' }, wrong: `operator ${operator} is not In, NotIn, Exists or DoesNotExist` };
+    }
+    const wantsValues = operator === 'In' || operator === 'NotIn';
+    if (wantsValues !== values.length > 0) {
+      return { rule: { from: 'None' }, wrong: `operator ${operator} ${wantsValues ? 'needs' : 'takes no'} values` };
+    }
+    matchExpressions.push({ key, operator, values });
+  }
+  return { rule: { from: 'Selector', matchLabels: selector.matchLabels ?? {}, matchExpressions } };
+}
+
+export function selects(
+  rule: Extract<NamespaceRule, { from: 'Selector' }>,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  for (const key in rule.matchLabels) if (labels[key] !== rule.matchLabels[key]) return false;
+  return rule.matchExpressions.every((expression) => holds(expression, labels[expression.key]));
+}
+
+function holds({ operator, values }: LabelExpression, value: string | undefined): boolean {
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values.includes(value);
+    case 'NotIn':
+      return value === undefined || !values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    default:
+      return operator satisfies never;
+  }
+}

@@ -1,0 +1,71 @@
+// Objects written in a current version: raw → checked, with the defaults of the CRD filled in, or refused with what is
+// wrong. Old vintages and other dialects are left to the upgrade stages.
+import type { Channel } from '../api/kinds.ts';
+import { kindOf } from '../api/kinds.ts';
+import type { KubeObject } from '../api/objects.ts';
+import { groupOf, versionOf } from '../api/objects.ts';
+import type { Sourced, SourceRef } from '../api/sourced.ts';
+import type { FieldProblem } from '../api/validate.ts';
+import { validate } from '../api/validate.ts';
+import type { ObjectRef } from '../routing/origin.ts';
+import type { Problem } from '../routing/problem.ts';
+
+type Named = { readonly metadata: KubeObject['metadata'] };
+
+/** A refused object has no `sourced`. */
+export interface Checked<T extends Named> {
+  readonly ref: SourceRef;
+  readonly sourced?: Sourced<T>;
+  readonly problems: readonly Problem[];
+}
+
+/** Undefined for a vintage that has to be upgraded. */
+export function check<T extends Named>(object: KubeObject, channel: Channel): Checked<T> | undefined {
+  const ref: SourceRef = {
+    group: groupOf(object.apiVersion),
+    kind: object.kind,
+    namespace: object.metadata.namespace ?? '',
+    name: object.metadata.name,
+  };
+  const version = versionOf(object.apiVersion);
+  const kind = kindOf(ref.group, ref.kind, channel);
+  if (kind === undefined || isVintage(version)) return undefined;
+  if (!kind.versions.some((known) => known.name === version)) {
+    const reason = `version ${version} does not exist; the current one is ${kind.current}`;
+    return { ref, problems: [notServed(ref, object, reason)] };
+  }
+  const result = validate(object, channel);
+  const problems = result.warnings.map((warning) => problemOf(ref, warning));
+  if (!result.ok) return { ref, problems: [...result.problems.map((problem) => problemOf(ref, problem)), ...problems] };
+  if (version === kind.current) return { ref, problems, sourced: sourcedOf(result.object, ref) };
+  // v1beta1 differs from v1 in nothing but its name.
+  const current = `${ref.group}/${kind.current}`;
+  problems.push({
+    code: 'DeprecatedVersion',
+    at: { object: ref, path: 'apiVersion' },
+    from: object.apiVersion,
+    to: current,
+  });
+  return { ref, problems, sourced: sourcedOf({ ...result.object, apiVersion: current }, ref) };
+}
+
+/** Alpha versions differ in shape. */
+function isVintage(version: string): boolean {
+  return /^v\d+alpha\d+$/.test(version);
+}
+
+function sourcedOf<T extends Named>(object: KubeObject, written: SourceRef): Sourced<T> {
+  // The schema has been checked: the object has the shape of its generated type.
+  return { object: object as Named as T, written, mappings: [] };
+}
+
+function notServed(ref: ObjectRef, { apiVersion, kind }: KubeObject, reason: string): Problem {
+  return { code: 'KindNotServed', at: { object: ref, path: 'apiVersion' }, apiVersion, kind, reason };
+}
+
+function problemOf(object: ObjectRef, { path, rule, message, kind }: FieldProblem): Problem {
+  const at = { object, path };
+  return kind === 'unknown-field'
+    ? { code: 'UnknownField', at, field: path }
+    : { code: 'InvalidField', at, rule, message };
+}

@@ -1,0 +1,29 @@
+// Objects of the Gateway API's own groups that this release does not serve, or that nobody knows: they are checked, and
+// each says that nothing comes of it.
+import type { Channel } from '../api/kinds.ts';
+import { gatewayGroup, kindOf } from '../api/kinds.ts';
+import type { KubeObject } from '../api/objects.ts';
+import { groupOf } from '../api/objects.ts';
+import type { ObjectRef } from '../routing/origin.ts';
+import type { Problem } from '../routing/problem.ts';
+import { check } from './native.ts';
+
+const gatewayGroups: ReadonlySet<string> = new Set([gatewayGroup, 'gateway.networking.x-k8s.io']);
+
+/** None for objects of other groups, which are not ours to judge. */
+export function unservedProblems(object: KubeObject, channel: Channel): readonly Problem[] {
+  const group = groupOf(object.apiVersion);
+  if (!gatewayGroups.has(group)) return [];
+  const { apiVersion, kind, metadata } = object;
+  const ref: ObjectRef = { group, kind, namespace: metadata.namespace ?? '', name: metadata.name };
+  const at = { object: ref, path: '' };
+  if (kindOf(group, kind, channel) !== undefined) {
+    const problems = check(object, channel)?.problems ?? [];
+    const reason = 'this release serves GatewayClass, Gateway, HTTPRoute, GRPCRoute and ReferenceGrant';
+    return [...problems, { code: 'KindNotServed', at, apiVersion, kind, reason }];
+  }
+  if (channel === 'standard' && kindOf(group, kind, 'experimental') !== undefined) {
+    return [{ code: 'KindNotServed', at, apiVersion, kind, reason: 'it belongs to the experimental channel' }];
+  }
+  return [{ code: 'UnknownKind', at, apiVersion, kind }];
+}

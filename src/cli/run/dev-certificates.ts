@@ -1,0 +1,122 @@
+// --dev-certificates: Secrets that listeners name and no file has are issued by the local authority. Their names come from
+// the listener's hostname, else from the routes that are attached to it, else from the SNI of clients.
+import type { KubeObject } from '../../api/objects.ts';
+import type { BoundListener } from '../../routing/bound.ts';
+import type { ObjectRef } from '../../routing/origin.ts';
+import type { Model, Outside, OutsideView } from '../model/model.ts';
+import { openAuthority } from './authority.ts';
+import type { Authority } from './authority.ts';
+
+/** Names in one certificate; browsers take thousands, but handshakes carry them all. */
+const maxNames = 100;
+const localNames = ['localhost', '*.localhost', '127.0.0.1', '::1'];
+
+interface IssuedSecret {
+  readonly names: ReadonlySet<string>;
+  readonly object: KubeObject;
+}
+
+export class DevCertificates implements Outside {
+  readonly authority: Authority;
+  readonly #issued = new Map<string, IssuedSecret>();
+  /** Names that clients asked for, by Secret. */
+  readonly #asked = new Map<string, Set<string>>();
+
+  constructor(authority: Authority) {
+    this.authority = authority;
+  }
+
+  static async open(): Promise<DevCertificates> {
+    return new DevCertificates(await openAuthority());
+  }
+
+  async objects(view: OutsideView): Promise<readonly KubeObject[]> {
+    const objects: KubeObject[] = [];
+    for (const [secret, names] of this.#wanted(view)) objects.push(await this.#secret(secret, names));
+    return objects;
+  }
+
+  /** A client asked a listener for a name that no certificate has. Says whether a certificate should have it from now on. */
+  ask(model: Model, frontend: string, serverName: string): boolean {
+    if (!/^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/.test(serverName)) return false;
+    const { tables } = model.pipeline;
+    const tls = tables.frontends.get(frontend)?.tls;
+    const secret = tls?.mode === 'terminate' ? tls.certificates.find((key) => this.#issued.has(key)) : undefined;
+    if (secret === undefined) return false;
+    const names = this.#asked.get(secret) ?? new Set<string>();
+    this.#asked.set(secret, names);
+    if (names.has(serverName) || names.size >= maxNames) return false;
+    names.add(serverName);
+    return true;
+  }
+
+  /** The Secrets to issue, as `namespace/name`, with their names. */
+  #wanted(view: OutsideView): ReadonlyMap<string, ReadonlySet<string>> {
+    const wanted = new Map<string, Set<string>>();
+    const { gateways } = view.pipeline.tables;
+    for (const key of gateways.keys()) {
+      for (const listener of gateways.get(key)?.listeners ?? []) {
+        for (const secret of this.#secretsOf(view, listener)) {
+          const names = wanted.get(secret) ?? new Set(this.#asked.get(secret));
+          for (const name of namesFor(view, listener)) if (names.size < maxNames) names.add(name);
+          wanted.set(secret, names);
+        }
+      }
+    }
+    return wanted;
+  }
+
+  /** Those that are missing, and those that were issued before. */
+  *#secretsOf(view: OutsideView, { frontend, problems }: BoundListener): Iterable<string> {
+    for (const problem of problems) {
+      if (problem.code !== 'InvalidCertificateRef' || problem.target.kind !== 'Secret' || problem.target.group !== '') continue;
+      if (!view.isWritten(problem.target)) yield keyOf(problem.target);
+    }
+    if (frontend?.tls?.mode !== 'terminate') return;
+    for (const key of frontend.tls.certificates) {
+      const [namespace = '', name = ''] = key.split('/');
+      if (this.#issued.has(key) && !view.isWritten({ group: '', kind: 'Secret', namespace, name })) yield key;
+    }
+  }
+
+  async #secret(key: string, names: ReadonlySet<string>): Promise<KubeObject> {
+    const before = this.#issued.get(key);
+    // Routes that come and go do not make clients see ever new certificates: names are only added.
+    if (before !== undefined && names.isSubsetOf(before.names)) return before.object;
+    const all = new Set([...(before?.names ?? []), ...names]);
+    const { certificate, privateKey } = await this.authority.issue([...all]);
+    const [namespace = '', name = ''] = key.split('/');
+    const object = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name, namespace },
+      type: 'kubernetes.io/tls',
+      data: { 'tls.crt': base64(certificate), 'tls.key': base64(privateKey) },
+    };
+    this.#issued.set(key, { names: all, object });
+    return object;
+  }
+}
+
+function namesFor(view: OutsideView, listener: BoundListener): Iterable<string> {
+  if (listener.hostname !== '') return [listener.hostname];
+  const names = new Set<string>();
+  const { routes } = view.pipeline.tables;
+  for (const key of routes.keys()) {
+    for (const { attachments } of routes.get(key)?.parents ?? []) {
+      for (const { frontend, hosts } of attachments) {
+        if (frontend === listener.key) for (const { hostname } of hosts) if (hostname !== '') names.add(hostname);
+      }
+    }
+  }
+  return [...localNames, ...[...names].sort()];
+}
+
+function keyOf({ namespace, name }: ObjectRef): string {
+  return `${namespace}/${name}`;
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+

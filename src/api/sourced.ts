@@ -10,7 +10,7 @@ export interface SourceRef {
   readonly name: string;
 }
 
-/** `path` of the current object came from `from` of `object`. The longest matching path wins; the rest of the path is kept. */
+/** `path` of the current object came from `from` of `object`. The longest matching path wins; see originOf for what is below it. */
 export interface Mapping {
   readonly path: string;
   readonly object: SourceRef;
@@ -38,7 +38,9 @@ export function originOf(
     if (within(path, mapping.path) && (best === undefined || mapping.path.length > best.path.length)) best = mapping;
   }
   if (best === undefined) return { object: sourced.written, path: sourced.mappings.length === 0 ? path : '' };
-  return { object: best.object, path: best.from };
+  // Below a field that kept its path the shape is the same; below one that moved, nothing is known of the written shape.
+  const rest = best.from === best.path ? path.slice(best.path.length) : '';
+  return { object: best.object, path: best.from === '' && rest.startsWith('.') ? rest.slice(1) : best.from + rest };
 }
 
 function within(path: string, prefix: string): boolean {

@@ -9,11 +9,13 @@ import { gatewayGroup, type Channel } from '../api/kinds.ts';
 import type { EndpointSlice, KubeObject, Namespace, Secret, Service } from '../api/objects.ts';
 import type { Sourced } from '../api/sourced.ts';
 import { Derived } from '../incremental/derived.ts';
+import { Merged } from '../incremental/merged.ts';
 import type { Table } from '../incremental/table.ts';
 import { refKey } from '../routing/origin.ts';
 import type { Problem } from '../routing/problem.ts';
 import { check } from '../translate/native.ts';
 import { unservedProblems } from '../translate/unserved.ts';
+import { upgradeStages } from '../upgrade/stages.ts';
 import type { Sources } from './sources.ts';
 import type { Add } from './stage-list.ts';
 
@@ -50,12 +52,17 @@ export function currentObjects(sources: Sources, channel: Channel, add: Add): Cu
     keyed(key, unservedProblems(object, channel)),
   );
   checks.push(add(unserved));
+  const upgraded = upgradeStages(sources.of, channel);
+  upgraded.stages.forEach(add);
+  checks.push(...upgraded.problems);
+  const both = <T extends Named>(kind: string, made: Table<Sourced<T>>): Table<Sourced<T>> =>
+    add(new Merged(`current ${kind}`, [native<T>(gatewayGroup, kind), made]));
   return {
-    classes: native(gatewayGroup, 'GatewayClass'),
-    gateways: native(gatewayGroup, 'Gateway'),
-    httpRoutes: native(gatewayGroup, 'HTTPRoute'),
-    grpcRoutes: native(gatewayGroup, 'GRPCRoute'),
-    grants: native(gatewayGroup, 'ReferenceGrant'),
+    classes: both('GatewayClass', upgraded.classes),
+    gateways: both('Gateway', upgraded.gateways),
+    httpRoutes: both('HTTPRoute', upgraded.httpRoutes),
+    grpcRoutes: both('GRPCRoute', upgraded.grpcRoutes),
+    grants: both('ReferenceGrant', upgraded.grants),
     namespaces: native('', 'Namespace'),
     services: native('', 'Service'),
     slices: native('discovery.k8s.io', 'EndpointSlice'),

@@ -2,7 +2,7 @@
 // mean: a Service that one targets is no backend until the policy can be honoured.
 import type { KubeObject } from '../../api/objects.ts';
 import { groupOf } from '../../api/objects.ts';
-import { list, record, text } from '../untrusted.ts';
+import { list, record, text } from '../../support/untrusted.ts';
 
 /** namespace/name of each Service that the object targets, when it is a BackendTLSPolicy; with the name of the policy. */
 export function* tlsPolicyTargets(object: KubeObject): Iterable<readonly [service: string, policy: string]> {

@@ -6,7 +6,7 @@ import type { BoundPolicy } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import { at } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
-import { isRecord, list, record, text } from '../untrusted.ts';
+import { isRecord, list, record, text } from '../../support/untrusted.ts';
 
 /** Undefined for an object that is no policy. */
 export function bindPolicy(object: KubeObject, exists: (ref: ObjectRef) => boolean): BoundPolicy | undefined {

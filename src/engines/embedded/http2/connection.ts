@@ -1,0 +1,124 @@
+// One connection to a backend over HTTP/2 in cleartext, by prior knowledge: opens streams while the backend's limits allow,
+// notices its going away, and asks a silent one whether it still lives. Which connection takes which request is pool.ts.
+import http2 from 'node:http2';
+import net from 'node:net';
+import type { OutgoingRequest, Receiver, Upstream } from '../sides.ts';
+import type { Thread } from '../thread.ts';
+import type { Http2Pool } from './pool.ts';
+import { BACKEND_STREAMS, clientOptions, CONNECTION_WINDOW, PRESUMED_STREAMS } from './settings.ts';
+import { Http2Upstream } from './upstream.ts';
+
+/** Silence after which a request that was given up raises the question whether anybody is there. */
+const SUSPICIOUS = 1000;
+/** For the answer to that question. */
+const PING_TIMEOUT = 5000;
+
+export class Http2Connection {
+  readonly thread: Thread;
+  readonly session: http2.ClientHttp2Session;
+  connected = false;
+  closed = false;
+  timedOut = false;
+  /** The peer broke the protocol, or does not speak it. */
+  broken = false;
+  /** An exchange was completed, or at least begun, on it before. */
+  proven = false;
+  /** The last stream that the backend will process; from its GOAWAY. */
+  lastStream: number = Number.POSITIVE_INFINITY;
+  /** When the backend was last heard. */
+  heard: number;
+  readonly #pool: Http2Pool;
+  readonly #streams = new Set<Http2Upstream>();
+  #capacity: number = PRESUMED_STREAMS;
+  #idleSince: number;
+  #connectDeadline: number;
+  #pingDeadline: number = Number.POSITIVE_INFINITY;
+
+  constructor(pool: Http2Pool, thread: Thread) {
+    this.#pool = pool;
+    this.thread = thread;
+    const { now } = thread.sweeper;
+    this.heard = this.#idleSince = now;
+    this.#connectDeadline = now + thread.limits.connectTimeout;
+    const { address, port } = pool;
+    this.session = http2.connect('http://backend', {
+      ...clientOptions(thread.limits),
+      createConnection: () => net.connect({ host: address, port, noDelay: true }),
+    });
+    const { session } = this;
+    session.on('connect', () => {
+      this.connected = true;
+      this.heard = thread.sweeper.now;
+      this.#connectDeadline = Number.POSITIVE_INFINITY;
+      session.setLocalWindowSize(CONNECTION_WINDOW);
+    });
+    session.on('remoteSettings', (settings) => {
+      this.#capacity = Math.min(settings.maxConcurrentStreams ?? BACKEND_STREAMS, BACKEND_STREAMS);
+      this.heard = thread.sweeper.now;
+    });
+    session.on('goaway', (_code, lastStream) => {
+      this.lastStream = lastStream;
+      this.#pool.retire(this);
+    });
+    session.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ERR_HTTP2_ERROR') this.broken = true;
+    });
+    session.on('close', () => {
+      this.closed = true;
+      this.#pool.retire(this);
+      thread.sweeper.delete(this);
+    });
+    thread.sweeper.add(this);
+  }
+
+  get idle(): boolean {
+    return this.#streams.size === 0;
+  }
+
+  get roomy(): boolean {
+    return this.#streams.size < this.#capacity && this.#pingDeadline === Number.POSITIVE_INFINITY;
+  }
+
+  open(request: OutgoingRequest, receiver: Receiver): Upstream {
+    const upstream = new Http2Upstream(this, request, receiver);
+    this.#streams.add(upstream);
+    return upstream;
+  }
+
+  /** A stream is over. */
+  forget(upstream: Http2Upstream): void {
+    if (!this.#streams.delete(upstream)) return;
+    if (this.connected) this.proven = true;
+    this.#idleSince = this.thread.sweeper.now;
+  }
+
+  /** A request on it was given up: if nothing was heard for a while, the whole connection may be dead. */
+  doubt(): void {
+    const { now } = this.thread.sweeper;
+    if (!this.connected || this.closed || this.#pingDeadline !== Number.POSITIVE_INFINITY) return;
+    if (now - this.heard < SUSPICIOUS) return;
+    this.#pingDeadline = now + PING_TIMEOUT;
+    this.session.ping((error) => {
+      if (error === null) this.#pingDeadline = Number.POSITIVE_INFINITY;
+    });
+  }
+
+  /** No new streams; closes when the last one ends. */
+  close(): void {
+    if (!this.connected && this.idle) this.session.destroy();
+    else this.session.close();
+  }
+
+  sweep(now: number): void {
+    for (const upstream of this.#streams) upstream.sweep(now);
+    if (now > this.#connectDeadline) {
+      this.timedOut = true;
+      this.session.destroy();
+    } else if (now > this.#pingDeadline) {
+      this.session.destroy();
+    } else if (this.idle && now - this.#idleSince > this.thread.limits.poolTimeout) {
+      this.#pool.retire(this);
+      this.session.close();
+    }
+  }
+}

@@ -1,0 +1,82 @@
+// A client's connection over HTTP/2: each stream becomes an exchange of its own. Framing, header compression and flow control
+// are Node's (nghttp2); limits, deadlines and draining are decided here, streams are stream.ts.
+import http2 from 'node:http2';
+import type net from 'node:net';
+import type { Client } from '../sides.ts';
+import type { ClientConnection, Thread } from '../thread.ts';
+import { CONNECTION_WINDOW, serverOptions } from './settings.ts';
+import { Http2Stream } from './stream.ts';
+
+/** Between telling a client that no new streams are welcome and refusing them: what it sent meanwhile is still served. */
+const NOTICE = 500;
+/** The last stream identifier there can be: the first GOAWAY of a shutdown in two steps (RFC 9113 section 6.8). */
+const LAST_STREAM = 2 ** 31 - 1;
+
+export class Http2Downstream implements ClientConnection {
+  readonly client: Client;
+  readonly thread: Thread;
+  readonly #session: http2.ServerHttp2Session;
+  readonly #streams = new Set<Http2Stream>();
+  /** While there is no stream: for the first request, or the next. */
+  #deadline: number;
+  /** When streams begin to be refused; Infinity as long as nobody asked to drain. */
+  #closeAt: number = Number.POSITIVE_INFINITY;
+
+  /** @param octets what was read of the connection already, from the preface on */
+  constructor(thread: Thread, socket: net.Socket, client: Client, octets?: Buffer) {
+    this.client = client;
+    this.thread = thread;
+    this.#deadline = thread.sweeper.now + thread.limits.headTimeout;
+    if (octets !== undefined) {
+      // Flowing, it would hand them to listeners that are gone.
+      socket.pause();
+      socket.unshift(octets);
+    }
+    const session = http2.performServerHandshake(socket, serverOptions(thread.limits));
+    this.#session = session;
+    session.setLocalWindowSize(CONNECTION_WINDOW);
+    session.on('stream', (stream, _headers, flags, raw) => this.#accept(stream, flags, raw));
+    session.on('error', ignore);
+    session.on('close', () => thread.closed(this));
+    thread.open(this);
+    if (thread.draining) this.drain();
+  }
+
+  /** A stream is over. */
+  forget(stream: Http2Stream): void {
+    this.#streams.delete(stream);
+    if (this.#streams.size === 0) this.#deadline = this.thread.sweeper.now + this.thread.limits.idleTimeout;
+  }
+
+  drain(): void {
+    if (this.#closeAt !== Number.POSITIVE_INFINITY || this.#session.destroyed) return;
+    this.#closeAt = this.thread.sweeper.now + NOTICE;
+    this.#session.goaway(http2.constants.NGHTTP2_NO_ERROR, LAST_STREAM);
+  }
+
+  destroy(): void {
+    this.#session.destroy();
+  }
+
+  sweep(now: number): void {
+    for (const stream of this.#streams) stream.sweep(now);
+    if (now > this.#closeAt) this.#session.close();
+    else if (this.#streams.size === 0 && now > this.#deadline) this.drain();
+  }
+
+  #accept(stream: http2.ServerHttp2Stream, flags: number, raw: readonly string[]): void {
+    // Reset before its turn came.
+    if (stream.destroyed || stream.aborted) {
+      stream.on('error', ignore);
+      return;
+    }
+    const ended = (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    const accepted = new Http2Stream(this, stream);
+    this.#streams.add(accepted);
+    accepted.begin(raw, ended);
+  }
+}
+
+function ignore(): void {
+  // 'close' follows, and says what there is to say.
+}

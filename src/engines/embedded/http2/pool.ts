@@ -1,0 +1,41 @@
+// The connections over HTTP/2 to one endpoint: usually one; another only when the streams of all are in use.
+import type { Connector, OutgoingRequest, Receiver, Upstream } from '../sides.ts';
+import type { Thread } from '../thread.ts';
+import { Http2Connection } from './connection.ts';
+
+export class Http2Pool implements Connector {
+  readonly address: string;
+  readonly port: number;
+  readonly #thread: Thread;
+  readonly #connections: Http2Connection[] = [];
+
+  constructor(address: string, port: number, thread: Thread) {
+    this.address = address;
+    this.port = port;
+    this.#thread = thread;
+  }
+
+  open(request: OutgoingRequest, receiver: Receiver): Upstream {
+    return this.#choose(request.anew).open(request, receiver);
+  }
+
+  /** The first with room, so that the later ones run empty and are closed. */
+  #choose(anew: boolean): Http2Connection {
+    for (const connection of this.#connections) {
+      if (connection.roomy && !(anew && connection.proven)) return connection;
+    }
+    const connection = new Http2Connection(this, this.#thread);
+    this.#connections.push(connection);
+    return connection;
+  }
+
+  /** It takes no new streams. */
+  retire(connection: Http2Connection): void {
+    const at = this.#connections.indexOf(connection);
+    if (at >= 0) this.#connections.splice(at, 1);
+  }
+
+  close(): void {
+    for (const connection of this.#connections.splice(0)) connection.close();
+  }
+}

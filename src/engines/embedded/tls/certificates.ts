@@ -1,0 +1,88 @@
+// Certificate rows -> secure contexts to shake hands with. Which rows a name may choose from is termination.ts.
+import { randomBytes } from 'node:crypto';
+import tls from 'node:tls';
+import type { CertificateSet } from '../../../routing/model.ts';
+
+export class Certificates {
+  readonly #ticketKeys: Buffer;
+  readonly #rows = new Map<string, CertificateSet>();
+  /** By key of the row, made when first asked for; null when OpenSSL refuses it. */
+  readonly #contexts = new Map<string, tls.SecureContext | null>();
+
+  /** @param ticketKeys 48 octets that seal session tickets; workers that share a port must share them, or few sessions resume */
+  constructor(ticketKeys: Buffer = randomBytes(48)) {
+    this.#ticketKeys = ticketKeys;
+  }
+
+  /** A row came, or was replaced: from now on handshakes get the new one; connections keep what they have. */
+  set(row: CertificateSet): void {
+    this.#rows.set(row.key, row);
+    this.#contexts.delete(row.key);
+  }
+
+  delete(key: string): void {
+    this.#rows.delete(key);
+    this.#contexts.delete(key);
+  }
+
+  /**
+   * What to offer for a host, from the rows of one listener in their order: the first whose names cover the host, else the
+   * first of all. Node offers one certificate per handshake, so kinds of keys are not weighed. Undefined when there is
+   * nothing usable.
+   * @param host normalised; '' = the client named none
+   */
+  contextFor(keys: readonly string[], host: string): tls.SecureContext | undefined {
+    const row = this.#choose(keys, host);
+    if (row === undefined) return undefined;
+    let context = this.#contexts.get(row.key);
+    if (context === undefined) {
+      context = this.#createContext(row);
+      this.#contexts.set(row.key, context);
+    }
+    return context ?? undefined;
+  }
+
+  /** The same as settings, for clients that name no host; without a certificate when there is nothing usable. */
+  settingsFor(keys: readonly string[]): tls.SecureContextOptions {
+    const usable = this.contextFor(keys, '') !== undefined;
+    return this.#settings(usable ? this.#choose(keys, '') : undefined);
+  }
+
+  #choose(keys: readonly string[], host: string): CertificateSet | undefined {
+    let first: CertificateSet | undefined;
+    for (const key of keys) {
+      const row = this.#rows.get(key);
+      if (row === undefined) continue;
+      if (row.names.some((name) => coversName(name, host))) return row;
+      first ??= row;
+    }
+    return first;
+  }
+
+  #createContext(row: CertificateSet): tls.SecureContext | null {
+    try {
+      return tls.createSecureContext(this.#settings(row));
+    } catch {
+      // A key that is not the certificate's, or of a kind that OpenSSL does not take: translation reports it on the listener.
+      return null;
+    }
+  }
+
+  /** TLS 1.2 and later; Node's list of ciphers, in the server's order. */
+  #settings(row: CertificateSet | undefined): tls.SecureContextOptions {
+    return {
+      ...(row === undefined ? {} : { cert: row.certificate, key: row.privateKey }),
+      minVersion: 'TLSv1.2',
+      honorCipherOrder: true,
+      ticketKeys: this.#ticketKeys,
+    };
+  }
+}
+
+/** RFC 9525 section 6.3: a wildcard stands for exactly one label, the leftmost. */
+export function coversName(pattern: string, host: string): boolean {
+  const name = pattern.toLowerCase();
+  if (!name.startsWith('*.')) return name === host;
+  const dot = host.indexOf('.');
+  return dot > 0 && host.slice(dot) === name.slice(1);
+}

@@ -1,0 +1,267 @@
+// The proxies that are compared, each with the same routes, the same headers added (X-Forwarded-For, X-Forwarded-Proto),
+// keep-alive on both sides, access logs off, one core. A contender is a command line and the files that it reads.
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+
+export interface Setup {
+  /** For configuration and logs. */
+  readonly folder: string;
+  readonly port: number;
+  readonly backendPort: number;
+  /** 0: one route for every host. Else that many hosts with five routes each. */
+  readonly hosts: number;
+}
+
+export interface Contender {
+  readonly name: string;
+  /** The version, or undefined when it is not installed. */
+  readonly version: () => string | undefined;
+  /** What is switched on beside the common features. */
+  readonly features: string;
+  readonly command: (setup: Setup) => readonly string[];
+}
+
+const root = join(import.meta.dirname, '..', '..');
+const envoyBinary = process.env['ENVOY'] ?? join(root, '.cache/envoy/bin/envoy');
+
+/** First line of what a command says of its version. */
+function versionOf(command: string, args: readonly string[]): string | undefined {
+  try {
+    const output = execFileSync('sh', ['-c', '"$@" 2>&1', 'sh', command, ...args], { encoding: 'utf8' });
+    return /\d+\.\d+\.\d+/.exec(output)?.[0];
+  } catch {
+    return undefined;
+  }
+}
+
+export const prefixes: readonly string[] = ['/api/v1', '/api/v2', '/static', '/'];
+
+function hostNames(hosts: number): readonly string[] {
+  return Array.from({ length: hosts }, (_, at) => `h${at}.example.com`);
+}
+
+export const contenders: readonly Contender[] = [
+  {
+    name: 'portolan',
+    version: () => `node ${process.versions.node}`,
+    features: 'metrics, timeouts, one worker',
+    command: (setup) => {
+      const file = join(setup.folder, 'portolan.yaml');
+      writeFileSync(
+        file,
+        portolanObjects(setup)
+          .map((object) => stringify(object))
+          .join('---\n'),
+      );
+      return [
+        process.execPath,
+        join(root, 'src/cli/main.ts'),
+        'run',
+        '-f',
+        file,
+        '--port-offset',
+        '0',
+        '--admin',
+        `127.0.0.1:${setup.port + 1000}`,
+        '--workers',
+        '1',
+      ];
+    },
+  },
+  {
+    name: 'haproxy',
+    version: () => versionOf('haproxy', ['-v']),
+    features: 'timeouts',
+    command: (setup) => {
+      const file = join(setup.folder, 'haproxy.cfg');
+      writeFileSync(file, haproxyConfig(setup));
+      return ['haproxy', '-db', '-f', file];
+    },
+  },
+  {
+    name: 'nginx',
+    version: () => versionOf('nginx', ['-v']),
+    features: 'timeouts',
+    command: (setup) => {
+      const file = join(setup.folder, 'nginx.conf');
+      writeFileSync(file, nginxConfig(setup));
+      return ['nginx', '-c', file, '-e', join(setup.folder, 'nginx-error.log')];
+    },
+  },
+  {
+    name: 'envoy',
+    version: () => (existsSync(envoyBinary) ? versionOf(envoyBinary, ['--version']) : undefined),
+    features: 'statistics, timeouts, no request id',
+    command: (setup) => {
+      const file = join(setup.folder, 'envoy.json');
+      writeFileSync(file, JSON.stringify(envoyConfig(setup)));
+      return [envoyBinary, '-c', file, '--concurrency', '1', '-l', 'error', '--disable-hot-restart'];
+    },
+  },
+];
+
+export function portolanObjects({ port, backendPort, hosts }: Setup): readonly unknown[] {
+  const backendRefs = [{ name: 'backend', port: 80 }];
+  const route = (name: string, spec: object): unknown => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name },
+    spec: { parentRefs: [{ name: 'bench' }], ...spec },
+  });
+  const rules = [
+    { matches: [{ path: { value: '/api/v1' }, headers: [{ name: 'x-canary', value: '1' }] }], backendRefs },
+    ...prefixes.map((value) => ({ matches: [{ path: { value } }], backendRefs })),
+  ];
+  return [
+    {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'GatewayClass',
+      metadata: { name: 'portolan' },
+      spec: { controllerName: 'portolan.dev/gateway-controller' },
+    },
+    {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'Gateway',
+      metadata: { name: 'bench' },
+      spec: { gatewayClassName: 'portolan', listeners: [{ name: 'http', port, protocol: 'HTTP' }] },
+    },
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'backend' }, spec: { ports: [{ port: 80 }] } },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'backend-1', labels: { 'kubernetes.io/service-name': 'backend' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: ['127.0.0.1'] }],
+      ports: [{ port: backendPort }],
+    },
+    ...(hosts === 0
+      ? [route('all', { rules: [{ backendRefs }] })]
+      : hostNames(hosts).map((host, at) => route(`r${at}`, { hostnames: [host], rules }))),
+  ];
+}
+
+function haproxyConfig({ folder, port, backendPort, hosts }: Setup): string {
+  const map = join(folder, 'routes.map');
+  if (hosts > 0)
+    writeFileSync(
+      map,
+      hostNames(hosts)
+        .flatMap((host) => prefixes.map((prefix) => `${host}${prefix} backend\n`))
+        .join(''),
+    );
+  const choice =
+    hosts === 0
+      ? 'default_backend backend'
+      : `use_backend canary if { req.hdr(x-canary) 1 } { base,map_beg(${map}) -m found }\n  use_backend %[base,map_beg(${map},none)]`;
+  const server = `  http-reuse always\n  server one 127.0.0.1:${backendPort}\n`;
+  return `global
+  nbthread 1
+  maxconn 4000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend in
+  bind 127.0.0.1:${port}
+  option forwardfor
+  http-request set-header X-Forwarded-Proto http
+  ${choice}
+backend backend
+${server}backend canary
+${server}backend none
+  http-request return status 404
+`;
+}
+
+function nginxConfig({ folder, port, backendPort, hosts }: Setup): string {
+  const location = (path: string): string => `    location ${path} { proxy_pass http://backend; }\n`;
+  const server = (name: string, locations: string): string =>
+    `  server {\n    listen 127.0.0.1:${port} backlog=4096;\n    server_name ${name};\n${locations}  }\n`.replace(
+      name === '_' || name.startsWith('h0.') ? '' : ' backlog=4096',
+      '',
+    );
+  const servers =
+    hosts === 0
+      ? server('_', location('/'))
+      : hostNames(hosts)
+          .map((host) => server(host, prefixes.map(location).join('')))
+          .join('');
+  return `daemon off;
+master_process off;
+pid ${folder}/nginx.pid;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
+  server_names_hash_max_size 8192;
+  server_names_hash_bucket_size 128;
+  keepalive_requests 100000000;
+  upstream backend { server 127.0.0.1:${backendPort}; keepalive 512; keepalive_requests 100000000; }
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_set_header Host $http_host;
+  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  proxy_set_header X-Forwarded-Proto $scheme;
+${servers}}
+`;
+}
+
+function envoyConfig({ port, backendPort, hosts }: Setup): unknown {
+  const route = { cluster: 'backend', timeout: '60s' };
+  const routes = [
+    { match: { prefix: '/api/v1', headers: [{ name: 'x-canary', string_match: { exact: '1' } }] }, route },
+    ...prefixes.map((prefix) => ({ match: { prefix }, route })),
+  ];
+  const virtualHosts =
+    hosts === 0
+      ? [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }]
+      : hostNames(hosts).map((host) => ({ name: host, domains: [host], routes }));
+  const address = (value: number): unknown => ({ socket_address: { address: '127.0.0.1', port_value: value } });
+  return {
+    static_resources: {
+      listeners: [
+        {
+          name: 'in',
+          address: address(port),
+          filter_chains: [
+            {
+              filters: [
+                {
+                  name: 'envoy.filters.network.http_connection_manager',
+                  typed_config: {
+                    '@type':
+                      'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+                    stat_prefix: 'in',
+                    use_remote_address: true,
+                    generate_request_id: false,
+                    route_config: { virtual_hosts: virtualHosts },
+                    http_filters: [
+                      {
+                        name: 'envoy.filters.http.router',
+                        typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+                      },
+                    ],
+                  },
+                },
+              ],
+            },
+          ],
+        },
+      ],
+      clusters: [
+        {
+          name: 'backend',
+          connect_timeout: '5s',
+          circuit_breakers: { thresholds: [{ max_connections: 4096, max_pending_requests: 4096, max_requests: 4096 }] },
+          load_assignment: {
+            cluster_name: 'backend',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(backendPort) } }] }],
+          },
+        },
+      ],
+    },
+  };
+}

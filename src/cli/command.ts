@@ -36,6 +36,8 @@ export interface Command {
   readonly operands: { readonly min: number; readonly max: number; readonly what: string };
   readonly flags: readonly FlagGroup[];
   readonly examples: readonly Example[];
+  /** What else a reader must know, in rows. */
+  readonly tables?: readonly { readonly title: string; readonly rows: readonly (readonly string[])[] }[];
   readonly exitCodes: readonly (readonly [code: number, meaning: string])[];
 }
 

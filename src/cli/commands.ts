@@ -1,6 +1,7 @@
 // The table of commands: what each is for, its flags and examples. Help, the reference in docs/ and the parsing of
 // arguments all come from it; what a command does is in commands/.
 import type { Command, Flag, FlagGroup } from './command.ts';
+import { limitNames } from './run/limits.ts';
 
 const filename: Flag = {
   name: 'filename',
@@ -113,6 +114,12 @@ const run: Command = {
           help: 'Proxies in front of this one whose X-Forwarded-For entries are believed.',
         },
         {
+          name: 'limit',
+          value: 'NAME=N',
+          repeatable: true,
+          help: 'One of the limits below. Repeatable.',
+        },
+        {
           name: 'drain',
           value: 'SECONDS',
           default: '10',
@@ -134,6 +141,12 @@ const run: Command = {
     {
       what: 'The real ports, on all addresses',
       command: 'sudo portolan run -f manifests --port-offset 0 --bind 0.0.0.0',
+    },
+  ],
+  tables: [
+    {
+      title: 'Limits',
+      rows: limitNames().map((limit) => [limit.name, limit.default.toLocaleString('en'), limit.meaning]),
     },
   ],
   exitCodes: [

@@ -43,6 +43,7 @@ export function helpOf(command: Command, { paint, width }: Page): string {
   for (const group of [...command.flags, { title: 'Help', flags: [help] }]) {
     parts.push(paint.bold(group.title), ...flagLines(group, { paint, width }), '');
   }
+  for (const { title, rows } of command.tables ?? []) parts.push(paint.bold(title), columns(rows, '  '));
   parts.push(
     paint.bold('Exit codes'),
     columns(command.exitCodes.map(([code, meaning]) => [String(code), meaning]), '  ').trimEnd(),
@@ -78,6 +79,11 @@ function section(command: Command): string[] {
   for (const { what, command: example } of command.examples) lines.push(`# ${what}`, example);
   lines.push('```', '', '| flag | |', '| --- | --- |');
   for (const flag of flagsOf(command)) lines.push(`| \`${cell(spelling(flag))}\` | ${cell(meaning(flag))} |`);
+  for (const { title, rows } of command.tables ?? []) {
+    const dashes = (rows[0] ?? []).map(() => '---').join(' | ');
+    lines.push('', `| ${title} |${' |'.repeat((rows[0]?.length ?? 1) - 1)}`, `| ${dashes} |`);
+    for (const row of rows) lines.push(`| ${row.map(cell).join(' | ')} |`);
+  }
   lines.push('', '| exit code | |', '| --- | --- |');
   for (const [code, meaning] of command.exitCodes) lines.push(`| ${code} | ${cell(meaning)} |`);
   return lines;

@@ -1,2 +1,187 @@
+// portolan run: files → a gateway on this machine, kept in step with the files until it is told to stop.
+import { startEngine } from '../../engines/embedded/engine.ts';
+import type { Engine } from '../../engines/embedded/engine.ts';
+import { dump } from '../../pipeline/dump.ts';
+import type { BindReport } from '../../routing/model.ts';
+import type { Progress } from '../../sources/files/source.ts';
+import { Misuse } from '../command.ts';
+import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
-export const run: Run = () => Promise.resolve(0);
+import { Model } from '../model/model.ts';
+import { parseHostPort, parseName } from '../model/names.ts';
+import { modelOptions } from '../model/options.ts';
+import { startAdmin } from '../run/admin.ts';
+import type { Admin } from '../run/admin.ts';
+import { EchoBackends } from '../run/echo.ts';
+import { parseLimits } from '../run/limits.ts';
+import { PortPlan } from '../run/ports.ts';
+import type { FixedPort, PortRules } from '../run/ports.ts';
+import { Report } from '../run/report.ts';
+import type { Serving } from '../run/report.ts';
+import { Session } from '../run/session.ts';
+import { everythingSaid, problemLines, severity } from '../said.ts';
+import { Paint } from '../terminal.ts';
+
+export const run: Run = async (args) => {
+  const settings = settingsOf(args);
+  // With an access log on standard output, that is all there is on it.
+  const out = settings.accessLog ? process.stderr : process.stdout;
+  const paint = new Paint(out);
+  const report = new Report(paint, (text) => void out.write(text));
+  const begun = performance.now();
+  const model = new Model({ ...modelOptions(args), serving: true });
+  const sessions: Session[] = [];
+  const engine = startEngine({
+    workers: settings.workers,
+    trustedHops: settings.trustedHops,
+    limits: parseLimits(args.texts('limit')),
+    ...(settings.accessLog ? { accessLog: '-' } : {}),
+    onReport: (bind: BindReport) => sessions[0]?.report(bind),
+    onCrash: (error) => report.say(paint.red(`a worker ended and is started again: ${error.message}`)),
+  });
+  try {
+    const echo = args.on('echo') ? new EchoBackends() : undefined;
+    if (echo !== undefined) model.add(echo);
+    const authority = args.on('dev-certificates') ? await addCertificates(model) : undefined;
+    const ports = new PortPlan(settings.ports);
+    const serving = (): Serving => ({ model, placed: ports.placed, authority: authority?.path });
+    const session = new Session({
+      model,
+      ports,
+      engine,
+      events: {
+        onChange: (change, took) => report.change(serving(), change, took),
+        onMoved: () => report.moved(serving()),
+      },
+    });
+    sessions.push(session);
+    model.source.follow((change) => session.take(change));
+    await model.load(progress(process.stderr));
+    if (model.source.size === 0 && complain(model)) return 1;
+    await session.start();
+    report.opening(serving(), performance.now() - begun);
+    if (authority !== undefined) report.trust(authority);
+    checkPorts(ports, model, report);
+    model.backends.follow(() => session.refresh());
+    const stopping = { now: false };
+    const admin = await openAdmin(args, { model, engine, stopping }, report);
+    await stopSignal();
+    stopping.now = true;
+    report.say(`stopping: requests in flight have ${settings.drain} s`);
+    session.close();
+    model.close();
+    await engine.drain(settings.drain * 1000);
+    admin?.close();
+    await echo?.close();
+    return 0;
+  } finally {
+    model.close();
+    await engine.close();
+  }
+};
+
+interface Settings {
+  readonly ports: PortRules;
+  readonly workers: number;
+  readonly trustedHops: number;
+  readonly accessLog: boolean;
+  /** Seconds. */
+  readonly drain: number;
+}
+
+function settingsOf(args: Arguments): Settings {
+  return {
+    ports: {
+      address: args.text('bind') ?? '127.0.0.1',
+      offset: args.number('port-offset', { min: 0, max: 64_512 }) ?? 8000,
+      fixed: args.texts('port').map(parseFixedPort),
+    },
+    workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
+    trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
+    accessLog: args.on('access-log'),
+    drain: args.number('drain', { min: 0, max: 3600 }) ?? 10,
+  };
+}
+
+/** `[NS/]GATEWAY/LISTENER=PORT`. */
+function parseFixedPort(text: string): FixedPort {
+  const [, namespace, gateway = '', listener = '', digits] = /^(?:([^/=]+)\/)?([^/=]+)\/([^/=]+)=(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port < 1 || port > 65_535) {
+    throw new Misuse(`--port takes [NAMESPACE/]GATEWAY/LISTENER=PORT, not "${text}"`, 'for example --port web/http=8080');
+  }
+  parseName('--port', `${namespace ?? 'default'}/${gateway}`);
+  return { ...(namespace === undefined ? {} : { namespace }), gateway, listener, port };
+}
+
+/** Loaded only when it is asked for. */
+async function addCertificates(model: Model): Promise<{ readonly path: string; readonly made: boolean }> {
+  const { DevCertificates } = await import('../run/dev-certificates.ts');
+  const certificates = await DevCertificates.open();
+  model.add(certificates);
+  return certificates.authority;
+}
+
+/** On a terminal a line that counts up, elsewhere nothing. */
+function progress(stream: NodeJS.WriteStream): ((progress: Progress) => void) | undefined {
+  if (!stream.isTTY) return undefined;
+  return ({ files, ofFiles, objects }) => {
+    const share = files === ofFiles ? '' : ` of ${ofFiles} files: ${files},`;
+    stream.write(`\r\u001b[KReading${share} ${objects.toLocaleString('en')} objects${files === ofFiles ? '\r\u001b[K' : ''}`);
+  };
+}
+
+/** When nothing at all could be read there is nothing to wait for. */
+function complain(model: Model): boolean {
+  const errors = everythingSaid(model).filter((said) => severity(said) === 'error');
+  const paint = new Paint(process.stderr);
+  for (const said of errors) process.stderr.write(`${problemLines(said, paint)}\n`);
+  return errors.length > 0;
+}
+
+function checkPorts(ports: PortPlan, model: Model, report: Report): void {
+  const { binds } = model.pipeline.tables;
+  const all = [...binds.keys()].flatMap((key) => binds.get(key) ?? []);
+  for (const { namespace, gateway, listener, port } of ports.unused(all)) {
+    const name = `${namespace === undefined ? '' : `${namespace}/`}${gateway}/${listener}`;
+    report.say(`--port ${name}=${port}: there is no such listener`);
+  }
+}
+
+interface Running {
+  readonly model: Model;
+  readonly engine: Engine;
+  readonly stopping: { readonly now: boolean };
+}
+
+async function openAdmin(args: Arguments, { model, engine, stopping }: Running, report: Report): Promise<Admin | undefined> {
+  const text = args.text('admin');
+  if (text === undefined) return undefined;
+  const { tables } = model.pipeline;
+  const admin = await startAdmin(parseHostPort('--admin', text), {
+    waiting: () => {
+      if (stopping.now) return ['stopping'];
+      return [...tables.binds.keys()]
+        .filter((bind) => tables.reports.get(bind)?.state !== 'serving')
+        .map((bind) => `${bind} is not served`);
+    },
+    metrics: () => engine.metrics(),
+    config: () => dump(tables),
+  });
+  report.say(`admin at ${admin.url}: /healthz /readyz /metrics /config`);
+  return admin;
+}
+
+/** SIGINT or SIGTERM. A second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let told = false;
+    const stop = (): void => {
+      if (told) process.exit(130);
+      told = true;
+      resolve();
+    };
+    process.on('SIGINT', stop);
+    process.on('SIGTERM', stop);
+  });
+}

@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { connect, createServer } from 'node:tls';
-import { openAuthority, trustAdvice } from './authority.ts';
+import { openAuthority } from './authority.ts';
+import { trustAdvice } from './trust.ts';
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'portolan-authority-'));

@@ -1,5 +1,5 @@
 // A certificate authority of this user, made once and kept in the user's data folder, and the leaf certificates that it
-// issues for development. How to make browsers trust it is told by trustAdvice().
+// issues for development. How to make clients trust it: trust.ts.
 import './reflect-metadata.ts';
 import { X509Certificate, randomBytes, webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -66,27 +66,6 @@ export function dataFolder(): string {
   if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'portolan');
   const given = env['XDG_DATA_HOME'];
   return join(given !== undefined && given !== '' ? given : join(homedir(), '.local', 'share'), 'portolan');
-}
-
-/** How to make this machine trust the authority, one command or hint a line. */
-export function trustAdvice(path: string): readonly string[] {
-  const curl = `curl --cacert ${quoted(path)} …`;
-  switch (process.platform) {
-    case 'darwin':
-      return [curl, `sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${quoted(path)}`];
-    case 'win32':
-      return [curl, `certutil -addstore -user Root ${quoted(path)}`];
-    default:
-      return [
-        curl,
-        `sudo cp ${quoted(path)} /usr/local/share/ca-certificates/portolan.crt && sudo update-ca-certificates   (Debian, Ubuntu)`,
-        `sudo trust anchor ${quoted(path)}   (Fedora, Arch)`,
-      ];
-  }
-}
-
-function quoted(path: string): string {
-  return /^[\w/.:\\-]+$/.test(path) ? path : `"${path}"`;
 }
 
 interface Material {

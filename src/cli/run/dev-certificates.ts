@@ -1,9 +1,9 @@
 // --dev-certificates: Secrets that listeners name and no file has are issued by the local authority. Their names come from
-// the listener's hostname, else from the routes that are attached to it, else from the SNI of clients.
+// the listener's hostname, else from the routes that are attached to it, and then localhost besides.
 import type { KubeObject } from '../../api/objects.ts';
 import type { BoundListener } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
-import type { Model, Outside, OutsideView } from '../model/model.ts';
+import type { Outside, OutsideView } from '../model/model.ts';
 import { openAuthority } from './authority.ts';
 import type { Authority } from './authority.ts';
 
@@ -19,8 +19,6 @@ interface IssuedSecret {
 export class DevCertificates implements Outside {
   readonly authority: Authority;
   readonly #issued = new Map<string, IssuedSecret>();
-  /** Names that clients asked for, by Secret. */
-  readonly #asked = new Map<string, Set<string>>();
 
   constructor(authority: Authority) {
     this.authority = authority;
@@ -36,20 +34,6 @@ export class DevCertificates implements Outside {
     return objects;
   }
 
-  /** A client asked a listener for a name that no certificate has. Says whether a certificate should have it from now on. */
-  ask(model: Model, frontend: string, serverName: string): boolean {
-    if (!/^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/.test(serverName)) return false;
-    const { tables } = model.pipeline;
-    const tls = tables.frontends.get(frontend)?.tls;
-    const secret = tls?.mode === 'terminate' ? tls.certificates.find((key) => this.#issued.has(key)) : undefined;
-    if (secret === undefined) return false;
-    const names = this.#asked.get(secret) ?? new Set<string>();
-    this.#asked.set(secret, names);
-    if (names.has(serverName) || names.size >= maxNames) return false;
-    names.add(serverName);
-    return true;
-  }
-
   /** The Secrets to issue, as `namespace/name`, with their names. */
   #wanted(view: OutsideView): ReadonlyMap<string, ReadonlySet<string>> {
     const wanted = new Map<string, Set<string>>();
@@ -57,7 +41,7 @@ export class DevCertificates implements Outside {
     for (const key of gateways.keys()) {
       for (const listener of gateways.get(key)?.listeners ?? []) {
         for (const secret of this.#secretsOf(view, listener)) {
-          const names = wanted.get(secret) ?? new Set(this.#asked.get(secret));
+          const names = wanted.get(secret) ?? new Set<string>();
           for (const name of namesFor(view, listener)) if (names.size < maxNames) names.add(name);
           wanted.set(secret, names);
         }

@@ -23,8 +23,8 @@ export type FieldList = readonly string[];
 export const noFields: FieldList = [];
 
 /**
- * A request as it came in. Valid until its exchange began the next one: HTTP/1 reuses one object per connection, and its
- * fields may be read only until `Exchange.begin` returns.
+ * A request as it came in. Valid until its exchange begins the next one: HTTP/1 reuses one object per connection, and its
+ * fields may be read only until `Transaction.begin` returns.
  */
 export interface IncomingRequest {
   readonly version: '1.0' | '1.1' | '2';
@@ -45,13 +45,18 @@ export interface IncomingRequest {
   /** The value of a field, several lines joined by `, ` (cookies by `; `). @param name in lower case */
   field(name: string): string | undefined;
   /**
+   * The head in HTTP/1.1 form, edited from the octets that came, with the final empty line; undefined when there are none, so that
+   * it is composed of what the other members tell.
+   */
+  rewritten(edit: HeadEdit): string | undefined;
+  /**
    * What is to be forwarded, names as sent: without hop-by-hop fields, those that Connection names, Host, pseudo-header
    * fields and Content-Length.
    */
   fields(): string[];
 }
 
-/** The client's side of one exchange. Its owner calls Exchange.begin, body, bodyEnd, gone and resumeResponse. */
+/** The client's side of one exchange. Its owner calls the members of Transaction. */
 export interface Downstream {
   /** An interim response other than 101. HTTP/1.0 clients ignore it. */
   inform(status: number, fields: FieldList): void;
@@ -61,7 +66,15 @@ export interface Downstream {
    * 304 it is what Content-Length has to say, and no content follows.
    */
   respond(status: number, fields: FieldList, length: number): void;
-  /** Octets of content. FULL: no more until the downstream called Exchange.resumeResponse. */
+  /**
+   * The final response as HTTP/1 delivered it; of HTTP/1 only, absent in others. `head` has the lines cut that do not go on,
+   * `added` are lines to add.
+   * @returns as Receiver.respondedInPlace
+   */
+  respondInPlace?(head: Head, buf: Buffer, framing: number, added: string): number;
+  /** As in Receiver: asked for after `respondInPlace`. */
+  readonly framedResponse?: boolean;
+  /** Octets of content. FULL: no more until the downstream called Transaction.resumeResponse. */
   write(octets: Buffer): Taken;
   /** The response is complete. Trailers that HTTP/1 without chunked coding cannot carry are left out. */
   end(trailers: FieldList): void;
@@ -70,6 +83,20 @@ export interface Downstream {
   /** Stop and go on reading the request's body. Idempotent. */
   pauseRequest(): void;
   resumeRequest(): void;
+}
+
+/** What forwarding changes in the head of a request. */
+export interface HeadEdit {
+  /** Path and query that go on. */
+  readonly path: string;
+  /** Host that goes on. */
+  readonly authority: string;
+  /** Names in lower case of lines that do not; beside those that forwarding itself replaces (forwarded.ts). */
+  readonly dropped: readonly string[];
+  /** X-Forwarded-Port and Forwarded of a client that is not trusted do not go on. */
+  readonly trusted: boolean;
+  /** Lines to add, each with its line end. */
+  readonly added: string;
 }
 
 /** What is known of a client's connection, for as long as it lasts. */
@@ -82,8 +109,10 @@ export interface Client {
   /** The peer's address and port. */
   readonly address: string;
   readonly port: number;
-  /** The port of ours that it came to. */
-  readonly localPort: number;
+  /** Our address and port that it came to, as an authority. */
+  readonly localAuthority: string;
+  /** X-Forwarded-For and X-Forwarded-Proto as lines, for when what the request says of them does not count. */
+  readonly forwarded: string;
 }
 
 /**
@@ -121,11 +150,15 @@ export interface OutgoingRequest {
   /** Octets of the body: 0 = none, UNKNOWN_LENGTH = until its end. */
   readonly length: number;
   readonly acceptsTrailers: boolean;
+  /** RFC 9110 section 9.2.2: sending it twice does no harm. */
+  readonly repeatable: boolean;
+  /** A kept connection failed: take a new one. */
+  readonly anew: boolean;
   /** '' or the protocol asked for; such requests only go to HTTP/1 clusters. */
   readonly upgrade: string;
   /**
-   * The octets of the body are the chunked coding itself, as ChunkScanner('framed') yields it; the trailer section is still
-   * to be written. Never for HTTP/2 clusters: these get payload.
+   * The octets of the body are the chunked coding itself, with trailers and the final empty line. Never for HTTP/2 clusters:
+   * these get payload.
    */
   readonly framed: boolean;
   /** The whole head in HTTP/1.1 form, latin1, with the final empty line. */
@@ -175,12 +208,13 @@ export interface Receiver {
   /**
    * The head of the final response, from HTTP/1, still in the buffer that it was read into: `head` holds its spans. The receiver
    * may edit it in place.
+   * Up to Gathered's HEADROOM octets before the head are free.
    * @returns from where on the octets of `buf` up to the end of the head are to be delivered by `received`, together with the
    * content that follows; the end of the head if they are not; REJECTED if the response is not wanted (the receiver gave up
    * the upstream and tries again)
    */
   respondedInPlace(head: Head, buf: Buffer, framing: number): number;
-  /** Of a chunked response, asked for behind its head: content comes as the chunked coding itself (ChunkScanner('framed')). */
+  /** Of a chunked response, asked for behind its head: content comes as the chunked coding itself, with trailers and all. */
   readonly framedResponse: boolean;
   /** Octets of content. FULL: no more until `resumeResponse` of the upstream. */
   received(octets: Buffer): Taken;

@@ -1,0 +1,90 @@
+// What the proxy answers by itself: status, fields and a short text; for gRPC a response of trailers only, in the mapping of
+// statuses that gRPC and the Gateway API prescribe.
+import { reasonOf as phraseOf } from './http1/text.ts';
+import type { Failure, FieldList } from './sides.ts';
+
+/** Why there is no response of a backend; the access log's and the text's word for it. */
+export type Reason =
+  | 'bad-target'
+  | 'no-route'
+  | 'misdirected'
+  | 'no-backend'
+  | 'unresolved-backend'
+  | 'no-endpoint'
+  | 'not-honoured'
+  | 'unreachable'
+  | 'broken-response'
+  | 'timeout';
+
+export interface Answer {
+  readonly status: number;
+  readonly fields: FieldList;
+  readonly text: string;
+}
+
+const GRPC_UNIMPLEMENTED = 12;
+const GRPC_INTERNAL = 13;
+const GRPC_UNAVAILABLE = 14;
+const GRPC_DEADLINE_EXCEEDED = 4;
+
+/** @param grpc the request is gRPC: its status says OK and the trailers what happened */
+export function failureAnswer(status: number, reason: Reason, grpc: boolean): Answer {
+  if (!grpc) {
+    return { status, fields: textFields, text: `${status} ${phraseOf(status)}: ${reason}\n` };
+  }
+  const fields = [
+    'content-type',
+    'application/grpc',
+    'grpc-status',
+    String(grpcStatus(status)),
+    'grpc-message',
+    reason,
+  ];
+  return { status: 200, fields, text: '' };
+}
+
+const textFields: FieldList = ['content-type', 'text/plain; charset=utf-8'];
+
+function grpcStatus(status: number): number {
+  switch (status) {
+    case 404:
+    case 421:
+      return GRPC_UNIMPLEMENTED;
+    case 504:
+      return GRPC_DEADLINE_EXCEEDED;
+    // GRPCRoute: invalid and missing backends are UNAVAILABLE.
+    case 500:
+    case 502:
+    case 503:
+      return GRPC_UNAVAILABLE;
+    default:
+      return GRPC_INTERNAL;
+  }
+}
+
+/** Not connected: 503, the request may be sent again. Silent: 504. Else 502. */
+export function statusOf(failure: Failure): number {
+  switch (failure) {
+    case 'refused':
+    case 'refused-stream':
+      return 503;
+    case 'connect-timeout':
+    case 'idle-timeout':
+      return 504;
+    default:
+      return 502;
+  }
+}
+
+export function reasonOf(failure: Failure): Reason {
+  switch (failure) {
+    case 'refused':
+    case 'refused-stream':
+      return 'unreachable';
+    case 'connect-timeout':
+    case 'idle-timeout':
+      return 'timeout';
+    default:
+      return 'broken-response';
+  }
+}

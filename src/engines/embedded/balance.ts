@@ -1,0 +1,120 @@
+// The endpoints of a backend at run time, and which of them takes a request: ready ones, the less loaded of two chosen at random,
+// and for a while none that could not be reached. Load and failures are those that this worker saw.
+import type { Cluster, Endpoint, EndpointSet } from '../../routing/model.ts';
+import { Http1Pool } from './http1/pool.ts';
+import { Http2Pool } from './http2/pool.ts';
+import type { Connector } from './sides.ts';
+import type { Thread } from './thread.ts';
+
+export class LiveEndpoint {
+  readonly endpoint: Endpoint;
+  /** Attempts under way. */
+  active = 0;
+  /** Failures to connect in a row. */
+  failures = 0;
+  /** Of performance.now(). */
+  skippedUntil = 0;
+  readonly #thread: Thread;
+  #http1: Http1Pool | null = null;
+  #http2: Http2Pool | null = null;
+
+  constructor(endpoint: Endpoint, thread: Thread) {
+    this.endpoint = endpoint;
+    this.#thread = thread;
+  }
+
+  connector(protocol: Cluster['protocol']): Connector {
+    const { address, port } = this.endpoint;
+    if (protocol === 'http1') return (this.#http1 ??= new Http1Pool(address, port, this.#thread));
+    return (this.#http2 ??= new Http2Pool(address, port, this.#thread));
+  }
+
+  reached(): void {
+    this.failures = 0;
+    this.skippedUntil = 0;
+  }
+
+  /** Left out for a while, twice as long with each failure in a row. */
+  unreachable(now: number): void {
+    const { skipTimeout, longestSkip } = this.#thread.limits;
+    // Attempts that were under way together count as one.
+    if (now < this.skippedUntil) return;
+    this.skippedUntil = now + Math.min(longestSkip, skipTimeout * 2 ** Math.min(this.failures, 20));
+    this.failures++;
+  }
+
+  close(): void {
+    this.#http1?.close();
+    this.#http2?.close();
+  }
+}
+
+/** The endpoints of one EndpointSet; stays the same object while its row changes. */
+export class LiveEndpoints {
+  /** Clusters that refer to it. */
+  users = 0;
+  /** Those that take new requests. */
+  usable: readonly LiveEndpoint[] = [];
+  #all = new Map<string, LiveEndpoint>();
+
+  /** Endpoints that stay keep their connections and counters; those that left take no new requests and close when idle. */
+  update(row: EndpointSet | undefined, thread: Thread): void {
+    const next = new Map<string, LiveEndpoint>();
+    for (const endpoint of row?.endpoints ?? []) {
+      const key = `${endpoint.id} ${endpoint.address} ${endpoint.port}`;
+      next.set(key, this.#all.get(key) ?? new LiveEndpoint(endpoint, thread));
+    }
+    const rows = row?.endpoints ?? [];
+    const live = [...next.values()];
+    // When none is ready, those that are on their way out but still serve: better than nothing (KEP-1669).
+    const ready = rows.some((endpoint) => endpoint.ready)
+      ? (endpoint: Endpoint): boolean => endpoint.ready
+      : (endpoint: Endpoint): boolean => endpoint.serving && endpoint.terminating;
+    const taken = new Set(rows.filter(ready).map((endpoint) => `${endpoint.id} ${endpoint.address} ${endpoint.port}`));
+    this.usable = live.filter(({ endpoint: { id, address, port } }) => taken.has(`${id} ${address} ${port}`));
+    for (const [key, endpoint] of this.#all) if (!next.has(key)) endpoint.close();
+    this.#all = next;
+  }
+
+  /** The endpoint for a new attempt, if possible not `tried`, which failed; undefined when there is none. */
+  pick(now: number, tried: LiveEndpoint | null): LiveEndpoint | undefined {
+    const { usable } = this;
+    const count = usable.length;
+    if (count <= 1) return usable[0];
+    const first = Math.trunc(Math.random() * count);
+    // A second one that is not the first.
+    const second = (first + 1 + Math.trunc(Math.random() * (count - 1))) % count;
+    const a = usable[first] as LiveEndpoint;
+    const b = usable[second] as LiveEndpoint;
+    const takesA = a.skippedUntil <= now && a !== tried;
+    const takesB = b.skippedUntil <= now && b !== tried;
+    if (takesA && takesB) return a.active <= b.active ? a : b;
+    if (takesA) return a;
+    return takesB ? b : this.#pickAny(now, tried, first);
+  }
+
+  /** One after the other from `start` on; of those that are all being skipped, the one whose turn comes first. */
+  #pickAny(now: number, tried: LiveEndpoint | null, start: number): LiveEndpoint {
+    const { usable } = this;
+    let best = usable[start] as LiveEndpoint;
+    for (let i = 0; i < usable.length; i++) {
+      const each = usable[(start + i) % usable.length] as LiveEndpoint;
+      if (each.skippedUntil <= now && each !== tried) return each;
+      if (best === tried || (each !== tried && each.skippedUntil < best.skippedUntil)) best = each;
+    }
+    return best;
+  }
+}
+
+/** A cluster as rules refer to it; stays the same object while its row changes. */
+export class LiveCluster {
+  readonly key: string;
+  row: Cluster | undefined;
+  endpoints: LiveEndpoints = new LiveEndpoints();
+  /** Rules that refer to it. */
+  users = 0;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+}

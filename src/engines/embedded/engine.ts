@@ -1,0 +1,179 @@
+// The embedded engine as the main thread sees it: updates in, reports of binds and metrics out. Traffic never touches this
+// thread: workers (worker.ts) serve, each with all of the configuration; one that dies is started again.
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import net from 'node:net';
+import type { Placement } from '../../routing/model.ts';
+import type { Update } from '../../routing/update.ts';
+import { exposition, sumSnapshots } from './exposition.ts';
+import type { MetricsSnapshot } from './metrics.ts';
+import { defaultLimits, type EngineOptions, type WorkerOptions } from './options.ts';
+import { Reports } from './reports.ts';
+import { Rows } from './rows.ts';
+import { WorkerHandle } from './worker-handle.ts';
+
+export interface Engine {
+  /**
+   * Resolved when every worker has the update in force and each bind that it names listens or has been reported as failed.
+   * Updates are applied in the order of the calls; one need not wait for the other.
+   */
+  apply(update: Update): Promise<void>;
+  /** In the text format of Prometheus, summed over the workers. */
+  metrics(): Promise<string>;
+  /**
+   * Accepts nothing more, lets requests in flight end, then closes. Resolved when nothing is left.
+   * @param deadline milliseconds after which what is left is closed; default `limits.drainTimeout`
+   */
+  drain(deadline?: number): Promise<void>;
+  /** Closes everything at once. */
+  close(): Promise<void>;
+}
+
+/** Throws the error of the operating system when the access log cannot be opened. */
+export function startEngine(options: EngineOptions = {}): Engine {
+  return new EmbeddedEngine(options);
+}
+
+/** Systems on which several threads can listen on one port and share its connections evenly. */
+const sharesPorts: ReadonlySet<string> = new Set(['linux', 'freebsd']);
+/** Between two looks at a port that another program has. */
+const PROBE_AGAIN = 5000;
+
+class EmbeddedEngine implements Engine {
+  readonly #rows = new Rows();
+  readonly #workers: readonly WorkerHandle[];
+  readonly #reports: Reports;
+  readonly #shared: boolean;
+  readonly #drainTimeout: number;
+  /** Placements whose port another program has, so that no worker was told of them. */
+  readonly #taken = new Map<string, Placement>();
+  #crashes = 0;
+  /** What workers counted that are no more. */
+  #retired: MetricsSnapshot[] = [];
+  #queue: Promise<void> = Promise.resolve();
+  #probing: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(options: EngineOptions) {
+    const wanted = Math.max(1, Math.trunc(options.workers ?? 1));
+    const count = sharesPorts.has(process.platform) ? wanted : 1;
+    const limits = { ...defaultLimits, ...options.limits };
+    const accessLog = options.accessLog ?? '';
+    if (accessLog !== '' && accessLog !== '-') fs.closeSync(fs.openSync(accessLog, 'a', 0o640));
+    const settings: WorkerOptions = {
+      limits,
+      trustedHops: options.trustedHops ?? 0,
+      requestIds: options.requestIds ?? true,
+      accessLog,
+      shared: count > 1,
+      ticketKeys: randomBytes(48),
+    };
+    this.#shared = count > 1;
+    this.#drainTimeout = limits.drainTimeout;
+    this.#reports = new Reports(count, options.onReport ?? ignore);
+    this.#workers = Array.from({ length: count }, (_, index) => {
+      const worker: WorkerHandle = new WorkerHandle(settings, {
+        all: () => this.#workerView(this.#rows.all()),
+        reported: (report) => this.#reports.take(index, report),
+        crashed: (error, last) => {
+          this.#crashes++;
+          if (last !== null) this.#retired = [sumSnapshots([...this.#retired, last])];
+          this.#reports.forget(index);
+          options.onCrash?.(error);
+        },
+      });
+      return worker;
+    });
+  }
+
+  apply(update: Update): Promise<void> {
+    const applied = this.#queue.then(() => this.#apply(update));
+    // Only sending is in order; waiting for workers is not part of the queue.
+    this.#queue = applied.then((sent) => void sent);
+    return applied.then(({ acknowledged }) => acknowledged);
+  }
+
+  async #apply(update: Update): Promise<{ readonly acknowledged: Promise<void> }> {
+    this.#rows.apply(update);
+    for (const key of update.placements?.delete ?? []) this.#forget(key);
+    for (const row of update.placements?.set ?? []) this.#reports.expect(row);
+    if (this.#shared && update.placements !== undefined) await this.#probe(update.placements.set);
+    return { acknowledged: this.#send(this.#workerView(update)) };
+  }
+
+  async #send(update: Update): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.update(update)));
+  }
+
+  #forget(bind: string): void {
+    this.#taken.delete(bind);
+    this.#reports.drop(bind);
+  }
+
+  /** Without placements whose port another program has. */
+  #workerView(update: Update): Update {
+    if (this.#taken.size === 0 || update.placements === undefined) return update;
+    const { set, delete: gone } = update.placements;
+    const held = set.filter((row) => this.#taken.get(row.bind) === row).map((row) => row.bind);
+    const placements = { set: set.filter((row) => this.#taken.get(row.bind) !== row), delete: [...gone, ...held] };
+    return { ...update, placements };
+  }
+
+  /**
+   * Workers that share ports would also share them with another program of the same user that does: so each new place is tried
+   * once without sharing.
+   */
+  async #probe(rows: readonly Placement[]): Promise<void> {
+    for (const row of rows) {
+      this.#taken.delete(row.bind);
+      const ours = [...this.#rows.placements()].some(
+        (other) => other.bind !== row.bind && other.port === row.port && this.#reports.isServing(other.bind),
+      );
+      if (ours || this.#reports.servesAt(row)) continue;
+      const error = await tryToListen(row);
+      if (error === null) continue;
+      this.#taken.set(row.bind, row);
+      this.#reports.refuse(row, error);
+      this.#probing ??= setTimeout(() => this.#probeAgain(), PROBE_AGAIN).unref();
+    }
+  }
+
+  #probeAgain(): void {
+    this.#probing = null;
+    const again = [...this.#taken.values()];
+    if (again.length === 0 || this.#closed) return;
+    void this.apply({ version: this.#rows.version, placements: { set: again, delete: [] } });
+  }
+
+  async metrics(): Promise<string> {
+    const snapshots = await Promise.all(this.#workers.map((worker) => worker.metrics()));
+    const known = snapshots.filter((snapshot) => snapshot !== null);
+    const running = this.#workers.filter((worker) => worker.running).length;
+    return exposition(sumSnapshots([...this.#retired, ...known]), { running, crashes: this.#crashes });
+  }
+
+  async drain(deadline: number = this.#drainTimeout): Promise<void> {
+    this.#closed = true;
+    await this.#queue;
+    await Promise.all(this.#workers.map((worker) => worker.drain(deadline)));
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#probing !== null) clearTimeout(this.#probing);
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+  }
+}
+
+function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', resolve);
+    server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(null)));
+  });
+}
+
+function ignore(): void {
+  // Nobody wants to know.
+}

@@ -1,0 +1,157 @@
+// Counters of all workers -> the text format of Prometheus (version 0.0.4).
+import { CODE_CLASSES, type Count, durationBounds, type MetricsSnapshot } from './metrics.ts';
+
+/** The sum of what several workers counted. */
+export function sumSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
+  const routes = new Map<string, { frontend: string; route: string; responses: Float64Array }>();
+  const frontends = new Map<string, { frontend: string; buckets: Float64Array; sum: number; active: number }>();
+  const refusals: Record<string, number> = {};
+  const failures: Record<string, number> = {};
+  const counts: Record<string, number> = {};
+  let activeConnections = 0;
+  for (const snapshot of snapshots) {
+    for (const { frontend, route, responses } of snapshot.routes) {
+      const key = `${frontend}|${route}`;
+      const sum = routes.get(key);
+      if (sum === undefined) routes.set(key, { frontend, route, responses: responses.slice() });
+      else addAll(sum.responses, responses);
+    }
+    for (const { frontend, buckets, sum, active } of snapshot.frontends) {
+      const total = frontends.get(frontend);
+      if (total === undefined) frontends.set(frontend, { frontend, buckets: buckets.slice(), sum, active });
+      else {
+        addAll(total.buckets, buckets);
+        total.sum += sum;
+        total.active += active;
+      }
+    }
+    addRecord(refusals, snapshot.refusals);
+    addRecord(failures, snapshot.failures);
+    addRecord(counts, snapshot.counts);
+    activeConnections += snapshot.activeConnections;
+  }
+  return {
+    routes: [...routes.values()],
+    frontends: [...frontends.values()],
+    refusals,
+    failures,
+    counts: counts as Record<Count, number>,
+    activeConnections,
+  };
+}
+
+export function exposition(
+  snapshot: MetricsSnapshot,
+  workers: { readonly running: number; readonly crashes: number },
+): string {
+  const { counts } = snapshot;
+  return [
+    ...requests(snapshot),
+    ...durations(snapshot),
+    ...gauge('portolan_requests_active', 'Requests that are being served.', activeLines(snapshot)),
+    ...gauge('portolan_client_connections_active', 'Open connections of clients.', [`${snapshot.activeConnections}`]),
+    ...counter('portolan_client_connections_total', 'Connections of clients.', [`${counts.connections ?? 0}`]),
+    ...counter('portolan_client_connections_refused_total', 'Connections closed at once because there were too many.', [
+      `${counts.connectionsRefused ?? 0}`,
+    ]),
+    ...labelled(
+      'portolan_requests_refused_total',
+      'Messages that are no valid request, by reason.',
+      'reason',
+      snapshot.refusals,
+    ),
+    ...labelled(
+      'portolan_upstream_failures_total',
+      'Attempts at backends that failed, by reason.',
+      'reason',
+      snapshot.failures,
+    ),
+    ...counter('portolan_upstream_retries_total', 'Attempts beyond the first.', [`${counts.retries ?? 0}`]),
+    ...counter('portolan_responses_aborted_total', 'Responses that broke off in the middle.', [
+      `${counts.responsesAborted ?? 0}`,
+    ]),
+    ...counter('portolan_tunnels_total', 'Connections that were upgraded to another protocol.', [
+      `${counts.tunnels ?? 0}`,
+    ]),
+    ...counter('portolan_mirrors_sent_total', 'Requests copied to mirrors.', [`${counts.mirrorsSent ?? 0}`]),
+    ...counter('portolan_mirrors_dropped_total', 'Copies that were not sent, or took too long.', [
+      `${counts.mirrorsDropped ?? 0}`,
+    ]),
+    ...counter('portolan_access_log_dropped_total', 'Lines of the access log that could not be written.', [
+      `${counts.logLinesDropped ?? 0}`,
+    ]),
+    ...gauge('portolan_workers', 'Threads that serve.', [`${workers.running}`]),
+    ...counter('portolan_worker_crashes_total', 'Threads that ended unexpectedly.', [`${workers.crashes}`]),
+    '',
+  ].join('\n');
+}
+
+function requests({ routes }: MetricsSnapshot): string[] {
+  const name = 'portolan_requests_total';
+  const lines: string[] = [];
+  for (const { frontend, route, responses } of routes) {
+    for (let i = 0; i < CODE_CLASSES; i++) {
+      const value = responses[i] as number;
+      if (value === 0) continue;
+      const code = i === 0 ? 'none' : `${i}xx`;
+      lines.push(`${name}{listener="${label(frontend)}",route="${label(route)}",code="${code}"} ${value}`);
+    }
+  }
+  return [...head(name, 'Requests by listener, route and class of the status.', 'counter'), ...lines];
+}
+
+function durations({ frontends }: MetricsSnapshot): string[] {
+  const name = 'portolan_request_duration_seconds';
+  const lines = head(name, 'From the end of the head of a request to the end of its response.', 'histogram');
+  for (const { frontend, buckets, sum } of frontends) {
+    const labels = `listener="${label(frontend)}"`;
+    let count = 0;
+    for (let i = 0; i <= durationBounds.length; i++) {
+      count += buckets[i] as number;
+      const bound = durationBounds[i];
+      lines.push(`${name}_bucket{${labels},le="${bound === undefined ? '+Inf' : bound / 1000}"} ${count}`);
+    }
+    lines.push(`${name}_sum{${labels}} ${sum / 1000}`, `${name}_count{${labels}} ${count}`);
+  }
+  return lines;
+}
+
+function activeLines({ frontends }: MetricsSnapshot): string[] {
+  return frontends.map(({ frontend, active }) => `{listener="${label(frontend)}"} ${active}`);
+}
+
+function labelled(name: string, help: string, key: string, values: Readonly<Record<string, number>>): string[] {
+  return counter(
+    name,
+    help,
+    Object.entries(values).map(([value, count]) => `{${key}="${label(value)}"} ${count}`),
+  );
+}
+
+function counter(name: string, help: string, values: readonly string[]): string[] {
+  return [...head(name, help, 'counter'), ...values.map((value) => series(name, value))];
+}
+
+function gauge(name: string, help: string, values: readonly string[]): string[] {
+  return [...head(name, help, 'gauge'), ...values.map((value) => series(name, value))];
+}
+
+function series(name: string, value: string): string {
+  return value.startsWith('{') ? name + value : `${name} ${value}`;
+}
+
+function head(name: string, help: string, type: string): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
+}
+
+function label(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
+
+function addAll(into: Float64Array, values: Float64Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = (into[i] as number) + (values[i] as number);
+}
+
+function addRecord(into: Record<string, number>, values: Readonly<Record<string, number>>): void {
+  for (const [key, value] of Object.entries(values)) into[key] = (into[key] ?? 0) + value;
+}

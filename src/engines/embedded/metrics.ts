@@ -1,0 +1,126 @@
+// What a worker counts, in typed arrays that cost the data path a few additions, and the snapshot of them that exposition.ts
+// turns into text. Labels are bounded: listeners, routes, classes of status codes, and the fixed sets of reasons here.
+import type { Failure } from './sides.ts';
+
+/** Upper bounds of the duration histogram, in milliseconds. */
+export const durationBounds: readonly number[] = [
+  1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000,
+];
+
+/** Index in `RouteSeries.responses`: status / 100; 0 = the client went away before a status was sent. */
+export const CODE_CLASSES = 6;
+
+/** Requests of one route through one frontend. */
+export class RouteSeries {
+  readonly frontend: string;
+  /** kind/namespace/name, or '' for requests that no route took. */
+  readonly route: string;
+  readonly responses: Float64Array = new Float64Array(CODE_CLASSES);
+
+  constructor(frontend: string, route: string) {
+    this.frontend = frontend;
+    this.route = route;
+  }
+}
+
+/** Requests through one frontend. */
+export class FrontendSeries {
+  readonly frontend: string;
+  /** Requests by duration: one per bound, and those above all. */
+  readonly buckets: Float64Array = new Float64Array(durationBounds.length + 1);
+  /** Milliseconds. */
+  sum = 0;
+  active = 0;
+
+  constructor(frontend: string) {
+    this.frontend = frontend;
+  }
+
+  observe(milliseconds: number): void {
+    let i = 0;
+    while (i < durationBounds.length && milliseconds > (durationBounds[i] as number)) i++;
+    this.buckets[i] = (this.buckets[i] as number) + 1;
+    this.sum += milliseconds;
+  }
+}
+
+export type Count =
+  | 'connections'
+  | 'connectionsRefused'
+  | 'retries'
+  | 'mirrorsSent'
+  | 'mirrorsDropped'
+  | 'tunnels'
+  | 'responsesAborted'
+  | 'logLinesDropped';
+
+/** Plain data, to be sent from a worker and added to those of others. */
+export interface MetricsSnapshot {
+  readonly routes: readonly { readonly frontend: string; readonly route: string; readonly responses: Float64Array }[];
+  readonly frontends: readonly {
+    readonly frontend: string;
+    readonly buckets: Float64Array;
+    readonly sum: number;
+    readonly active: number;
+  }[];
+  readonly refusals: Readonly<Record<string, number>>;
+  readonly failures: Readonly<Record<string, number>>;
+  readonly counts: Readonly<Record<Count, number>>;
+  readonly activeConnections: number;
+}
+
+export class Metrics {
+  readonly counts: Record<Count, number> = {
+    connections: 0,
+    connectionsRefused: 0,
+    retries: 0,
+    mirrorsSent: 0,
+    mirrorsDropped: 0,
+    tunnels: 0,
+    responsesAborted: 0,
+    logLinesDropped: 0,
+  };
+  readonly #routes = new Map<string, RouteSeries>();
+  readonly #frontends = new Map<string, FrontendSeries>();
+  readonly #refusals: Record<string, number> = {};
+  readonly #failures: Record<string, number> = {};
+
+  /** The same object for the same names, for as long as the worker runs: counters of routes that come back go on. */
+  routeSeries(frontend: string, route: string): RouteSeries {
+    const key = `${frontend}|${route}`;
+    let series = this.#routes.get(key);
+    if (series === undefined) this.#routes.set(key, (series = new RouteSeries(frontend, route)));
+    return series;
+  }
+
+  frontendSeries(frontend: string): FrontendSeries {
+    let series = this.#frontends.get(frontend);
+    if (series === undefined) this.#frontends.set(frontend, (series = new FrontendSeries(frontend)));
+    return series;
+  }
+
+  /** A message that is no request; reasons are those of refusals.ts and a few of the connection's own. */
+  refused(reason: string): void {
+    this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1;
+  }
+
+  failed(failure: Failure): void {
+    this.#failures[failure] = (this.#failures[failure] ?? 0) + 1;
+  }
+
+  snapshot(activeConnections: number): MetricsSnapshot {
+    return {
+      routes: [...this.#routes.values()].map(({ frontend, route, responses }) => ({ frontend, route, responses })),
+      frontends: [...this.#frontends.values()].map(({ frontend, buckets, sum, active }) => ({
+        frontend,
+        buckets,
+        sum,
+        active,
+      })),
+      refusals: { ...this.#refusals },
+      failures: { ...this.#failures },
+      counts: { ...this.counts },
+      activeConnections,
+    };
+  }
+}

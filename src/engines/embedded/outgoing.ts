@@ -1,0 +1,149 @@
+// A request as it goes to a backend: what came in, with the rule's and the backend's changes and the fields that say where it
+// came from. Made once per exchange; every attempt and every mirror sends the same.
+import { changePath } from '../../routing/filters/path-change.ts';
+import type { Target } from '../../routing/match/path.ts';
+import { fieldPairs } from './http1/text.ts';
+import type { BackendPlan } from './plan.ts';
+import type { Client, FieldList, HeadEdit, IncomingRequest, OutgoingRequest } from './sides.ts';
+import { UNKNOWN_LENGTH } from './sides.ts';
+import type { Thread } from './thread.ts';
+
+/** Fields that say where a request came from, always written anew. */
+const replaced: readonly string[] = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'];
+/** These too, unless a trusted proxy sent them. */
+const untrusted: readonly string[] = [...replaced, 'x-forwarded-port', 'forwarded'];
+
+export class Outgoing implements OutgoingRequest, HeadEdit {
+  method = '';
+  scheme: 'http' | 'https' = 'http';
+  authority = '';
+  path = '';
+  length = 0;
+  acceptsTrailers = false;
+  repeatable = false;
+  anew = false;
+  upgrade = '';
+  framed = false;
+  // Of HeadEdit.
+  dropped: readonly string[] = [];
+  trusted = false;
+  added = '';
+  /** '' when there is none. */
+  requestId = '';
+
+  #http1: string | null = null;
+  #list: FieldList | null = null;
+
+  /** Reads all that will be needed of `request`, whose fields do not outlive this call. `target` is null for `*`. */
+  prepare(request: IncomingRequest, target: Target | null, client: Client, choice: Choice): void {
+    const { backend, thread } = choice;
+    this.method = request.method;
+    this.scheme = client.scheme;
+    this.authority = backend.hostname ?? (request.authority === '' ? client.localAuthority : request.authority);
+    this.path = pathOf(request, target, backend);
+    this.length = request.length;
+    this.acceptsTrailers = request.acceptsTrailers;
+    this.repeatable = isRepeatable(request.method);
+    this.anew = false;
+    this.upgrade = choice.http2 ? '' : request.upgrade;
+    this.framed = request.length === UNKNOWN_LENGTH && request.version !== '2' && !choice.lists;
+    this.dropped = backend.request.dropped;
+    this.trusted = thread.trustedHops > 0;
+    const id = request.field('x-request-id');
+    this.requestId = id ?? (thread.requestIds ? thread.newRequestId() : '');
+    const idLine = id === undefined && thread.requestIds ? `x-request-id: ${this.requestId}\r\n` : '';
+    this.added = forwardedLines(request, client, this.trusted) + idLine + backend.request.text;
+    this.#http1 = request.rewritten(this) ?? null;
+    this.#list = this.#http1 === null || choice.lists ? this.#merged(request, client, backend) : null;
+  }
+
+  http1(): string {
+    return (this.#http1 ??= this.#compose());
+  }
+
+  list(): FieldList {
+    return this.#list ?? [];
+  }
+
+  /** The fields that go on, names in lower case. */
+  #merged(request: IncomingRequest, client: Client, backend: BackendPlan): FieldList {
+    const gone = new Set([...(this.trusted ? replaced : untrusted), ...backend.request.dropped]);
+    if (this.requestId !== '') gone.add('x-request-id');
+    const fields = request.fields();
+    const list: string[] = [];
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = (fields[i] as string).toLowerCase();
+      if (!gone.has(name)) list.push(name, fields[i + 1] as string);
+    }
+    list.push(...forwardedFields(request, client, this.trusted));
+    if (this.requestId !== '') list.push('x-request-id', this.requestId);
+    list.push(...backend.request.lowered);
+    return list;
+  }
+
+  #compose(): string {
+    let framing = '';
+    if (this.length === UNKNOWN_LENGTH) framing = 'Transfer-Encoding: chunked\r\n';
+    else if (this.length > 0 || expectsLength(this.method)) framing = `Content-Length: ${this.length}\r\n`;
+    return `${this.method} ${this.path} HTTP/1.1\r\nHost: ${this.authority}\r\n${fieldPairs(this.list())}${framing}\r\n`;
+  }
+}
+
+export interface Choice {
+  readonly backend: BackendPlan;
+  readonly thread: Thread;
+  /** The cluster speaks HTTP/2, over which nothing is upgraded. */
+  readonly http2: boolean;
+  /** The fields will be asked for as a list, and the body as payload: for HTTP/2, and for mirrors. */
+  readonly lists: boolean;
+}
+
+function pathOf(request: IncomingRequest, target: Target | null, backend: BackendPlan): string {
+  if (target === null) return request.target;
+  let { path } = target;
+  for (let i = 0; i < backend.paths.length; i++)
+    path = changePath(path, backend.paths[i] as BackendPlan['paths'][number]);
+  // The very string that came, when nothing changed: the head is then forwarded as it stands.
+  const { target: original } = request;
+  if (original.length === path.length + target.query.length && original.startsWith(path)) return original;
+  return path + target.query;
+}
+
+function forwardedLines(request: IncomingRequest, client: Client, trusted: boolean): string {
+  if (trusted) return fieldPairs(forwardedFields(request, client, true));
+  const { authority } = request;
+  return authority === '' ? client.forwarded : `${client.forwarded}X-Forwarded-Host: ${authority}\r\n`;
+}
+
+function forwardedFields(request: IncomingRequest, client: Client, trusted: boolean): string[] {
+  const sources = trusted ? request.field('x-forwarded-for') : undefined;
+  const proto = trusted ? request.field('x-forwarded-proto') : undefined;
+  const host = (trusted ? request.field('x-forwarded-host') : undefined) ?? request.authority;
+  return [
+    'x-forwarded-for',
+    sources === undefined ? client.address : `${sources}, ${client.address}`,
+    'x-forwarded-proto',
+    proto ?? client.scheme,
+    ...(host === '' ? [] : ['x-forwarded-host', host]),
+  ];
+}
+
+/** RFC 9110 section 9.2.2. */
+function isRepeatable(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'PUT':
+    case 'DELETE':
+    case 'OPTIONS':
+    case 'TRACE':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** RFC 9110 section 8.6: methods whose requests say so when they have no content. */
+function expectsLength(method: string): boolean {
+  return method === 'POST' || method === 'PUT' || method === 'PATCH';
+}

@@ -1,0 +1,41 @@
+// An exchange that is over -> counters, duration, and a line of the access log.
+import type { Exchange } from './exchange.ts';
+import type { LiveFrontend } from './state.ts';
+
+export function record(exchange: Exchange): void {
+  const { thread, frontend, entry, status } = exchange;
+  const duration = performance.now() - exchange.started;
+  const series = entry === null ? (frontend?.unrouted ?? thread.unrouted) : entry.series;
+  const codeClass = status === 499 ? 0 : Math.trunc(status / 100);
+  series.responses[codeClass] = (series.responses[codeClass] as number) + 1;
+  if (frontend !== null) {
+    frontend.series.active--;
+    frontend.series.observe(duration);
+  }
+  if (thread.log !== null) write(exchange, duration, frontend);
+}
+
+function write(exchange: Exchange, duration: number, frontend: LiveFrontend | null): void {
+  const { thread, client, request, entry, endpoint, outgoing } = exchange;
+  if (request === null) return;
+  thread.log?.add({
+    time: Date.now(),
+    client: client.address,
+    method: request.method,
+    scheme: client.scheme,
+    authority: request.authority,
+    target: request.target,
+    version: request.version,
+    userAgent: exchange.userAgent,
+    requestId: endpoint === null ? '' : outgoing.requestId,
+    status: exchange.status,
+    sent: exchange.octetsSent,
+    received: exchange.octetsReceived,
+    duration,
+    listener: frontend?.row.key ?? '',
+    route: entry?.series.route ?? '',
+    upstream: endpoint === null ? '' : `${endpoint.endpoint.address}:${endpoint.endpoint.port}`,
+    attempts: exchange.attempts,
+    failure: exchange.failure,
+  });
+}

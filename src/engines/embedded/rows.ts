@@ -1,0 +1,93 @@
+// The configuration in force as the main thread keeps it, to give all of it to a worker that starts late or again. Rows are
+// shared with the pipeline, not copied.
+import { compareEntries } from '../../routing/match/precedence.ts';
+import type { Entry } from '../../routing/model.ts';
+import type { RowChanges, Update, VirtualHostChange } from '../../routing/update.ts';
+
+interface Host {
+  readonly frontend: string;
+  readonly hostname: string;
+  /** By what tells the entries of a host apart. */
+  readonly entries: Map<string, Entry>;
+}
+
+type Tables = Omit<Required<Update>, 'version' | 'virtualHosts'>;
+type Row<K extends keyof Tables> = Tables[K] extends RowChanges<infer T> ? T : never;
+
+export class Rows {
+  version = 0;
+  readonly #tables: { readonly [K in keyof Tables]: Map<string, Row<K>> } = {
+    binds: new Map(),
+    placements: new Map(),
+    frontends: new Map(),
+    rules: new Map(),
+    clusters: new Map(),
+    endpoints: new Map(),
+    certificates: new Map(),
+  };
+  readonly #hosts = new Map<string, Host>();
+
+  apply(update: Update): void {
+    this.version = update.version;
+    merge(this.#tables.binds, update.binds);
+    merge(this.#tables.frontends, update.frontends);
+    merge(this.#tables.rules, update.rules);
+    merge(this.#tables.clusters, update.clusters);
+    merge(this.#tables.endpoints, update.endpoints);
+    merge(this.#tables.certificates, update.certificates);
+    for (const row of update.placements?.set ?? []) this.#tables.placements.set(row.bind, row);
+    for (const key of update.placements?.delete ?? []) this.#tables.placements.delete(key);
+    for (const change of update.virtualHosts ?? []) this.#change(change);
+  }
+
+  placement(bind: string): Row<'placements'> | undefined {
+    return this.#tables.placements.get(bind);
+  }
+
+  placements(): Iterable<Row<'placements'>> {
+    return this.#tables.placements.values();
+  }
+
+  /** Everything, as one update. */
+  all(): Update {
+    const { binds, placements, frontends, rules, clusters, endpoints, certificates } = this.#tables;
+    return {
+      version: this.version,
+      binds: every(binds),
+      placements: every(placements),
+      frontends: every(frontends),
+      rules: every(rules),
+      clusters: every(clusters),
+      endpoints: every(endpoints),
+      certificates: every(certificates),
+      virtualHosts: [...this.#hosts].map(([key, { frontend, hostname, entries }]) => ({
+        key,
+        frontend,
+        hostname,
+        removed: [],
+        inserted: [...entries.values()].sort(compareEntries),
+      })),
+    };
+  }
+
+  #change({ key, frontend, hostname, removed, inserted }: VirtualHostChange): void {
+    let host = this.#hosts.get(key);
+    if (host === undefined) this.#hosts.set(key, (host = { frontend, hostname, entries: new Map() }));
+    for (const entry of removed) host.entries.delete(entryKey(entry));
+    for (const entry of inserted) host.entries.set(entryKey(entry), entry);
+    if (host.entries.size === 0) this.#hosts.delete(key);
+  }
+}
+
+function merge<T extends { readonly key: string }>(into: Map<string, T>, changes: RowChanges<T> | undefined): void {
+  for (const row of changes?.set ?? []) into.set(row.key, row);
+  for (const key of changes?.delete ?? []) into.delete(key);
+}
+
+function every<T>(rows: Map<string, T>): RowChanges<T> {
+  return { set: [...rows.values()], delete: [] };
+}
+
+function entryKey({ rule, rank }: Entry): string {
+  return `${rule}|${rank.match}|${rank.hostname}`;
+}

@@ -1,0 +1,86 @@
+// What all connections of one worker share: limits, clocks, the parsers for heads that come in one piece, metrics, the log, and
+// the routing in force. Nothing of it is shared between workers.
+import { randomBytes } from 'node:crypto';
+import { AccessLog } from './access-log.ts';
+import { Head, type HeadLimits } from './http1/parser.ts';
+import { Metrics, type RouteSeries } from './metrics.ts';
+import type { Limits, WorkerOptions } from './options.ts';
+import type { Client } from './sides.ts';
+import { State } from './state.ts';
+import { Sweeper, type Swept } from './sweep.ts';
+import { Wheel } from './wheel.ts';
+
+/** A connection of a client, of any version of HTTP. */
+export interface ClientConnection extends Swept {
+  readonly client: Client;
+  /** No new requests: ends as soon as those under way have their responses. */
+  drain(): void;
+  destroy(): void;
+}
+
+export class Thread {
+  readonly limits: Limits;
+  readonly trustedHops: number;
+  readonly requestIds: boolean;
+  readonly metrics: Metrics = new Metrics();
+  readonly log: AccessLog | null;
+  readonly sweeper: Sweeper = new Sweeper();
+  readonly wheel: Wheel = new Wheel();
+  /** The routing in force. */
+  readonly state: State;
+  /** Requests that no listener takes. */
+  readonly unrouted: RouteSeries;
+  /** For heads that come in one piece, which is nearly all. A connection whose head does not takes it along and leaves a new one. */
+  requestHead: Head;
+  responseHead: Head;
+  /** Responses say that the connection ends, and connections between two requests do. */
+  draining = false;
+  /** Mirrored requests under way. */
+  mirrors = 0;
+  readonly connections: Set<ClientConnection> = new Set();
+  readonly #headLimits: HeadLimits;
+  readonly #idPrefix: string = randomBytes(8).toString('hex');
+  #id = 0;
+
+  constructor(options: WorkerOptions) {
+    const { limits } = options;
+    this.limits = limits;
+    this.trustedHops = options.trustedHops;
+    this.requestIds = options.requestIds;
+    this.log = options.accessLog === '' ? null : new AccessLog(options.accessLog, this.metrics);
+    this.#headLimits = { bytes: limits.headBytes, fields: limits.headFields, target: limits.targetBytes };
+    this.requestHead = this.newHead('request');
+    this.responseHead = this.newHead('response');
+    this.unrouted = this.metrics.routeSeries('', '');
+    this.state = new State(this);
+  }
+
+  newHead(kind: 'request' | 'response'): Head {
+    return new Head(kind, this.#headLimits);
+  }
+
+  /** Unique over workers and restarts (64 random bits and a counter); not a secret. */
+  newRequestId(): string {
+    const count = this.#id++;
+    return `${this.#idPrefix}-${count.toString(16)}`;
+  }
+
+  /** A client's connection, to be swept and drained from now on. */
+  open(connection: ClientConnection): void {
+    this.connections.add(connection);
+    this.sweeper.add(connection);
+    this.metrics.counts.connections++;
+  }
+
+  closed(connection: ClientConnection): void {
+    this.connections.delete(connection);
+    this.sweeper.delete(connection);
+  }
+
+  close(): void {
+    for (const connection of this.connections) connection.destroy();
+    this.state.close();
+    this.sweeper.close();
+    this.log?.close();
+  }
+}

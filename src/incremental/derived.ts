@@ -3,7 +3,8 @@
 import { equal } from '../support/equal.ts';
 import type { Changes, Read, Stage, Table } from './table.ts';
 
-type Reads = Map<Table<unknown>, Set<string>>;
+/** Tables and keys in turn, each pair once: most rows read a handful, for which a list is smaller and faster than maps. */
+type Reads = (Table<unknown> | string)[];
 
 export class Derived<In, Out> implements Table<Out>, Stage {
   readonly name: string;
@@ -33,8 +34,13 @@ export class Derived<In, Out> implements Table<Out>, Stage {
 
   /** What the row of `key` read when it was last computed: `table -> keys`. */
   reads(key: string): ReadonlyMap<string, readonly string[]> {
-    const reads = this.#readsOf.get(key) ?? new Map<Table<unknown>, Set<string>>();
-    return new Map([...reads].map(([table, keys]) => [table.name, [...keys]]));
+    const found = new Map<string, string[]>();
+    for (const [table, at] of pairs(this.#readsOf.get(key) ?? [])) {
+      const keys = found.get(table.name);
+      if (keys) keys.push(at);
+      else found.set(table.name, [at]);
+    }
+    return found;
   }
 
   update(changes: Changes): void {
@@ -47,59 +53,83 @@ export class Derived<In, Out> implements Table<Out>, Stage {
 
   #refresh(key: string, changes: Changes): void {
     const input = this.#input.get(key);
-    if (input === undefined) {
-      this.#remember(key, undefined);
-      if (this.#rows.delete(key)) changes.mark(this, key);
-      return;
-    }
-    const reads: Reads = new Map();
-    const row = this.#compute(
-      input,
-      (table, at) => {
-        const keys = reads.get(table);
-        if (keys) keys.add(at);
-        else reads.set(table, new Set([at]));
-        return table.get(at);
-      },
-      key,
-    );
+    const reads: Reads = [];
+    const row = input === undefined ? undefined : this.#compute(input, recording(reads), key);
     this.#remember(key, reads);
     if (row === undefined) {
       if (this.#rows.delete(key)) changes.mark(this, key);
       return;
     }
     // Cut-off: an equal row wakes nobody downstream, and keeping the old one keeps its identity.
-    if (this.#rows.has(key) && equal(this.#rows.get(key), row)) return;
+    const before = this.#rows.get(key);
+    if (before !== undefined && equal(before, row)) return;
     this.#rows.set(key, row);
     changes.mark(this, key);
   }
 
-  #remember(key: string, reads: Reads | undefined): void {
-    for (const [table, keys] of this.#readsOf.get(key) ?? []) {
-      const readers = this.#readersOf.get(table);
-      if (readers === undefined) continue;
-      const now = reads?.get(table);
-      for (const at of keys) {
-        if (now?.has(at) === true) continue;
-        const set = readers.get(at);
-        set?.delete(key);
-        if (set?.size === 0) readers.delete(at);
-      }
-      if (readers.size === 0) this.#readersOf.delete(table);
-    }
-    if (reads === undefined || reads.size === 0) {
-      this.#readsOf.delete(key);
-      return;
-    }
-    for (const [table, keys] of reads) {
-      let readers = this.#readersOf.get(table);
-      if (readers === undefined) this.#readersOf.set(table, (readers = new Map<string, Set<string>>()));
-      for (const at of keys) {
-        const set = readers.get(at);
-        if (set) set.add(key);
-        else readers.set(at, new Set([key]));
-      }
-    }
-    this.#readsOf.set(key, reads);
+  #remember(key: string, reads: Reads): void {
+    const before = this.#readsOf.get(key) ?? [];
+    if (sameReads(before, reads)) return;
+    for (const [table, at] of pairs(before)) this.#leave(table, at, key);
+    for (const [table, at] of pairs(reads)) this.#enter(table, at, key);
+    if (reads.length === 0) this.#readsOf.delete(key);
+    else this.#readsOf.set(key, reads);
   }
+
+  #enter(table: Table<unknown>, at: string, reader: string): void {
+    let byKey = this.#readersOf.get(table);
+    if (byKey === undefined) this.#readersOf.set(table, (byKey = new Map<string, Set<string>>()));
+    const readers = byKey.get(at);
+    if (readers) readers.add(reader);
+    else byKey.set(at, new Set([reader]));
+  }
+
+  #leave(table: Table<unknown>, at: string, reader: string): void {
+    const byKey = this.#readersOf.get(table);
+    const readers = byKey?.get(at);
+    if (byKey === undefined || readers === undefined) return;
+    readers.delete(reader);
+    if (readers.size === 0) byKey.delete(at);
+    if (byKey.size === 0) this.#readersOf.delete(table);
+  }
+}
+
+/** From how many reads on a row's own set of them is quicker than a search through the list. */
+const manyReads = 32;
+
+function recording(reads: Reads): Read {
+  let seen: Map<Table<unknown>, Set<string>> | undefined;
+  return (table, key) => {
+    if (reads.length < manyReads ? !includes(reads, table, key) : isNew((seen ??= indexOf(reads)), table, key)) {
+      reads.push(table, key);
+    }
+    return table.get(key);
+  };
+}
+
+function includes(reads: Reads, table: Table<unknown>, key: string): boolean {
+  for (let i = 0; i < reads.length; i += 2) if (reads[i] === table && reads[i + 1] === key) return true;
+  return false;
+}
+
+function indexOf(reads: Reads): Map<Table<unknown>, Set<string>> {
+  const seen = new Map<Table<unknown>, Set<string>>();
+  for (const [table, key] of pairs(reads)) isNew(seen, table, key);
+  return seen;
+}
+
+function isNew(seen: Map<Table<unknown>, Set<string>>, table: Table<unknown>, key: string): boolean {
+  const keys = seen.get(table);
+  if (keys === undefined) seen.set(table, new Set([key]));
+  else if (keys.has(key)) return false;
+  else keys.add(key);
+  return true;
+}
+
+function sameReads(a: Reads, b: Reads): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
+}
+
+function* pairs(reads: Reads): Iterable<[table: Table<unknown>, key: string]> {
+  for (let i = 0; i < reads.length; i += 2) yield [reads[i] as Table<unknown>, reads[i + 1] as string];
 }

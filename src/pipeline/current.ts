@@ -13,7 +13,7 @@ import { Merged } from '../incremental/merged.ts';
 import type { Table } from '../incremental/table.ts';
 import { refKey } from '../routing/origin.ts';
 import type { Problem } from '../routing/problem.ts';
-import { check } from '../translate/native.ts';
+import type { Checks } from '../translate/native.ts';
 import { unservedProblems } from '../translate/unserved.ts';
 import { upgradeStages } from '../upgrade/stages.ts';
 import type { Sources } from './sources.ts';
@@ -30,7 +30,7 @@ export interface Current {
   readonly slices: Table<Sourced<EndpointSlice>>;
   readonly secrets: Table<Sourced<Secret>>;
   /** What is wrong with the objects themselves. */
-  readonly checks: readonly Table<ObjectProblems>[];
+  readonly problems: readonly Table<ObjectProblems>[];
 }
 
 /** The problems of one object, with the refKey of what was written. */
@@ -39,22 +39,30 @@ export interface ObjectProblems {
   readonly problems: readonly Problem[];
 }
 
+interface Inputs {
+  readonly sources: Sources;
+  readonly checks: Checks;
+  readonly channel: Channel;
+}
+
 type Named = { readonly metadata: KubeObject['metadata'] };
 
-export function currentObjects(sources: Sources, channel: Channel, add: Add): Current {
-  const checks: Table<ObjectProblems>[] = [];
+export function currentObjects({ sources, checks, channel }: Inputs, add: Add): Current {
+  const problems: Table<ObjectProblems>[] = [];
   const native = <T extends Named>(group: string, kind: string): Table<Sourced<T>> => {
-    const checked = add(new Derived(`checked ${kind}`, sources.of(group, kind), (object) => check<T>(object, channel)));
-    checks.push(add(new Derived(`problems of ${kind}`, checked, ({ ref, problems }) => keyed(refKey(ref), problems))));
+    const checked = add(new Derived(`checked ${kind}`, sources.of(group, kind), (object) => checks.check<T>(object)));
+    problems.push(
+      add(new Derived(`problems of ${kind}`, checked, ({ ref, problems }) => keyed(refKey(ref), problems))),
+    );
     return add(new Derived(`native ${kind}`, checked, ({ sourced }) => sourced));
   };
   const unserved = new Derived('problems of other kinds', sources.others, (object, _, key) =>
-    keyed(key, unservedProblems(object, channel)),
+    keyed(key, unservedProblems(object, channel, checks)),
   );
-  checks.push(add(unserved));
+  problems.push(add(unserved));
   const upgraded = upgradeStages(sources.of, channel);
   upgraded.stages.forEach(add);
-  checks.push(...upgraded.problems);
+  problems.push(...upgraded.problems);
   const both = <T extends Named>(kind: string, made: Table<Sourced<T>>): Table<Sourced<T>> =>
     add(new Merged(`current ${kind}`, [native<T>(gatewayGroup, kind), made]));
   return {
@@ -67,7 +75,7 @@ export function currentObjects(sources: Sources, channel: Channel, add: Add): Cu
     services: native('', 'Service'),
     slices: native('discovery.k8s.io', 'EndpointSlice'),
     secrets: native('', 'Secret'),
-    checks,
+    problems,
   };
 }
 

@@ -12,6 +12,7 @@ import { distinctProblems } from '../routing/problem-order.ts';
 import type { Problem } from '../routing/problem.ts';
 import type { Update } from '../routing/update.ts';
 import type { ClassOptions } from '../translate/gateways/classes.ts';
+import { Checks } from '../translate/native.ts';
 import { currentObjects } from './current.ts';
 import { gatewayStages } from './gateway-stages.ts';
 import { modelStages } from './model-stages.ts';
@@ -47,6 +48,7 @@ export class Pipeline {
   readonly #sources = new Sources();
   readonly #placements = new Source<Placement>('placements');
   readonly #reports = new Source<BindReport>('reports');
+  readonly #checks: Checks;
   readonly #stages: Stages;
   readonly #options: PipelineOptions;
   #changes = new Changes();
@@ -54,13 +56,18 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    this.#stages = buildStages(this.#sources, { placements: this.#placements, reports: this.#reports }, options);
+    this.#checks = new Checks(options.channel);
+    const facts = { placements: this.#placements, reports: this.#reports };
+    this.#stages = buildStages({ sources: this.#sources, checks: this.#checks, facts }, options);
     this.tables = this.#stages.tables;
   }
 
-  /** Takes effect with the next `settle`. Of objects with the same kind, namespace and name the last one counts. */
+  /**
+   * Takes effect with the next `settle`. Of objects with the same kind, namespace and name the last one counts. The object
+   * is checked by its schema here, which takes longer than all stages together: who applies many can show how far it is.
+   */
   apply(object: KubeObject): void {
-    this.#sources.apply(object, this.#changes);
+    if (this.#sources.apply(object, this.#changes)) this.#checks.check(object);
   }
 
   delete(object: Named): void {
@@ -100,6 +107,11 @@ export class Pipeline {
     return this.#sources.find(ref);
   }
 
+  /** Every object as it was written. */
+  objects(): Iterable<KubeObject> {
+    return this.#sources.objects();
+  }
+
   /** What was not given and is taken to exist, since it is needed. */
   presumed(): readonly Presumed[] {
     return this.#options.presume ? presumedOf(this.tables, this.#stages.namespaces) : [];
@@ -126,15 +138,21 @@ interface Stages {
   readonly namespaces: Table<unknown>;
 }
 
+interface Inputs {
+  readonly sources: Sources;
+  readonly checks: Checks;
+  readonly facts: Facts;
+}
+
 /** The order in which tables are brought up to date: nothing is read before it has been. */
-function buildStages(sources: Sources, facts: Facts, options: PipelineOptions): Stages {
+function buildStages({ sources, checks, facts }: Inputs, options: PipelineOptions): Stages {
   const stages: Stage[] = [];
   const add: Add = (stage) => {
     stages.push(stage);
     return stage;
   };
   // Old vintages and other dialects become current objects, and every object is checked.
-  const current = currentObjects(sources, options.channel, add);
+  const current = currentObjects({ sources, checks, channel: options.channel }, add);
   // What is referred to, reduced to what others depend on: Services, grants, namespaces, certificates.
   const references = referenceStages(current, sources.others, options, add);
   // Listeners that are accepted or not; and what each Gateway offers to routes.
@@ -145,7 +163,7 @@ function buildStages(sources: Sources, facts: Facts, options: PipelineOptions): 
   const model = modelStages({ gateways, routes, references }, add);
   const policies = policyStage(sources, add);
   const statuses = statusStages({ classes, gateways, routes, attached, facts, options }, add);
-  const objectProblems = objectProblemStage([...current.checks, references.sliceProblems], add);
+  const objectProblems = objectProblemStage([...current.problems, references.sliceProblems], add);
   const tables = { classes, gateways, routes, attached, policies, objectProblems, ...model, ...facts, statuses };
   return { stages, tables, virtualHosts: model.virtualHosts, namespaces: references.namespaces };
 }

@@ -27,9 +27,11 @@ export class Sources {
     return table;
   };
 
-  apply(object: KubeObject, changes: Changes): void {
+  /** Whether it differs from what stood there. */
+  apply(object: KubeObject, changes: Changes): boolean {
     const { table, key } = this.#placeOf(refOf(object));
     table.apply(key, object, changes);
+    return table.get(key) === object;
   }
 
   delete(object: Named, changes: Changes): void {
@@ -40,6 +42,15 @@ export class Sources {
   find(ref: ObjectRef): KubeObject | undefined {
     const { table, key } = this.place(ref);
     return table.get(key);
+  }
+
+  *objects(): Iterable<KubeObject> {
+    for (const table of [...this.#tables.values(), this.others]) {
+      for (const key of table.keys()) {
+        const object = table.get(key);
+        if (object !== undefined) yield object;
+      }
+    }
   }
 
   /** Where an object stands, or would stand. */

@@ -19,8 +19,25 @@ export interface Checked<T extends Named> {
   readonly problems: readonly Problem[];
 }
 
-/** Undefined for a vintage that has to be upgraded. */
-export function check<T extends Named>(object: KubeObject, channel: Channel): Checked<T> | undefined {
+/** Checks objects, each once: an object is checked when it arrives, and again only when another takes its place. */
+export class Checks {
+  readonly #channel: Channel;
+  readonly #known = new WeakMap<KubeObject, Checked<Named> | 'vintage'>();
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** Undefined for a vintage that has to be upgraded, and for kinds without a schema. */
+  check<T extends Named>(object: KubeObject): Checked<T> | undefined {
+    let checked = this.#known.get(object);
+    if (checked === undefined) this.#known.set(object, (checked = check(object, this.#channel) ?? 'vintage'));
+    // The schema of the kind has been checked, so the object has the shape of its generated type.
+    return checked === 'vintage' ? undefined : (checked as Checked<Named> as Checked<T>);
+  }
+}
+
+function check(object: KubeObject, channel: Channel): Checked<Named> | undefined {
   const ref: SourceRef = {
     group: groupOf(object.apiVersion),
     kind: object.kind,
@@ -54,9 +71,8 @@ function isVintage(version: string): boolean {
   return /^v\d+alpha\d+$/.test(version);
 }
 
-function sourcedOf<T extends Named>(object: KubeObject, written: SourceRef): Sourced<T> {
-  // The schema has been checked: the object has the shape of its generated type.
-  return { object: object as Named as T, written, mappings: [] };
+function sourcedOf(object: KubeObject, written: SourceRef): Sourced<KubeObject> {
+  return { object, written, mappings: [] };
 }
 
 function notServed(ref: ObjectRef, { apiVersion, kind }: KubeObject, reason: string): Problem {

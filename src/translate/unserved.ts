@@ -6,19 +6,19 @@ import type { KubeObject } from '../api/objects.ts';
 import { groupOf } from '../api/objects.ts';
 import type { ObjectRef } from '../routing/origin.ts';
 import type { Problem } from '../routing/problem.ts';
-import { check } from './native.ts';
+import type { Checks } from './native.ts';
 
 const gatewayGroups: ReadonlySet<string> = new Set([gatewayGroup, 'gateway.networking.x-k8s.io']);
 
 /** None for objects of other groups, which are not ours to judge. */
-export function unservedProblems(object: KubeObject, channel: Channel): readonly Problem[] {
+export function unservedProblems(object: KubeObject, channel: Channel, checks: Checks): readonly Problem[] {
   const group = groupOf(object.apiVersion);
   if (!gatewayGroups.has(group)) return [];
   const { apiVersion, kind, metadata } = object;
   const ref: ObjectRef = { group, kind, namespace: metadata.namespace ?? '', name: metadata.name };
   const at = { object: ref, path: '' };
   if (kindOf(group, kind, channel) !== undefined) {
-    const problems = check(object, channel)?.problems ?? [];
+    const problems = checks.check(object)?.problems ?? [];
     const reason = 'this release serves GatewayClass, Gateway, HTTPRoute, GRPCRoute and ReferenceGrant';
     return [...problems, { code: 'KindNotServed', at, apiVersion, kind, reason }];
   }

@@ -1,4 +1,5 @@
 // What lint says: findings with a place, words and, where there is one, the fix.
+import type { KubeObject } from '../../api/objects.ts';
 import type { Severity } from '../../routing/problem.ts';
 import type { Origin } from '../../routing/origin.ts';
 
@@ -8,8 +9,10 @@ export interface Finding {
   readonly code: string;
   readonly at: Origin;
   readonly message: string;
-  /** What to do, in words or as YAML to apply. */
+  /** What to do, in words. */
   readonly fix?: string;
+  /** An object that, applied, is the fix. */
+  readonly apply?: KubeObject;
   /** Other places that take part: the winner of a conflict, the match that shadows this one. */
   readonly related: readonly { readonly at: Origin; readonly message: string }[];
 }

@@ -1,0 +1,47 @@
+// Rules that answer every request with 500 although nothing about them is invalid, and listeners that nobody attached to.
+import type { Tables } from '../../pipeline/tables.ts';
+import type { Rule } from '../../routing/model.ts';
+import { at } from '../../routing/origin.ts';
+import type { Finding } from './finding.ts';
+
+export function lintTraffic(tables: Tables): Finding[] {
+  const findings: Finding[] = [];
+  const seen = new Set<string>();
+  for (const key of tables.rules.keys()) {
+    const rule = tables.rules.get(key);
+    const found = rule === undefined ? undefined : answersNothing(rule);
+    if (found === undefined) continue;
+    const place = `${JSON.stringify(found.at)} ${found.code}`;
+    if (!seen.has(place)) findings.push(found);
+    seen.add(place);
+  }
+  for (const key of tables.gateways.keys()) {
+    const gateway = tables.gateways.get(key);
+    if (gateway === undefined || !gateway.managed) continue;
+    for (const listener of gateway.listeners) {
+      if ((tables.attached.get(listener.key)?.length ?? 0) > 0) continue;
+      const message = `no route is attached to listener ${listener.name}, so it answers every request with 404`;
+      findings.push({ severity: 'info', code: 'UnusedListener', at: listener.origin, message, related: [] });
+    }
+  }
+  return findings;
+}
+
+function answersNothing(rule: Rule): Finding | undefined {
+  if (rule.action.kind !== 'forward') return undefined;
+  const { backends } = rule.action;
+  if (backends.length === 0) {
+    const message = 'the rule has neither backends nor a redirect, so it answers every request with 500';
+    return { severity: 'warning', code: 'NoBackends', at: rule.origin, message, fix: 'add backendRefs', related: [] };
+  }
+  if (backends.some(({ weight }) => weight > 0)) return undefined;
+  const message = 'every backend has the weight 0, so the rule answers every request with 500';
+  return {
+    severity: 'warning',
+    code: 'NoTraffic',
+    at: at(rule.origin, 'backendRefs'),
+    message,
+    fix: 'give a backend a weight above 0',
+    related: [],
+  };
+}

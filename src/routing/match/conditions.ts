@@ -7,7 +7,7 @@ import { compileRegex, type Regex } from './regex.ts';
 
 /** What is asked of a request. `header` and `query` are called only when an entry has a condition on them. */
 export interface MatchRequest {
-  /** Normalised (path.ts), without the query. */
+  /** Normalised (path.ts), without the query; `*` of an asterisk-form target. */
   readonly path: string;
   readonly method: string;
   /** POST with content-type application/grpc, or one of its `+` and `;` forms: `isGrpc`. */
@@ -102,9 +102,10 @@ export function methodOf(path: string): string {
   return slash < 0 || path.includes('/', slash + 1) ? '' : path.slice(slash + 1);
 }
 
-/** Element by element: `/a` is the beginning of /a, /a/ and /a/b, not of /ab. */
+/** Element by element: `/a` is the beginning of /a, /a/ and /a/b, not of /ab; '' is that of every path, `*` included. */
 export function startsWithElements(path: string, prefix: string): boolean {
   const { length } = prefix;
+  if (length === 0) return true;
   if (path.length < length || (path.length > length && path.charCodeAt(length) !== SLASH)) return false;
   return path.startsWith(prefix);
 }

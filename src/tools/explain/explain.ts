@@ -1,0 +1,184 @@
+// Who answers a request, and why: a reading of the model. Asks the tables and the matcher that the engine uses, in the
+// order in which the engine asks them; sends nothing and prints nothing.
+import { isPreflight } from '../../routing/filters/cors.ts';
+import type { MatchRequest } from '../../routing/match/conditions.ts';
+import { judge } from '../../routing/match/frontends.ts';
+import { matchPreflight } from '../../routing/match/preflight.ts';
+import type { Entry, Frontend, VirtualHost } from '../../routing/model.ts';
+import type { Tables } from '../../pipeline/tables.ts';
+import { closest, describeCandidate, nearMisses, runnersUp, type Elsewhere } from './candidates.ts';
+import type { Answer, Explanation, NotFound, Outcome, Question, Taken, Unattached } from './explanation.ts';
+import { ListenerHosts } from './hosts.ts';
+import { placesFor, rows, verdictsOf, type Place } from './places.ts';
+import { readQuestion, type AskedRequest, type Misasked } from './request.ts';
+import { explainRule } from './rule.ts';
+
+export function explain(tables: Tables, question: Question): Explanation | Misasked {
+  const asked = readQuestion(question);
+  if ('misasked' in asked) return asked;
+  const places = placesFor(tables, asked.described, question.gateway);
+  if ('reason' in places) return { request: asked.described, answers: [], unreachable: places };
+  return { request: asked.described, answers: places.map((place) => answer({ tables, asked, place })) };
+}
+
+interface Inquiry {
+  readonly tables: Tables;
+  readonly asked: AskedRequest;
+  readonly place: Place;
+}
+
+interface Verdict {
+  readonly outcome: Outcome;
+  readonly frontend?: Frontend;
+  readonly connection?: Frontend;
+  readonly covering?: readonly VirtualHost[];
+}
+
+function answer(inquiry: Inquiry): Answer {
+  const { place, asked } = inquiry;
+  const { bind, gateway, placement } = place;
+  const { outcome, frontend, connection, covering = [] } = decide(inquiry);
+  const took = outcome.kind === 'taken' ? outcome.winner.virtualHost : undefined;
+  return {
+    gateway: gateway.written,
+    bind: {
+      key: bind.key,
+      port: bind.port,
+      security: bind.security,
+      ...(placement === undefined ? {} : { placement }),
+    },
+    listeners: verdictsOf(place, asked.described.host, { frontend, connection }),
+    virtualHosts: covering.map(({ hostname, entries }) => ({
+      hostname,
+      entries: entries.length,
+      took: hostname === took,
+    })),
+    outcome,
+  };
+}
+
+/** In the engine's order: handshake, target, listener, virtual hosts. */
+function decide(inquiry: Inquiry): Verdict {
+  const { asked, place } = inquiry;
+  const { frontends, bind } = place;
+  const { scheme, sni, host } = asked.described;
+  if ((scheme === 'https') !== (bind.security === 'tls')) {
+    return { outcome: { kind: 'wrong-scheme', security: bind.security } };
+  }
+  const connection = scheme === 'http' ? undefined : sni === undefined ? frontends.get('') : frontends.lookUp(sni);
+  if (scheme === 'https' && connection === undefined) {
+    return { outcome: { kind: 'no-handshake', ...(sni === undefined ? {} : { sni }) } };
+  }
+  const chosen = connection === undefined ? {} : { connection };
+  if (asked.matched === undefined) {
+    const reason = `${asked.described.target} is not a target that every server reads alike`;
+    return { outcome: { kind: 'refused', status: 400, reason }, ...chosen };
+  }
+  const owner = frontends.lookUp(host);
+  if (owner === undefined) return { outcome: notFound(inquiry, 'no-listener', undefined), ...chosen };
+  // Without a server name there is nothing that the host could contradict.
+  if (connection !== undefined && sni !== undefined && judge(frontends, connection, host).outcome === 'misdirected') {
+    return {
+      outcome: { kind: 'misdirected', status: 421, connection: connection.key, owner: owner.key },
+      ...chosen,
+    };
+  }
+  return { ...route(inquiry, asked.matched, owner), ...chosen };
+}
+
+function route(inquiry: Inquiry, request: MatchRequest, frontend: Frontend): Verdict {
+  const { tables, asked } = inquiry;
+  const { host } = asked.described;
+  const hosts = new ListenerHosts(tables, frontend.key);
+  const covering = hosts.covering(host);
+  const { entry, effective } = find(inquiry, request, hosts);
+  const virtualHost = covering.find(({ entries }) => entry !== undefined && entries.includes(entry));
+  const rule = entry === undefined ? undefined : tables.rules.get(entry.rule);
+  // An entry whose rule has no row serves nothing, in the engine too.
+  if (entry === undefined || virtualHost === undefined || rule === undefined) {
+    const reason = covering.length === 0 ? 'no-virtual-host' : 'no-match';
+    return { outcome: notFound(inquiry, reason, frontend), frontend, covering };
+  }
+  const winner = { entry, virtualHost };
+  const { first, total } = runnersUp(tables, winner, covering, effective);
+  const outcome: Taken = {
+    kind: 'taken',
+    ...(effective === request ? {} : { announced: effective.method }),
+    winner: describeCandidate(tables, entry, virtualHost),
+    runnersUp: first,
+    runnersUpTotal: total,
+    nearMisses: nearMisses(tables, winner, covering, effective),
+    rule: explainRule(tables, rule, { described: asked.described, matched: request, frontend }),
+  };
+  return { outcome, frontend, covering };
+}
+
+/** The entry that takes the request, and the request as it was matched: a preflight may be, as the one it announces. */
+function find(
+  { tables, asked }: Inquiry,
+  request: MatchRequest,
+  hosts: ListenerHosts,
+): { readonly entry: Entry | undefined; readonly effective: MatchRequest } {
+  const { host } = asked.described;
+  const match = (each: MatchRequest): Entry | undefined => hosts.match(host, each);
+  const announced = request.header('access-control-request-method');
+  if (announced === undefined || !isPreflight(request.method, request.header('origin'), announced)) {
+    return { entry: match(request), effective: request };
+  }
+  const hasCors = ({ rule }: Entry): boolean =>
+    tables.rules.get(rule)?.filters.some(({ kind }) => kind === 'cors') === true;
+  const entry = matchPreflight(match, request, announced, hasCors);
+  const effective = entry === match(request) ? request : { ...request, method: announced, grpc: false };
+  return { entry, effective };
+}
+
+function notFound(
+  { tables, asked, place }: Inquiry,
+  reason: NotFound['reason'],
+  frontend: Frontend | undefined,
+): NotFound {
+  const { matched, described } = asked;
+  const elsewhere = [...place.frontends.values()].flatMap((each) => elsewhereIn(tables, each, { described, frontend }));
+  return {
+    kind: 'not-found',
+    status: 404,
+    reason,
+    closest: matched === undefined ? [] : closest(tables, elsewhere, matched),
+    unattached: unattachedTo(tables, place),
+  };
+}
+
+/** The virtual hosts of a listener, each with why its entries were not asked. */
+function elsewhereIn(
+  tables: Tables,
+  listener: Frontend,
+  { described, frontend }: { readonly described: AskedRequest['described']; readonly frontend: Frontend | undefined },
+): readonly Elsewhere[] {
+  const hosts = new ListenerHosts(tables, listener.key);
+  const covering = new Set(hosts.covering(described.host));
+  return [...hosts.all()].map((virtualHost) => {
+    if (!covering.has(virtualHost)) {
+      const expected = virtualHost.hostname;
+      return { virtualHost, failed: [{ condition: 'hostname', expected, actual: described.host }] };
+    }
+    if (frontend === undefined || listener.key === frontend.key) return { virtualHost, failed: [] };
+    return {
+      virtualHost,
+      failed: [{ condition: 'listener', expected: listener.listener, actual: frontend.listener }],
+    };
+  });
+}
+
+const shownUnattached = 10;
+
+function unattachedTo(tables: Tables, { gateway }: Place): readonly Unattached[] {
+  const found: Unattached[] = [];
+  for (const { written, parents, problems } of rows(tables.routes)) {
+    for (const { parent, parentRef, outcome, problems: why } of parents) {
+      if (outcome !== 'rejected' || parent.kind !== gateway.ref.kind || parent.name !== gateway.ref.name) continue;
+      if (parent.namespace !== gateway.ref.namespace) continue;
+      if (found.length < shownUnattached) found.push({ route: written, parentRef, problems: [...problems, ...why] });
+    }
+  }
+  return found;
+}

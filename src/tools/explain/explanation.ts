@@ -1,0 +1,272 @@
+// What explain says of a request: plain data, stable as JSON, every decision with the origin it came from. Words for people
+// are put around it by the CLI.
+import type { ParentRef } from '../../routing/bound.ts';
+import type { Filter, HeaderValue } from '../../routing/filters.ts';
+import type { PrecedenceStep } from '../../routing/match/precedence.ts';
+import type { Cluster, Endpoint, Match, Placement, Retry, Timeouts } from '../../routing/model.ts';
+import type { ObjectRef, Origin } from '../../routing/origin.ts';
+import type { Problem } from '../../routing/problem.ts';
+
+/** What is asked, as it stands on a command line. */
+export interface Question {
+  readonly method: string;
+  /** http, https, grpc or grpcs. */
+  readonly url: string;
+  readonly headers: readonly HeaderValue[];
+  /** `[namespace/]name`. */
+  readonly gateway?: string;
+  /** Of the TLS handshake; else the host of the URL. */
+  readonly sni?: string;
+}
+
+export interface Explanation {
+  readonly request: ExplainedRequest;
+  /** One per port that the request may be meant for; empty when there is none: `unreachable` says why. */
+  readonly answers: readonly Answer[];
+  readonly unreachable?: Unreachable;
+}
+
+export interface ExplainedRequest {
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  /** Host header or `:authority`, as sent. */
+  readonly authority: string;
+  /** As it is compared: lower case, no port. */
+  readonly host: string;
+  /** Of the URL; absent when it names none. */
+  readonly port?: number;
+  /** As written; `path` is what it is matched by, absent when it is refused. */
+  readonly target: string;
+  readonly path?: string;
+  readonly query: string;
+  readonly grpc: boolean;
+  readonly sni?: string;
+  readonly headers: readonly HeaderValue[];
+  /** What was made of the question before it was asked. */
+  readonly notes: readonly string[];
+}
+
+export interface Unreachable {
+  readonly reason: 'no-such-gateway' | 'no-such-port' | 'no-gateway';
+  /** Ports that could have been asked. */
+  readonly ports: readonly {
+    readonly gateway: ObjectRef;
+    readonly port: number;
+    readonly placement?: Placement;
+    readonly security: 'none' | 'tls';
+  }[];
+  /** Listeners that declare the port asked for and are not served. */
+  readonly unserved: readonly (ListenerVerdict & { readonly gateway: ObjectRef; readonly port: number })[];
+}
+
+export interface Answer {
+  /** As the user wrote it (an Ingress, for example). */
+  readonly gateway: ObjectRef;
+  readonly bind: {
+    readonly key: string;
+    readonly port: number;
+    readonly security: 'none' | 'tls';
+    readonly placement?: Placement;
+  };
+  /** Every listener of the port, the one that serves the request first. */
+  readonly listeners: readonly ListenerVerdict[];
+  /** Virtual hosts that cover the host, in the order in which they are asked. */
+  readonly virtualHosts: readonly { readonly hostname: string; readonly entries: number; readonly took: boolean }[];
+  readonly outcome: Outcome;
+}
+
+export interface ListenerVerdict {
+  readonly key: string;
+  readonly name: string;
+  /** '' = every host. */
+  readonly hostname: string;
+  readonly protocol: string;
+  readonly verdict:
+    /** Serves the request. */
+    | 'serves'
+    /** Covers the host, but another listener covers it more specifically. */
+    | 'less-specific'
+    | 'other-host'
+    /** Not accepted, so that nothing is served: `problems`. */
+    | 'not-served';
+  /** The TLS handshake chose it. */
+  readonly connection: boolean;
+  readonly problems: readonly Problem[];
+  readonly origin: Origin;
+}
+
+export type Outcome =
+  /** 400: no listener gets to see it. */
+  | { readonly kind: 'refused'; readonly status: 400; readonly reason: string }
+  /** The port speaks TLS and the request does not, or the other way round. */
+  | { readonly kind: 'wrong-scheme'; readonly security: 'none' | 'tls' }
+  /** No listener covers the server name. */
+  | { readonly kind: 'no-handshake'; readonly sni?: string }
+  | { readonly kind: 'misdirected'; readonly status: 421; readonly connection: string; readonly owner: string }
+  | NotFound
+  | Taken;
+
+/** 404, for gRPC UNIMPLEMENTED. */
+export interface NotFound {
+  readonly kind: 'not-found';
+  readonly status: 404;
+  readonly reason: 'no-listener' | 'no-virtual-host' | 'no-match';
+  /** Matches that failed on the fewest conditions, nearest first. */
+  readonly closest: readonly Miss[];
+  /** Routes that name this gateway and are not attached to it. */
+  readonly unattached: readonly Unattached[];
+}
+
+export interface Unattached {
+  readonly route: ObjectRef;
+  readonly parentRef: ParentRef;
+  readonly problems: readonly Problem[];
+}
+
+/** One match of one rule. */
+export interface Candidate {
+  readonly route: ObjectRef;
+  /** Key of the rule. */
+  readonly rule: string;
+  readonly ruleName?: string;
+  readonly match: Match;
+  /** Of the route, before it met the listener's; '' = every host. */
+  readonly hostname: string;
+  readonly virtualHost: string;
+  readonly listener: string;
+  readonly origin: Origin;
+}
+
+/** A candidate that does not take the request. */
+export interface Miss extends Candidate {
+  readonly failed: readonly FailedCondition[];
+}
+
+export type FailedCondition =
+  /** `listener`: it belongs to another listener of the port; `hostname`: to another virtual host. */
+  | {
+      readonly condition: 'listener' | 'hostname' | 'method' | 'protocol';
+      readonly expected: string;
+      readonly actual: string;
+    }
+  | {
+      readonly condition: 'path';
+      readonly type: Match['path']['type'];
+      readonly expected: string;
+      readonly actual: string;
+    }
+  /** `actual` is absent when the request has no such header or parameter. */
+  | {
+      readonly condition: 'header' | 'query';
+      readonly name: string;
+      readonly type: 'exact' | 'regex';
+      readonly expected: string;
+      readonly actual?: string;
+    };
+
+/** A candidate that takes the request too, and lost. */
+export interface RunnerUp extends Candidate {
+  /** `virtual-host`: it stands in a less specific one. */
+  readonly lostAt: PrecedenceStep | 'virtual-host';
+  /** The winner's advantage, in words. */
+  readonly because: string;
+}
+
+export interface Taken {
+  readonly kind: 'taken';
+  /** A CORS preflight is judged by the rule that takes the request which it announces: matched as if of this method. */
+  readonly announced?: string;
+  readonly winner: Candidate;
+  /** In order of precedence; at most `shown`, of `runnersUpTotal`. */
+  readonly runnersUp: readonly RunnerUp[];
+  readonly runnersUpTotal: number;
+  /** Matches that would have won if one more condition had held. */
+  readonly nearMisses: readonly Miss[];
+  readonly rule: ExplainedRule;
+}
+
+export interface ExplainedRule {
+  readonly key: string;
+  readonly name?: string;
+  readonly origin: Origin;
+  /** In the order written. */
+  readonly filters: readonly Filter[];
+  readonly timeouts: Timeouts;
+  readonly retry?: Retry;
+  readonly action: ExplainedAction;
+  readonly policies: readonly ExplainedPolicy[];
+}
+
+export type ExplainedAction =
+  | {
+      readonly kind: 'redirect';
+      readonly status: number;
+      readonly location: string;
+      /** The port as declared, and the one that clients of this machine reach it at. */
+      readonly port: { readonly declared: number; readonly local: number };
+      readonly origin: Origin;
+    }
+  /** CORS preflight, answered by the gateway. */
+  | {
+      readonly kind: 'preflight';
+      readonly status: 204;
+      readonly allowed: boolean;
+      readonly headers: readonly HeaderValue[];
+      readonly origin: Origin;
+    }
+  | { readonly kind: 'respond'; readonly status: number; readonly problem?: Problem }
+  /** An empty list, or weights of 0 only, answers 500. */
+  | { readonly kind: 'forward'; readonly status?: 500; readonly backends: readonly ExplainedBackend[] };
+
+export interface ExplainedBackend {
+  readonly weight: number;
+  /** Percent of the requests that the rule takes, with two decimals. */
+  readonly share: number;
+  readonly target:
+    | {
+        readonly kind: 'cluster';
+        readonly key: string;
+        readonly protocol: Cluster['protocol'];
+        readonly backend: Cluster['backend'];
+        /** All of them; `usable` get requests. */
+        readonly endpoints: readonly Endpoint[];
+        readonly usable: number;
+      }
+    | { readonly kind: 'unresolved'; readonly problem: Problem };
+  /** What its share is answered by the gateway itself: 500 unresolved, 503 without endpoints. */
+  readonly status?: 500 | 503;
+  readonly filters: readonly Filter[];
+  readonly request: UpstreamRequest;
+  /** What becomes of the response's headers. */
+  readonly response: HeaderEffects;
+  readonly mirrors: readonly { readonly cluster: string; readonly percent: number }[];
+  readonly origin: Origin;
+}
+
+/** Without what the gateway adds to every request: X-Forwarded-For, -Proto and -Host, X-Request-Id. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly authority: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers: readonly HeaderValue[];
+}
+
+export interface HeaderEffects {
+  /** Lower-case names of lines that go. */
+  readonly removed: readonly string[];
+  /** Lines that come, behind those. */
+  readonly added: readonly HeaderValue[];
+}
+
+export interface ExplainedPolicy {
+  readonly policy: ObjectRef;
+  readonly level: 'class' | 'gateway' | 'listener' | 'route' | 'rule' | 'backend';
+  readonly target: ObjectRef;
+  readonly sectionName?: string;
+  readonly override: Readonly<Record<string, unknown>>;
+  readonly default: Readonly<Record<string, unknown>>;
+  /** Policies take effect in a later release. */
+  readonly applied: false;
+  readonly origin: Origin;
+}

@@ -1,5 +1,5 @@
 // One stream of a client's connection over HTTP/2: request in, response out, joined by an exchange.
-import http2 from 'node:http2';
+import type http2 from 'node:http2';
 import { Exchange } from '../exchange.ts';
 import { reasonOf } from '../http1/text.ts';
 import type { Downstream, FieldList, Taken } from '../sides.ts';
@@ -7,13 +7,12 @@ import { FULL, KEPT, noFields, TAKEN, UNKNOWN_LENGTH } from '../sides.ts';
 import type { Http2Downstream } from './downstream.ts';
 import { fieldObject, isFramingField, trailerFields } from './fields.ts';
 import { Http2Request } from './request.ts';
+import { breakStream, cancelStream } from './reset.ts';
 
 /** Octets up to this size are copied, so that the connection that read them goes on reading into the same memory. */
 const COPIED = 16_384;
 /** What a client may still send of a body whose response is complete, before its stream is reset. */
 const DISCARD_LIMIT = 262_144;
-
-const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = http2.constants;
 
 export class Http2Stream implements Downstream {
   readonly #connection: Http2Downstream;
@@ -69,11 +68,11 @@ export class Http2Stream implements Downstream {
 
   sweep(now: number): void {
     if (now > this.#writeDeadline) {
-      this.#stream.close(NGHTTP2_CANCEL);
+      cancelStream(this.#stream);
     } else if (now > this.#readDeadline) {
       this.#readDeadline = Number.POSITIVE_INFINITY;
       if (this.#busy) this.#breakOff(408, 'slow-body');
-      else this.#stream.close(NGHTTP2_NO_ERROR);
+      else cancelStream(this.#stream);
     }
   }
 
@@ -103,7 +102,7 @@ export class Http2Stream implements Downstream {
     const { limits } = this.#connection.thread;
     if (!this.#busy) {
       this.#discarded += octets.length;
-      if (this.#discarded > DISCARD_LIMIT) this.#stream.close(NGHTTP2_NO_ERROR);
+      if (this.#discarded > DISCARD_LIMIT) cancelStream(this.#stream);
       return;
     }
     this.#bodySize += octets.length;
@@ -190,7 +189,7 @@ export class Http2Stream implements Downstream {
 
   abort(): void {
     this.#busy = false;
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR);
+    breakStream(this.#stream);
   }
 
   #sendTrailers(): void {
@@ -225,7 +224,7 @@ export class Http2Stream implements Downstream {
     this.#busy = false;
     if (this.#stream.headersSent) {
       this.#connection.thread.metrics.refused(reason);
-      this.#stream.close(NGHTTP2_CANCEL);
+      cancelStream(this.#stream);
     } else {
       this.#refuse(status, reason);
     }

@@ -6,12 +6,12 @@ import { FULL, KEPT, noFields, TAKEN, UNKNOWN_LENGTH } from '../sides.ts';
 import { lengthAt } from '../http1/values.ts';
 import type { Http2Connection } from './connection.ts';
 import { fieldObject, isFramingField, trailerFields } from './fields.ts';
+import { cancelStream } from './reset.ts';
 
 /** Interim responses to one request. */
 const INTERIM_LIMIT = 32;
 
-const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_REFUSED_STREAM } =
-  http2.constants;
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
 /** What nghttp2 closes a stream with when the peer broke the rules, or a peer says when we did. */
 const violations: ReadonlySet<number> = new Set([
   NGHTTP2_PROTOCOL_ERROR,
@@ -96,7 +96,7 @@ export class Http2Upstream implements Upstream {
     try {
       this.#stream?.sendTrailers(fieldObject(this.#requestTrailers));
     } catch {
-      this.#stream?.close(NGHTTP2_CANCEL);
+      if (this.#stream !== null) cancelStream(this.#stream);
     }
   }
 
@@ -146,7 +146,7 @@ export class Http2Upstream implements Upstream {
     this.#receiver = null;
     const stream = this.#stream as http2.ClientHttp2Stream;
     // The backend has said everything; what is left of the request is of no use to it.
-    if (!stream.writableEnded) stream.close(NGHTTP2_NO_ERROR);
+    if (!stream.writableEnded) cancelStream(stream);
     receiver.completed(this.#responseTrailers);
   }
 
@@ -168,7 +168,7 @@ export class Http2Upstream implements Upstream {
   /** Against the rules. */
   #refuse(): void {
     this.#fail('malformed');
-    this.#stream?.close(NGHTTP2_PROTOCOL_ERROR);
+    if (this.#stream !== null) cancelStream(this.#stream);
   }
 
   #fail(failure: Failure): void {
@@ -183,14 +183,14 @@ export class Http2Upstream implements Upstream {
     if (this.#receiver === null) return;
     this.#receiver = null;
     this.#connection.doubt();
-    this.#stream?.close(NGHTTP2_CANCEL);
+    if (this.#stream !== null) cancelStream(this.#stream);
   }
 
   sweep(now: number): void {
     if (this.#paused || this.#receiver === null || now <= this.#deadline) return;
     this.#connection.doubt();
     this.#fail('idle-timeout');
-    this.#stream?.close(NGHTTP2_CANCEL);
+    if (this.#stream !== null) cancelStream(this.#stream);
   }
 
   #touch(): void {

@@ -1,5 +1,5 @@
-// The naive matcher, written from the text of the standard and sharing no code with the compiled one: which entry of a
-// frontend's virtual hosts takes a request. Linear scans and one sort; slow and plain on purpose.
+// The naive matcher, written from the text of the standard and sharing no code with the compiled one: which listener a
+// request belongs to, and which entry of its virtual hosts takes it. Linear scans and sorts; slow and plain on purpose.
 import { RE2JS } from 're2js';
 import type { Entry, ValueMatch, VirtualHost } from '../../src/routing/model.ts';
 
@@ -10,6 +10,16 @@ export interface OracleRequest {
   readonly grpc: boolean;
   readonly headers: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
+}
+
+/** Listener isolation: "a request is matched to the most specific listener", and to no other. */
+export function oracleListener<L extends { readonly hostname: string }>(
+  listeners: readonly L[],
+  host: string,
+): L | undefined {
+  return listeners
+    .filter((listener) => coversHost(listener.hostname, host))
+    .toSorted((a, b) => specificity(b.hostname) - specificity(a.hostname))[0];
 }
 
 /** "Precedence must be given to the most characters in a matching non-wildcard hostname, then in any matching hostname." */

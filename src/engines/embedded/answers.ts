@@ -32,15 +32,13 @@ export function failureAnswer(status: number, reason: Reason, grpc: boolean): An
   if (!grpc) {
     return { status, fields: textFields, text: `${status} ${phraseOf(status)}: ${reason}\n` };
   }
-  const fields = [
-    'content-type',
-    'application/grpc',
-    'grpc-status',
-    String(grpcStatus(status)),
-    'grpc-message',
-    reason,
-  ];
+  const fields = ['content-type', 'application/grpc', ...failureTrailers(status, reason)];
   return { status: 200, fields, text: '' };
+}
+
+/** The same for a call of gRPC whose response had begun: what goes behind it. */
+export function failureTrailers(status: number, reason: string): FieldList {
+  return ['grpc-status', String(grpcStatus(status)), 'grpc-message', reason];
 }
 
 const textFields: FieldList = ['content-type', 'text/plain; charset=utf-8'];

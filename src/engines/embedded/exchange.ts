@@ -7,9 +7,10 @@ import { isGrpc, type MatchRequest } from '../../routing/match/conditions.ts';
 import { normalizeHost } from '../../routing/match/hostnames.ts';
 import { normalizeTarget, type Target } from '../../routing/match/path.ts';
 import { queryParameter } from '../../routing/match/query.ts';
-import { failureAnswer, type Reason, reasonOf, statusOf } from './answers.ts';
+import { failureAnswer, failureTrailers, type Reason, reasonOf, statusOf } from './answers.ts';
 import type { LiveEndpoint } from './balance.ts';
 import type { Head } from './http1/parser.ts';
+import { callTimeout } from './http2/grpc.ts';
 import { reflectMirrors } from './mirror.ts';
 import { Outgoing } from './outgoing.ts';
 import { backoff, type BackendPlan, chooseBackend, type RulePlan } from './plan.ts';
@@ -196,7 +197,8 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     const choice = { backend, thread: this.thread, http2, lists: http2 || backend.mirrors.length > 0 };
     this.outgoing.prepare(request, target, this.client, choice);
     this.framedRequest = this.outgoing.framed;
-    if (plan.requestTimeout > 0) this.#requestDue = this.started + plan.requestTimeout;
+    const timeout = this.grpc ? callTimeout(plan.requestTimeout, request.field('grpc-timeout')) : plan.requestTimeout;
+    if (timeout > 0) this.#requestDue = this.started + timeout;
     this.#open(endpoint, this.started);
   }
 
@@ -242,7 +244,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     endpoint.active++;
     this.attempts++;
     if (plan.attemptTimeout > 0) this.#attemptDue = now + plan.attemptTimeout;
-    if (plan.attemptTimeout > 0 || plan.requestTimeout > 0) this.#arm();
+    if (this.#attemptDue !== NEVER || this.#requestDue !== NEVER) this.#arm();
     this.#upstream = endpoint.connector(cluster?.row?.protocol ?? 'http1').open(this.outgoing, this);
   }
 
@@ -402,7 +404,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       if (this.#repeat(failure)) return;
       this.#answer(statusOf(failure), reasonOf(failure));
     } else {
-      this.#breakOff();
+      this.#breakOff(statusOf(failure));
     }
   }
 
@@ -423,7 +425,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
   #timeOut(all: boolean): void {
     this.failure = 'timeout';
     this.#cancel();
-    if (this.#phase !== WAITING) this.#breakOff();
+    if (this.#phase !== WAITING) this.#breakOff(504);
     else if (all || !this.#retry()) this.#answer(504, 'timeout');
   }
 
@@ -447,11 +449,13 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     downstream.end(noFields);
   }
 
-  /** A response that cannot be completed. */
-  #breakOff(): void {
+  /** A response that cannot be completed. A call of gRPC is told so behind what it has got. */
+  #breakOff(status: number): void {
     this.thread.metrics.counts.responsesAborted++;
+    const told = this.request?.version === '2' && this.grpc;
     this.#finish();
-    this.#downstream.abort();
+    if (told) this.#downstream.end(failureTrailers(status, this.failure));
+    else this.#downstream.abort();
   }
 
   #finish(): void {

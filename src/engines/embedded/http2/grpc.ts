@@ -17,3 +17,10 @@ export function grpcTimeout(value: string | undefined): number | undefined {
   }
   return Math.max(1, Math.ceil(amount * unit));
 }
+
+/** The shorter of what a rule allows and what the call asks for. @param allowed milliseconds, 0 = any */
+export function callTimeout(allowed: number, asked: string | undefined): number {
+  const own = grpcTimeout(asked);
+  if (own === undefined) return allowed;
+  return allowed > 0 ? Math.min(allowed, own) : own;
+}

@@ -30,8 +30,8 @@ export function presumedOf(tables: Tables, namespaces: Table<unknown>): readonly
     if (!classUsers.has(className)) classUsers.set(className, nameOf(ref));
     if (!because.has(ref.namespace)) because.set(ref.namespace, nameOf(ref));
   }
-  for (const { ref, presumed } of rowsOf(tables.classes)) {
-    if (presumed) found.push({ ref, because: `${classUsers.get(ref.name) ?? 'a Gateway'} names it` });
+  for (const { ref, presumed, managed } of rowsOf(tables.classes)) {
+    if (presumed && managed) found.push({ ref, because: `${classUsers.get(ref.name) ?? 'a Gateway'} names it` });
   }
   for (const { ref } of rowsOf(tables.routes)) {
     if (!because.has(ref.namespace)) because.set(ref.namespace, nameOf(ref));

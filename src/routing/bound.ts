@@ -12,6 +12,8 @@ export interface RouteKind {
 export interface BoundClass {
   readonly ref: ObjectRef;
   readonly controllerName: string;
+  /** Whether the class names Portolan as its controller; of a presumed one nobody knows. */
+  readonly ours: boolean;
   /** Whether Gateways of this class are ours to serve (PipelineOptions.classes). */
   readonly managed: boolean;
   /** No object of that name was given; `run` presumes one. */

@@ -1,5 +1,5 @@
 // Problems in words: what is wrong with which object, and what to do about it. The object and the field of the problem
-// itself (`at`) are printed by whoever prints the problem; the words name every other object.
+// itself (`at`) are printed before the words by whoever prints them; the words name every other object.
 import type { ObjectRef } from './origin.ts';
 import { nameOf } from './origin.ts';
 import type { Problem, ProblemCode } from './problem.ts';
@@ -26,7 +26,7 @@ type Texts = { readonly [Code in ProblemCode]: (problem: Extract<Problem, { code
 
 const texts: Texts = {
   Unparsable: ({ message }) => ({ message }),
-  InvalidField: ({ at, message }) => ({ message: at.path === '' ? message : `${at.path} ${message}` }),
+  InvalidField: ({ message }) => ({ message }),
   UnknownField: ({ field }) => ({
     message: `field ${field} does not exist and is ignored`,
     fix: 'check its spelling, its place and the apiVersion, or remove it',
@@ -47,7 +47,7 @@ const texts: Texts = {
   DeprecatedVersion: ({ from, to }) => ({ message: `${from} is an old version`, fix: `write apiVersion: ${to}` }),
   NotCarriedOver: ({ message }) => ({ message }),
   CarriedOver: ({ message }) => ({ message }),
-  IgnoredField: ({ at, message }) => ({ message: `${at.path} is not acted on: ${message}` }),
+  IgnoredField: ({ message }) => ({ message: `is not acted on: ${message}` }),
   GatewayClassNotFound: ({ name }) => ({
     message: `GatewayClass ${name} does not exist`,
     fix: `create GatewayClass ${name}, or correct gatewayClassName`,
@@ -110,7 +110,10 @@ function listenerTexts(): Pick<
     }),
     InvalidCertificateRef: ({ target, message }) => ({
       message: `${nameOf(target)} gives no certificate: ${message}`,
-      fix: `create ${nameOf(target)} of type kubernetes.io/tls with tls.crt and tls.key`,
+      fix:
+        target.kind === 'Secret' && target.group === ''
+          ? 'create or correct the Secret: type kubernetes.io/tls, with tls.crt and the tls.key that belongs to it'
+          : 'name a Secret of type kubernetes.io/tls',
     }),
     MissingTls: () => ({
       message: 'the listener has protocol HTTPS and no certificate',
@@ -173,7 +176,7 @@ function routeTexts(): Pick<
     }),
     UnsupportedValue: ({ message }) => ({ message }),
     IncompatibleFilters: ({ message }) => ({ message, fix: 'leave one of the two' }),
-    DroppedRule: ({ at, message }) => ({ message: `Dropped Rule: ${at.path} is not served as written: ${message}` }),
+    DroppedRule: ({ message }) => ({ message: `is not served as written: ${message}` }),
     TooManyEntries: ({ limit }) => ({
       message: `hostnames × listeners × matches come to more than ${limit}`,
       fix: 'split the route, or attach it to fewer listeners',
@@ -207,7 +210,7 @@ function referenceTexts(): Pick<
       message: `${kindNamed(target)} ${target.name} cannot be referred to here: the kind is not supported`,
     }),
     UnsupportedBackendProtocol: ({ protocol, backend }) => ({
-      message: `${nameOf(backend)} is spoken to by ${protocol}, which this kind of route cannot do`,
+      message: `${nameOf(backend)} asks for ${protocol}, which backends of this kind of route cannot be spoken to with`,
     }),
   };
 }

@@ -79,7 +79,7 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   Unparsable: 'error',
   InvalidField: 'error',
   UnknownField: 'warning',
-  UnknownKind: 'info',
+  UnknownKind: 'warning',
   KindNotServed: 'warning',
   MissingApiVersion: 'warning',
   DuplicateObject: 'error',

@@ -21,7 +21,7 @@ export function conditionOf(type: string, problems: readonly Problem[], generati
   const verdict = first === undefined ? 'none' : verdictOf(first);
   if (verdict === 'none') return undefined;
   // One reason, and every problem in the message.
-  const message = [...new Set(own.map(sentence))].join('. ');
+  const message = [...new Set(own.map(located))].join('. ');
   return {
     type,
     status: verdict.status,
@@ -41,6 +41,14 @@ export function fails(type: string, reason: string, message: string, generation:
 
 export function pending(type: string, message: string, generation: number): Condition {
   return { type, status: 'Unknown', reason: 'Pending', message, observedGeneration: generation };
+}
+
+/** With the field that it is about. The condition PartiallyInvalid has to begin with the words "Dropped Rule". */
+function located(problem: Problem): string {
+  const { path } = problem.at;
+  const words = sentence(problem);
+  if (problem.code === 'DroppedRule') return `Dropped Rule: ${path} ${words}`;
+  return path === '' ? words : `${path}: ${words}`;
 }
 
 function cut(message: string): string {

@@ -38,7 +38,8 @@ function acceptedOf({ listeners, problems }: BoundGateway, generation: number): 
   if (own !== undefined) return own;
   const invalid = listeners.filter((listener) => !isValid(listener)).map(({ name }) => name);
   if (invalid.length === 0) return holds('Accepted', 'Accepted', 'The Gateway is accepted', generation);
-  const message = `Not served: listener${invalid.length === 1 ? '' : 's'} ${invalid.join(', ')}; see their conditions`;
+  const several = invalid.length > 1;
+  const message = `Not served: listener${several ? 's' : ''} ${invalid.join(', ')}; see ${several ? 'their' : 'its'} conditions`;
   return invalid.length < listeners.length
     ? holds('Accepted', 'ListenersNotValid', message, generation)
     : fails('Accepted', 'ListenersNotValid', message, generation);

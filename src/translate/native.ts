@@ -33,7 +33,7 @@ export class Checks {
     let checked = this.#known.get(object);
     if (checked === undefined) this.#known.set(object, (checked = check(object, this.#channel) ?? 'vintage'));
     // The schema of the kind has been checked, so the object has the shape of its generated type.
-    return checked === 'vintage' ? undefined : (checked as Checked<Named> as Checked<T>);
+    return checked === 'vintage' ? undefined : (checked as Checked<T>);
   }
 }
 

@@ -8,18 +8,17 @@ import type { ObjectRef } from '../routing/origin.ts';
 import type { Problem } from '../routing/problem.ts';
 import type { Checks } from './native.ts';
 
-const gatewayGroups: ReadonlySet<string> = new Set([gatewayGroup, 'gateway.networking.x-k8s.io']);
-
 /** None for objects of other groups, which are not ours to judge. */
 export function unservedProblems(object: KubeObject, channel: Channel, checks: Checks): readonly Problem[] {
   const group = groupOf(object.apiVersion);
-  if (!gatewayGroups.has(group)) return [];
+  if (!isGatewayApi(group)) return [];
   const { apiVersion, kind, metadata } = object;
   const ref: ObjectRef = { group, kind, namespace: metadata.namespace ?? '', name: metadata.name };
   const at = { object: ref, path: '' };
   if (kindOf(group, kind, channel) !== undefined) {
     const problems = checks.check(object)?.problems ?? [];
-    const reason = 'this release serves GatewayClass, Gateway, HTTPRoute, GRPCRoute and ReferenceGrant';
+    const reason =
+      reasons[kind] ?? 'this release serves GatewayClass, Gateway, HTTPRoute, GRPCRoute and ReferenceGrant';
     return [...problems, { code: 'KindNotServed', at, apiVersion, kind, reason }];
   }
   if (channel === 'standard' && kindOf(group, kind, 'experimental') !== undefined) {
@@ -27,3 +26,11 @@ export function unservedProblems(object: KubeObject, channel: Channel, checks: C
   }
   return [{ code: 'UnknownKind', at, apiVersion, kind }];
 }
+
+export function isGatewayApi(group: string): boolean {
+  return group === gatewayGroup || group === 'gateway.networking.x-k8s.io';
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  BackendTLSPolicy: 'backends are not spoken to over TLS yet; a Service that one targets is no backend until then',
+};

@@ -2,11 +2,12 @@
 // number that the pods listen at, so targetPort is resolved already; this holds for headless Services and for slices
 // written by hand as well.
 import { createHash } from 'node:crypto';
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import type { EndpointSlice } from '../../api/objects.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import type { Endpoint, EndpointSet } from '../../routing/model.ts';
 import type { Problem } from '../../routing/problem.ts';
+import { compareText } from '../../support/sorted.ts';
 import type { ServicePortRow } from './services.ts';
 
 /** The label by which a slice names its Service. */
@@ -60,22 +61,35 @@ export function sliceRow({ object, written }: Sourced<EndpointSlice>, loopback: 
   };
 }
 
-/** The endpoints of one Service port, each address and port once, in a stable order. */
+/** The endpoints of one Service port, each address and port once, in a stable order, with ids that are unique in the set. */
 export function endpointSet(key: string, port: ServicePortRow, slices: readonly SliceRow[]): EndpointSet {
-  const found = new Map<string, Endpoint>();
+  const found = new Map<string, SliceEndpoint & { readonly port: number }>();
   for (const slice of slices) {
     const number = portIn(slice, port);
     if (number === undefined) continue;
-    slice.endpoints.forEach(({ uid, ...endpoint }) => {
+    for (const endpoint of slice.endpoints) {
       const at = `${endpoint.address}|${number}`;
-      const id = uid ?? createHash('sha256').update(at).digest('hex').slice(0, 16);
       const before = found.get(at);
       // A pod that moves between slices may stand in two of them for a moment: the one that can be used counts.
-      if (before === undefined || (!before.ready && endpoint.ready)) found.set(at, { id, port: number, ...endpoint });
-    });
+      if (before === undefined || (!before.ready && endpoint.ready)) found.set(at, { ...endpoint, port: number });
+    }
   }
-  const ordered = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return { key, endpoints: ordered.map(([, endpoint]) => endpoint) };
+  const families = new Map<string, number>();
+  const endpoints: Endpoint[] = [];
+  // By text, IPv4 addresses come before those IPv6 addresses that pods have.
+  for (const [at, { uid, ...endpoint }] of [...found].toSorted(([a], [b]) => compareText(a, b))) {
+    const family = isIP(endpoint.address);
+    const other = uid === undefined ? undefined : families.get(uid);
+    // A pod with an address of each family is one endpoint, not two.
+    if (other !== undefined && other !== family) continue;
+    if (uid !== undefined) families.set(uid, family);
+    endpoints.push({ id: uid === undefined || other === family ? hashOf(at) : uid, ...endpoint });
+  }
+  return { key, endpoints };
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 /** A slice port without a number stands for all ports: then the Service's own target counts, when it is a number. */

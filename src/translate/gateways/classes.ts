@@ -23,12 +23,20 @@ export function bindClass(
   if (sourced === undefined) {
     if (!options.presume) return undefined;
     const { controllerName } = options;
-    return { ref, controllerName, managed: isManaged(name, controllerName, options), presumed: true, problems: [] };
+    return {
+      ref,
+      controllerName,
+      ours: false,
+      managed: isManaged(name, controllerName, options),
+      presumed: true,
+      problems: [],
+    };
   }
   const { metadata, spec } = sourced.object;
   return {
     ref,
     controllerName: spec.controllerName,
+    ours: spec.controllerName === options.controllerName,
     managed: isManaged(name, spec.controllerName, options),
     presumed: false,
     ...(metadata.generation === undefined ? {} : { generation: metadata.generation }),

@@ -71,6 +71,10 @@ function classNotFound(sourced: Sourced<Gateway>): Problem {
   return { code: 'GatewayClassNotFound', at: originOf(sourced, 'spec.gatewayClassName'), name };
 }
 
+function kindNamed({ group, kind }: { readonly group: string; readonly kind: string }): string {
+  return group === '' ? kind : `${kind}.${group}`;
+}
+
 /** What keeps the whole Gateway from being served, and fields that are not acted on. */
 function gatewayProblems(sourced: Sourced<Gateway>, gatewayClass: BoundClass): Problem[] {
   const { spec } = sourced.object;
@@ -81,10 +85,10 @@ function gatewayProblems(sourced: Sourced<Gateway>, gatewayClass: BoundClass): P
   }
   const parameters = spec.infrastructure?.parametersRef;
   if (parameters !== undefined) {
-    const { group, kind } = parameters;
-    const message = `parameters of kind ${kind}${group === '' ? '' : `.${group}`} are not known`;
+    const message = `parameters of kind ${kindNamed(parameters)} are not known`;
     const at = originOf(sourced, 'spec.infrastructure.parametersRef');
-    problems.push({ code: 'InvalidParameters', at, message });
+    // Run from files, a Gateway may be meant for another implementation: its parameters are not ours to refuse.
+    problems.push({ code: gatewayClass.ours ? 'InvalidParameters' : 'IgnoredField', at, message });
   }
   const ignored = (path: string, message: string): void => {
     problems.push({ code: 'IgnoredField', at: originOf(sourced, path), message });

@@ -2,14 +2,16 @@
 // targets and what it would set. Policies take effect in a later release; until then each says that it is not applied.
 import type { KubeObject } from '../../api/objects.ts';
 import { groupOf } from '../../api/objects.ts';
+import { isGatewayApi } from '../unserved.ts';
 import type { BoundPolicy } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import { at } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { isRecord, list, record, text } from '../../support/untrusted.ts';
 
-/** Undefined for an object that is no policy. */
+/** Undefined for an object that is no policy, and for those of the Gateway API itself, which are known by their kind. */
 export function bindPolicy(object: KubeObject, exists: (ref: ObjectRef) => boolean): BoundPolicy | undefined {
+  if (isGatewayApi(groupOf(object.apiVersion))) return undefined;
   const spec = record(object['spec']);
   const single = isRecord(spec['targetRef']);
   const targetRefs = single ? [spec['targetRef']] : list(spec['targetRefs']);
@@ -23,8 +25,11 @@ export function bindPolicy(object: KubeObject, exists: (ref: ObjectRef) => boole
     const targetRef = refOf(target, namespace);
     const sectionName = text(target['sectionName']);
     const found = exists(targetRef);
-    if (!found) problems.push({ code: 'TargetNotFound', at: at(origin, 'name'), target: targetRef });
-    problems.push({ code: 'PolicyNotApplied', at: origin, target: targetRef });
+    problems.push(
+      found
+        ? { code: 'PolicyNotApplied', at: origin, target: targetRef }
+        : { code: 'TargetNotFound', at: at(origin, 'name'), target: targetRef },
+    );
     return [{ ref: targetRef, ...(sectionName === undefined ? {} : { sectionName }), found, origin }];
   });
   return {

@@ -52,7 +52,9 @@ function translateRule(scope: RouteScope, spec: RuleSpec, index: number): Transl
   const parts: Parts = { scope, path, prefix, resolve, refusals, problems };
   const filters = translateFilters(spec.filters, filterScope(parts, `${path}.filters`, 'rule'));
   problems.push(...filters.problems);
-  const action = filters.refusal === undefined ? actionOf(spec, filters, parts) : refuse(filters.refusal, parts);
+  // Resolved in any case: what is wrong with the backends of a refused rule is worth saying too.
+  const forward = actionOf(spec, filters, parts);
+  const action = filters.refusal === undefined ? forward : refuse(filters.refusal, parts);
   if (spec.sessionPersistence !== undefined) problems.push(ignored(scope, `${path}.sessionPersistence`));
   const retry = retryOf(spec.retry);
   return {
@@ -70,7 +72,7 @@ function translateRule(scope: RouteScope, spec: RuleSpec, index: number): Transl
     refusals,
     dropped: refusals.length > 0 && (action.kind === 'respond' || matches.every((match) => match === undefined)),
     problems,
-    clusters: [...clusters.values()],
+    clusters: action.kind === 'respond' ? [] : [...clusters.values()],
   };
 }
 

@@ -17,7 +17,7 @@ const paths: readonly [match: PathMatch, path: string, expected: boolean][] = [
   [{ type: 'exact', value: '/abc' }, '/abc', true],
   [{ type: 'exact', value: '/abc' }, '/abc/', false],
   [{ type: 'exact', value: '/abc/' }, '/abc', false],
-  // The value is read as requests' paths are.
+  // The value is read as requests’ paths are.
   [{ type: 'exact', value: '/%61/caf%c3%a9' }, '/a/caf%C3%A9', true],
   [{ type: 'prefix', value: '/%61' }, '/a/b', true],
   [{ type: 'regex', value: '/a/[0-9]+' }, '/a/12', true],

@@ -271,6 +271,16 @@ test('a preflight is judged by the rule of the request that it announces', () =>
   assert.ok(preflight.headers.some(({ name, value }) => name === 'Access-Control-Allow-Methods' && value === 'PUT'));
 });
 
+test('the backend’s own headers of CORS are replaced', () => {
+  const headers = [{ name: 'Origin', value: 'https://a.example' }];
+  const [backend] = action(ask('PUT', 'http://store.example.com/put', { headers }), 'forward').backends;
+  assert.ok(backend?.response.removed.includes('access-control-allow-origin'));
+  assert.deepEqual(backend.response.added, [
+    { name: 'Access-Control-Allow-Origin', value: 'https://a.example' },
+    { name: 'Vary', value: 'Origin' },
+  ]);
+});
+
 test('policies that target the rule, not yet applied', () => {
   const { rule } = outcome(ask('GET', 'http://store.example.com/cart'), 'taken');
   assert.deepEqual(

@@ -76,7 +76,7 @@ class Builder {
   standard(backend: IngressBackend): void {
     const mappings: Mapping[] = [
       { path: '', object: this.#facts.ref, from: 'spec.defaultBackend' },
-      { path: 'spec.rules[0].backendRefs[0]', object: this.#facts.ref, from: backend.path },
+      { path: 'spec.rules[0].backendRefs[0]', object: this.#facts.ref, from: `${backend.path}.service` },
     ];
     const rules = [{ matches: [everything], backendRefs: this.#backendRefs(backend) }];
     this.#add('-default', { parentRefs: [this.#parent()], rules }, mappings, { '0/0': -1 });
@@ -184,9 +184,7 @@ function mapRule({ ref }: IngressFacts, path: IngressPath, index: number): Mappi
       object: ref,
       from: 'metadata.annotations[nginx.ingress.kubernetes.io/rewrite-target]',
     },
-    { path: `${rule}.backendRefs[0]`, object: ref, from: path.backend.path },
-    { path: `${rule}.backendRefs[0].name`, object: ref, from: `${path.backend.path}.service.name` },
-    { path: `${rule}.backendRefs[0].port`, object: ref, from: `${path.backend.path}.service.port` },
+    { path: `${rule}.backendRefs[0]`, object: ref, from: `${path.backend.path}.service` },
   ];
 }
 

@@ -219,7 +219,7 @@ const upgrade: Command = {
     'Turns older vintages of Gateway API (networking.x-k8s.io/v1alpha1, v1alpha2, v1beta1, ReferencePolicy) and Ingress into the current API. The objects go to standard output as YAML or JSON, and what was changed or cannot be carried over to standard error, with file and line.',
   ],
   operands: { min: 0, max: Number.POSITIVE_INFINITY, what: 'a path' },
-  flags: [files, { title: 'Output', flags: [output('yaml', 'json')] }],
+  flags: [files, { title: 'Output', flags: [channel, output('yaml', 'json')] }],
   examples: [
     { what: 'See the current form', command: 'portolan upgrade -f ingress.yaml' },
     { what: 'Write it to a file', command: 'portolan upgrade -f old -R > current.yaml' },

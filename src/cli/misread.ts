@@ -9,6 +9,6 @@ export function misreadPaths({ source }: Model, paint: Paint): boolean {
     .problems()
     .map(fromFile)
     .filter((said) => severity(said) === 'error');
-  for (const said of errors) process.stderr.write(`${problemLines(said, paint)}\n`);
+  for (const said of errors) process.stderr.write(`${problemLines(said, source, paint)}\n`);
   return errors.length > 0;
 }

@@ -12,26 +12,21 @@ import { printable } from './terminal.ts';
 
 export interface Said {
   readonly problem: Problem;
+  /** Of problems that the files have themselves; those of objects are located when they are printed. */
   readonly location?: Location;
 }
 
 /** Errors first, then warnings, each in the order of the files. */
-export function everythingSaid(model: Model): readonly Said[] {
-  const said = [
-    ...model.source.problems().map(fromFile),
-    ...model.pipeline.problems().map((problem) => located(problem, model.source)),
-  ];
-  return said.toSorted((a, b) => ranks[severity(a)] - ranks[severity(b)]);
+export function everythingSaid({ source, pipeline }: Model): readonly Said[] {
+  const said: readonly Said[] = [...source.problems().map(fromFile), ...pipeline.problems().map((problem) => ({ problem }))];
+  return said.toSorted(
+    (a, b) => ranks[severity(a)] - ranks[severity(b)] || source.compare(a.problem.at.object, b.problem.at.object),
+  );
 }
 
 export function fromFile(problem: FileProblem): Said {
   const { location, object, path } = problem;
   return { location, problem: { at: { object, path }, ...kindOf(problem) } };
-}
-
-export function located(problem: Problem, source: FileSource): Said {
-  const location = source.locate(problem.at.object, problem.at.path);
-  return location === undefined ? { problem } : { problem, location };
 }
 
 export function severity({ problem }: Said): Severity {
@@ -44,8 +39,9 @@ export function formatLocation({ file, line, column }: Location): string {
 }
 
 /** Lines without a line feed at the end. */
-export function problemLines({ problem, location }: Said, paint: Paint): string {
+export function problemLines({ problem, location: known }: Said, source: FileSource, paint: Paint): string {
   const { message, fix } = describe(problem);
+  const location = known ?? source.locate(problem.at.object, problem.at.path);
   return findingLines({ severity: severityOf[problem.code], at: problem.at, location, message, fix }, paint);
 }
 
@@ -78,7 +74,7 @@ export function countSeverities(all: readonly Said[]): Readonly<Record<Severity,
   return counts;
 }
 
-const ranks: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
+export const ranks: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
 
 const marks: Readonly<Record<Severity, (paint: Paint) => string>> = {
   error: (paint) => paint.red('error  '),

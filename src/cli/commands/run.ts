@@ -135,7 +135,7 @@ function progress(stream: NodeJS.WriteStream): ((progress: Progress) => void) | 
 function complain(model: Model): boolean {
   const errors = everythingSaid(model).filter((said) => severity(said) === 'error');
   const paint = new Paint(process.stderr);
-  for (const said of errors) process.stderr.write(`${problemLines(said, paint)}\n`);
+  for (const said of errors) process.stderr.write(`${problemLines(said, model.source, paint)}\n`);
   return errors.length > 0;
 }
 

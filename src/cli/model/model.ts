@@ -19,10 +19,15 @@ import type { BackendView, LocalBackend } from './local-backends.ts';
 import type { NamespacedName } from './names.ts';
 import { WantedBackends } from './wanted-backends.ts';
 
-export interface ModelOptions {
+export interface FileOptions {
+  /** Files, folders, `-`. */
   readonly paths: readonly string[];
   readonly recursive: boolean;
+  /** Reads `-`. */
   readonly standardInput: () => Promise<Buffer>;
+}
+
+export interface ModelOptions extends FileOptions {
   readonly attach?: NamespacedName;
   readonly gatewayClass?: string;
   readonly channel: Channel;
@@ -72,13 +77,7 @@ export class Model {
 
   constructor(options: ModelOptions) {
     this.#options = options;
-    this.source = new FileSource({
-      paths: options.paths,
-      recursive: options.recursive,
-      standardInput: options.standardInput,
-      inferApiVersion,
-      clusterScoped: (apiVersion, kind) => isClusterScoped(groupOf(apiVersion), kind),
-    });
+    this.source = openFiles(options);
     this.pipeline = new Pipeline({
       channel: options.channel,
       controllerName,
@@ -88,7 +87,7 @@ export class Model {
       awaitEngine: options.serving,
     });
     this.backends = new LocalBackends(options.backends);
-    this.#wanted = new WantedBackends(this.pipeline.tables);
+    this.#wanted = new WantedBackends(this.pipeline);
     if (options.backends.length > 0) this.#outsiders.push({ objects: (view) => this.backends.objects(view) });
   }
 
@@ -214,6 +213,16 @@ export class Model {
     this.#outside = wanted;
     return changed;
   }
+}
+
+export function openFiles({ paths, recursive, standardInput }: FileOptions): FileSource {
+  return new FileSource({
+    paths,
+    recursive,
+    standardInput,
+    inferApiVersion,
+    clusterScoped: (apiVersion, kind) => isClusterScoped(groupOf(apiVersion), kind),
+  });
 }
 
 export function refOf(object: KubeObject): ObjectRef {

@@ -3,7 +3,7 @@ import type { Channel } from '../../api/kinds.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import { parseBackend } from './local-backends.ts';
-import type { ModelOptions } from './model.ts';
+import type { FileOptions, ModelOptions } from './model.ts';
 import { parseName } from './names.ts';
 
 /** `operands`: those that are not paths come first (METHOD and URL). */
@@ -19,7 +19,7 @@ export function modelOptions(args: Arguments, operands = 0): Omit<ModelOptions, 
   };
 }
 
-export function fileOptions(args: Arguments, operands = 0): Pick<ModelOptions, 'paths' | 'recursive' | 'standardInput'> {
+export function fileOptions(args: Arguments, operands = 0): FileOptions {
   // A shell that expands `-f *.yaml` leaves all but the first file as operands.
   const paths = [...new Set([...args.texts('filename'), ...args.operands.slice(operands)])];
   if (paths.length === 0) {

@@ -1,23 +1,24 @@
 // Which ports of which Services routes name, whether the Services exist or not: read from the rows of the model that
 // changed, so that a change among thousands of routes costs what it touches.
 import type { Changes } from '../../incremental/table.ts';
-import type { Tables } from '../../pipeline/tables.ts';
+import type { Pipeline } from '../../pipeline/pipeline.ts';
 import type { BoundRoute } from '../../routing/bound.ts';
+import type { Origin } from '../../routing/origin.ts';
 
 export class WantedBackends {
-  readonly #tables: Tables;
+  readonly #pipeline: Pipeline;
   /** By row: what it wants, as `namespace/service:port`. */
   readonly #byRow = new Map<string, readonly string[]>();
   readonly #counts = new Map<string, number>();
   #byService: ReadonlyMap<string, readonly number[]> | undefined;
 
-  constructor(tables: Tables) {
-    this.#tables = tables;
+  constructor(pipeline: Pipeline) {
+    this.#pipeline = pipeline;
   }
 
   /** To be told of everything that a settle changed. */
   note(changes: Changes): void {
-    const { clusters, routes } = this.#tables;
+    const { clusters, routes } = this.#pipeline.tables;
     for (const key of changes.of(clusters)) {
       const backend = clusters.get(key)?.backend;
       const wanted = backend?.kind === 'Service' ? [`${backend.namespace}/${backend.name}:${backend.port}`] : [];
@@ -25,7 +26,7 @@ export class WantedBackends {
     }
     for (const key of changes.of(routes)) {
       const route = routes.get(key);
-      this.#replace(`route ${key}`, route === undefined ? [] : missingOf(route));
+      this.#replace(`route ${key}`, route === undefined ? [] : this.#missingOf(route));
     }
   }
 
@@ -33,6 +34,31 @@ export class WantedBackends {
   byService(): ReadonlyMap<string, readonly number[]> {
     this.#byService ??= groupPorts(this.#counts.keys());
     return this.#byService;
+  }
+
+  /** Of a route that is attached nowhere nothing is wanted: its references were not looked at. */
+  #missingOf(route: BoundRoute): readonly string[] {
+    const missing = new Set<string>();
+    for (const { problems } of route.parents) {
+      for (const problem of problems) {
+        if (problem.code !== 'BackendNotFound' || problem.backend.kind !== 'Service') continue;
+        const { namespace, name } = problem.backend;
+        const port = problem.port ?? this.#portBeside(problem.at);
+        if (port !== undefined) missing.add(`${namespace}/${name}:${port}`);
+      }
+    }
+    return [...missing];
+  }
+
+  /** The port that was written with the name of a Service that does not exist: in any of the dialects. */
+  #portBeside({ object, path }: Origin): number | undefined {
+    let node: unknown = this.#pipeline.object(object);
+    let found: number | undefined;
+    for (const step of path.match(/[^.[\]]+/g) ?? []) {
+      node = fields(node)[step];
+      found = portIn(node) ?? found;
+    }
+    return found;
   }
 
   #replace(row: string, wanted: readonly string[]): void {
@@ -50,18 +76,6 @@ export class WantedBackends {
   }
 }
 
-/** Of a route that is attached nowhere nothing is wanted: its references were not looked at. */
-function missingOf(route: BoundRoute): readonly string[] {
-  const missing = new Set<string>();
-  for (const { problems } of route.parents) {
-    for (const problem of problems) {
-      if (problem.code !== 'BackendNotFound' || problem.port === undefined || problem.backend.kind !== 'Service') continue;
-      missing.add(`${problem.backend.namespace}/${problem.backend.name}:${problem.port}`);
-    }
-  }
-  return [...missing];
-}
-
 function groupPorts(names: Iterable<string>): ReadonlyMap<string, readonly number[]> {
   const groups = new Map<string, number[]>();
   for (const name of names) {
@@ -72,4 +86,17 @@ function groupPorts(names: Iterable<string>): ReadonlyMap<string, readonly numbe
   }
   for (const ports of groups.values()) ports.sort((a, b) => a - b);
   return groups;
+}
+
+/** `port: 80`, v1alpha1's `port` beside `serviceName`, an Ingress's `port.number` and `service.port.number`. */
+function portIn(node: unknown): number | undefined {
+  const { port, service } = fields(node);
+  for (const value of [port, fields(port)['number'], fields(fields(service)['port'])['number']]) {
+    if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536) return value;
+  }
+  return undefined;
+}
+
+function fields(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

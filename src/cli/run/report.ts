@@ -65,7 +65,7 @@ export class Report {
       lines.push(`${this.#stamp()} ${printable(change.files.slice(0, 3).join(', '))}`);
     }
     if (solved > 0) lines.push(this.#paint.green(`  ${count(solved, 'problem')} solved`));
-    for (const one of fresh.slice(0, maxProblems)) lines.push(problemLines(one, this.#paint));
+    for (const one of fresh.slice(0, maxProblems)) lines.push(problemLines(one, serving.model.source, this.#paint));
     if (fresh.length > maxProblems) lines.push(`… and ${fresh.length - maxProblems} more`);
     if (lines.length > 0) this.#write(`${lines.join('\n')}\n`);
   }
@@ -163,7 +163,7 @@ export class Report {
     this.#known = new Set(all.map(keyOf));
     const shown = all.filter((one) => severity(one) !== 'info');
     if (shown.length === 0) return '';
-    const lines = shown.slice(0, maxProblems).map((one) => problemLines(one, this.#paint));
+    const lines = shown.slice(0, maxProblems).map((one) => problemLines(one, model.source, this.#paint));
     if (shown.length > maxProblems) lines.push(`… and ${shown.length - maxProblems} more: portolan lint shows all`);
     return `${this.#section('Problems', lines.join('\n'))}\n${formatCounts(countSeverities(all))}`;
   }

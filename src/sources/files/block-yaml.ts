@@ -171,10 +171,11 @@ class Reader {
         return value;
       }
       case '[':
-        return this.#flowSequence(at);
-      case '{':
-        if (this.#text[at + 1] !== '}' || this.#skipSpace(at + 2) >= 0) throw beyond;
-        return {};
+      case '{': {
+        const [value, end] = this.#flow(at);
+        if (this.#skipSpace(end) >= 0 || (end < this.#end && this.#text.charCodeAt(end) !== SPACE)) throw beyond;
+        return value;
+      }
       default:
         return this.#plain(at);
     }
@@ -227,34 +228,64 @@ class Reader {
     throw beyond;
   }
 
-  /** `[]`, `[a, "b"]` on one line, of scalars that are free of everything that flow style gives a meaning. */
-  #flowSequence(from: number): unknown[] {
+  /** `[a, "b"]` or `{a: 1, b: [c]}` on one line, of plain scalars free of all that flow style gives a meaning. */
+  #flow(from: number): [value: unknown, end: number] {
+    if (++this.#depth > deepest) throw beyond;
+    const isMap = this.#text[from] === '{';
+    const close = isMap ? '}' : ']';
+    const record: Mutable = {};
+    const items: unknown[] = [];
+    let at = this.#onLine(from + 1);
+    while (this.#text[at] !== close) {
+      if (isMap) at = this.#flowPair(at, record);
+      else {
+        const [value, end] = this.#flowValue(at);
+        items.push(value);
+        at = end;
+      }
+      at = this.#onLine(at);
+      if (this.#text[at] === close) break;
+      if (this.#text[at] !== ',' || this.#text.charCodeAt(at + 1) !== SPACE) throw beyond;
+      at = this.#onLine(at + 1);
+      if (this.#text[at] === close) throw beyond;
+    }
+    this.#depth--;
+    return [isMap ? record : items, at + 1];
+  }
+
+  #flowPair(from: number, record: Mutable): number {
+    const colon = this.#keyEnd(from);
+    if (colon < 0) throw beyond;
+    const key = this.#text.slice(from, colon);
+    if (typeof resolvePlain(key) !== 'string' || key === '__proto__' || Object.hasOwn(record, key)) throw beyond;
+    const [value, end] = this.#flowValue(this.#onLine(colon + 1));
+    record[key] = value;
+    return end;
+  }
+
+  #flowValue(at: number): [value: unknown, end: number] {
     const text = this.#text;
-    const value: unknown[] = [];
-    let at = this.#skipSpace(from + 1);
-    if (at < 0) throw beyond;
-    while (text[at] !== ']') {
-      let end: number;
-      if (text[at] === '"' || text[at] === "'") {
-        let item: string;
-        [item, end] = this.#quoted(at);
-        value.push(item);
-      } else {
-        end = at;
+    switch (text[at] ?? '') {
+      case '"':
+      case "'":
+        return this.#quoted(at);
+      case '[':
+      case '{':
+        return this.#flow(at);
+      default: {
+        let end = at;
         while (end < this.#end && isFlowCharacter(text.charCodeAt(end))) end++;
         if (end === at || !startsPlain(text.charCodeAt(at)) || text.charCodeAt(at) === DASH) throw beyond;
-        value.push(finite(resolvePlain(text.slice(at, end))));
+        return [finite(resolvePlain(text.slice(at, end))), end];
       }
-      at = this.#skipSpace(end);
-      if (at < 0) throw beyond;
-      if (text[at] === ']') break;
-      if (text[at] !== ',' || text.charCodeAt(at + 1) !== SPACE) throw beyond;
-      at = this.#skipSpace(at + 1);
-      // A comma before the bracket, or the rest on the next line.
-      if (at < 0 || text[at] === ']') throw beyond;
     }
-    if (this.#skipSpace(at + 1) >= 0 || (at + 1 < this.#end && text.charCodeAt(at + 1) !== SPACE)) throw beyond;
-    return value;
+  }
+
+  /** What comes next on the line, which must not end here. */
+  #onLine(from: number): number {
+    const at = this.#skipSpace(from);
+    if (at < 0) throw beyond;
+    return at;
   }
 
   /** Control characters are errors even in a comment, and the rest of Unicode has line ends of its own. */

@@ -134,12 +134,12 @@ test('what is wrong with objects is said with file and line, and the others are 
   assert.deepEqual(names(source), ['default/good', 'default/guessed']);
   const said = source.problems().map((problem) => [problem.location.line, problem.code, problem.path]);
   assert.deepEqual(said, [
+    [1, 'MissingApiVersion', 'apiVersion'],
     [5, 'InvalidObject', 'apiVersion'],
     [11, 'InvalidObject', 'metadata.name'],
     [18, 'InvalidObject', 'metadata.namespace'],
     [24, 'InvalidObject', 'metadata.name'],
     [29, 'InvalidObject', 'metadata.name'],
-    [1, 'MissingApiVersion', 'apiVersion'],
   ]);
   const named = new FileSource(options([file]));
   await named.load();

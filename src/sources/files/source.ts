@@ -5,9 +5,8 @@ import { equal } from '../../support/equal.ts';
 import { groupOf } from '../../api/objects.ts';
 import type { KubeObject } from '../../api/objects.ts';
 import type { SourceRef } from '../../api/sourced.ts';
-import { positionIn } from './documents.ts';
-import type { FileDocument } from './documents.ts';
 import { ManifestFile } from './manifest-file.ts';
+import type { ReadDocument, Taken } from './manifest-file.ts';
 import type { FoundObject, ObjectFault, ReadingRules } from './objects.ts';
 import { walk } from './walk.ts';
 import type { Walk } from './walk.ts';
@@ -59,9 +58,8 @@ export interface Progress {
 
 interface Claim {
   readonly file: ManifestFile;
-  readonly document: FileDocument;
+  readonly document: ReadDocument;
   readonly found: FoundObject;
-  readonly index: number;
 }
 
 /** The event loop turns at least this often (ms) during a long load. */
@@ -72,6 +70,8 @@ export class FileSource {
   readonly #files = new Map<string, ManifestFile>();
   /** Who claims an object, by refKey; the first by file and place in the file wins. */
   readonly #claims = new Map<string, Claim[]>();
+  /** Keys with several claims. */
+  readonly #contested = new Set<string>();
   readonly #held = new Map<string, { readonly bytes: Buffer | undefined; readonly until: number }>();
   #faults: Walk['faults'] = [];
   #watch: FolderWatch | undefined;
@@ -92,7 +92,7 @@ export class FileSource {
     for (const [index, file] of added.entries()) {
       const bytes = file.path === '-' ? await this.#options.standardInput() : file.read();
       this.#take(file, bytes, before);
-      for (const { found } of file.documents) objects += found.objects.length;
+      objects = this.#claims.size;
       if (performance.now() - breathed < breath) continue;
       onProgress?.({ files: index + 1, ofFiles: added.length, objects });
       await new Promise((resume) => setImmediate(resume));
@@ -117,6 +117,11 @@ export class FileSource {
     for (const claims of this.#claims.values()) yield (claims[0] as Claim).found.object;
   }
 
+  /** The object in force, as it was written. */
+  object(ref: SourceRef): KubeObject | undefined {
+    return this.#claims.get(refKey(ref))?.[0]?.found.object;
+  }
+
   get size(): number {
     return this.#claims.size;
   }
@@ -138,11 +143,18 @@ export class FileSource {
     return this.#watch?.polled ?? [];
   }
 
-  /** In the order of files and lines. */
+  /** In the order of files and lines; objects that are given twice last. */
   problems(): readonly FileProblem[] {
     const problems: FileProblem[] = this.#faults.map(({ path, message }) => unreadable(path, message));
     for (const file of this.#inOrder()) problems.push(...this.#problemsOf(file));
-    return problems;
+    return [...problems, ...this.#duplicates()];
+  }
+
+  /** Sorts objects as a reader meets them: by file, then by document. Objects that no file has come last. */
+  compare(a: SourceRef, b: SourceRef): number {
+    const [one, other] = [this.#claims.get(refKey(a))?.[0], this.#claims.get(refKey(b))?.[0]];
+    if (one === undefined || other === undefined) return Number(one === undefined) - Number(other === undefined);
+    return compareClaims(one, other);
   }
 
   /** Where the field of an object stands, or the nearest field around it. */
@@ -186,7 +198,7 @@ export class FileSource {
       if (file.once) continue;
       if (file.order === Number.POSITIVE_INFINITY) {
         if (this.#settled(key, file, undefined)) {
-          this.#forget(file, before);
+          this.#replace(file, file.clear(), before);
           this.#files.delete(key);
           read.push(file);
         }
@@ -239,42 +251,38 @@ export class FileSource {
   }
 
   #take(file: ManifestFile, bytes: Buffer | string, before: Map<string, Claim | undefined>): void {
-    if (typeof bytes === 'string') {
-      file.unreadable = bytes;
-      return;
-    }
-    const old = claimsOf(file);
-    file.take(bytes, this.#options);
-    this.#replace(old, claimsOf(file), before);
-  }
-
-  #forget(file: ManifestFile, before: Map<string, Claim | undefined>): void {
-    const old = claimsOf(file);
-    file.clear();
-    this.#replace(old, [], before);
+    if (typeof bytes === 'string') file.unreadable = bytes;
+    else this.#replace(file, file.take(bytes, this.#options), before);
   }
 
   /** `before` collects who won the keys that are touched, as it was at first. */
-  #replace(old: readonly Claim[], now: readonly Claim[], before: Map<string, Claim | undefined>): void {
-    const keys = new Set([...old, ...now].map((claim) => keyOfClaim(claim)));
-    for (const key of keys) if (!before.has(key)) before.set(key, this.#claims.get(key)?.[0]);
-    const files = new Set([...old, ...now].map(({ file }) => file));
-    for (const claim of old) {
-      const key = keyOfClaim(claim);
-      const rest = this.#claims.get(key)?.filter(({ file }) => !files.has(file)) ?? [];
-      if (rest.length === 0) this.#claims.delete(key);
-      else this.#claims.set(key, rest);
-    }
-    for (const claim of now) {
-      const key = keyOfClaim(claim);
-      const claims = this.#claims.get(key);
-      if (claims === undefined) {
-        this.#claims.set(key, [claim]);
-        continue;
+  #replace(file: ManifestFile, { removed, added }: Taken, before: Map<string, Claim | undefined>): void {
+    const touch = (key: string): Claim[] => {
+      const claims = this.#claims.get(key) ?? [];
+      if (!before.has(key)) before.set(key, claims[0]);
+      return claims;
+    };
+    for (const document of removed) {
+      for (const { object } of document.found.objects) {
+        const key = refKey(refOf(object));
+        this.#set(key, touch(key).filter((claim) => claim.document !== document));
       }
-      claims.push(claim);
-      claims.sort((a, b) => a.file.order - b.file.order || a.index - b.index);
     }
+    for (const document of added) {
+      for (const found of document.found.objects) {
+        const key = refKey(refOf(found.object));
+        this.#set(key, [...touch(key), { file, document, found }]);
+      }
+    }
+  }
+
+  #set(key: string, claims: Claim[]): void {
+    if (claims.length === 0) this.#claims.delete(key);
+    else this.#claims.set(key, claims);
+    if (claims.length > 1) {
+      claims.sort(compareClaims);
+      this.#contested.add(key);
+    } else this.#contested.delete(key);
   }
 
   #change(before: ReadonlyMap<string, Claim | undefined>, read: readonly ManifestFile[], since: number): FileChange {
@@ -292,49 +300,53 @@ export class FileSource {
   }
 
   *#problemsOf(file: ManifestFile): Iterable<FileProblem> {
-    if (file.unreadable !== undefined) {
-      yield unreadable(file.path, file.unreadable, file.documents.length > 0);
+    const { path, unreadable: reason, stale } = file;
+    const documents = file.documents();
+    if (reason !== undefined) yield unreadable(path, reason, documents.length > 0);
+    for (const { document, message, position } of file.unparsable()) {
+      if (!file.named && !stale && !looksLikeKubernetes(document.text)) continue;
+      yield { code: 'Unparsable', location: { file: path, ...position }, object: fileRef(path), path: '', message, stale };
     }
-    const stale = file.broken.some((document) => !file.documents.some((one) => one.document === document));
-    for (const document of file.broken) {
-      const { reading } = document;
-      if (reading.ok || (!file.named && !stale && !looksLikeKubernetes(document.text))) continue;
-      const location = { file: file.path, ...positionIn(document, reading.offset) };
-      yield { code: 'Unparsable', location, object: fileRef(file.path), path: '', message: reading.message, stale };
+    for (const document of documents) {
+      if (!document.notable) continue;
+      for (const fault of document.found.faults) {
+        if (fault.code === 'invalid' || file.named) yield faultProblem(file, document, fault);
+      }
+      for (const found of document.found.objects) yield* this.#presumption({ file, document, found });
     }
-    for (const { document, found } of file.documents) {
-      for (const fault of found.faults) if (fault.code === 'invalid' || file.named) yield faultProblem(file, document, fault);
-    }
-    for (const claim of claimsOf(file)) yield* this.#problemsOfClaim(claim);
   }
 
-  *#problemsOfClaim(claim: Claim): Iterable<FileProblem> {
-    const { found, document, file } = claim;
-    const object = refOf(found.object);
-    const winner = this.#claims.get(refKey(object))?.[0];
-    if (winner !== undefined && (winner.file !== file || winner.index !== claim.index)) {
-      const location = locationOf(claim, 'metadata.name');
-      yield { code: 'DuplicateObject', location, object, path: '', other: locationOf(winner, 'metadata.name') };
-    } else if (found.presumed !== undefined) {
-      const location = { file: file.path, ...positionIn(document, offsetOf(document.text, found.path)) };
-      yield { code: 'MissingApiVersion', location, object, path: 'apiVersion', presumed: found.presumed };
-    }
+  *#presumption(claim: Claim): Iterable<FileProblem> {
+    const { presumed, object } = claim.found;
+    if (presumed === undefined || this.object(refOf(object)) !== object) return;
+    yield { code: 'MissingApiVersion', location: locationOf(claim, ''), object: refOf(object), path: 'apiVersion', presumed };
+  }
+
+  #duplicates(): readonly FileProblem[] {
+    const losers = [...this.#contested].flatMap((key) => {
+      const [winner, ...others] = this.#claims.get(key) ?? [];
+      return winner === undefined ? [] : others.map((claim) => ({ claim, winner }));
+    });
+    losers.sort((a, b) => compareClaims(a.claim, b.claim));
+    return losers.map(({ claim, winner }) => ({
+      code: 'DuplicateObject',
+      location: locationOf(claim, 'metadata.name'),
+      object: refOf(claim.found.object),
+      path: '',
+      other: locationOf(winner, 'metadata.name'),
+    }));
   }
 }
 
 /** Milliseconds for which a file may be gone, as editors that save by renaming do it. */
 const absence = 50;
 
-function claimsOf(file: ManifestFile): Claim[] {
-  const claims: Claim[] = [];
-  for (const { document, found } of file.documents) {
-    for (const one of found.objects) claims.push({ file, document, found: one, index: claims.length });
-  }
-  return claims;
-}
-
-function keyOfClaim(claim: Claim): string {
-  return refKey(refOf(claim.found.object));
+/** By file, then as they stand in it. */
+function compareClaims(a: Claim, b: Claim): number {
+  if (a.file !== b.file) return a.file.order - b.file.order;
+  const { objects } = a.document.found;
+  if (a.document === b.document) return objects.indexOf(a.found) - objects.indexOf(b.found);
+  return a.file.index(a.document) - b.file.index(b.document);
 }
 
 function refOf(object: KubeObject): SourceRef {
@@ -354,7 +366,7 @@ function fileRef(path: string): SourceRef {
 function locationOf({ file, document, found }: Claim, path: string): Location {
   const separator = found.path === '' || path === '' || path.startsWith('[') ? '' : '.';
   const offset = offsetOf(document.text, found.path + separator + path);
-  return { file: file.path, ...positionIn(document, offset) };
+  return { file: file.path, ...file.position(document, offset) };
 }
 
 function unreadable(file: string, message: string, stale = false): FileProblem {
@@ -362,8 +374,8 @@ function unreadable(file: string, message: string, stale = false): FileProblem {
   return { code: 'Unparsable', location, object: fileRef(file), path: '', message, stale };
 }
 
-function faultProblem(file: ManifestFile, document: FileDocument, fault: ObjectFault): FileProblem {
-  const location = { file: file.path, ...positionIn(document, offsetOf(document.text, fault.path)) };
+function faultProblem(file: ManifestFile, document: ReadDocument, fault: ObjectFault): FileProblem {
+  const location = { file: file.path, ...file.position(document, offsetOf(document.text, fault.path)) };
   const object = { group: '', kind: fault.kind || 'File', namespace: '', name: fault.name || file.path };
   return { code: 'InvalidObject', location, object, path: fault.path, message: fault.message };
 }
@@ -373,9 +385,11 @@ function looksLikeKubernetes(text: string): boolean {
 }
 
 function isForeign(file: ManifestFile): boolean {
-  return file.documents.every(({ document, found }) =>
-    document.reading.ok
-      ? found.objects.length === 0 && found.faults.every(({ code }) => code === 'foreign')
-      : !looksLikeKubernetes(document.text),
-  );
+  return file
+    .documents()
+    .every(({ reading, text, found }) =>
+      reading.ok
+        ? found.objects.length === 0 && found.faults.every(({ code }) => code === 'foreign')
+        : !looksLikeKubernetes(text),
+    );
 }

@@ -42,7 +42,7 @@ export function readWithLibrary(text: string): Reading {
  */
 export function offsetOf(text: string, path: string): number {
   try {
-    const document = parse(text);
+    const document = remembered(text);
     let node: Node | null = document.contents;
     let offset = node?.range?.[0] ?? 0;
     let rest = path;
@@ -55,6 +55,14 @@ export function offsetOf(text: string, path: string): number {
   } catch {
     return 0;
   }
+}
+
+/** Several places are often asked for in one document after the other. */
+let last: { readonly text: string; readonly document: Document.Parsed } | undefined;
+
+function remembered(text: string): Document.Parsed {
+  if (last?.text !== text) last = { text, document: parse(text) };
+  return last.document;
 }
 
 const anyPlain: ScalarTag = {

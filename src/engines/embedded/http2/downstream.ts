@@ -19,6 +19,8 @@ export class Http2Downstream implements ClientConnection {
   readonly #streams = new Set<Http2Stream>();
   /** While there is no stream: for the first request, or the next. */
   #deadline: number;
+  /** For the client to acknowledge our SETTINGS, which bind it only then (RFC 9113 section 6.5.3). */
+  #settingsDeadline: number;
   /** When streams begin to be refused; Infinity as long as nobody asked to drain. */
   #closeAt: number = Number.POSITIVE_INFINITY;
 
@@ -26,7 +28,7 @@ export class Http2Downstream implements ClientConnection {
   constructor(thread: Thread, socket: net.Socket, client: Client, octets?: Buffer) {
     this.client = client;
     this.thread = thread;
-    this.#deadline = thread.sweeper.now + thread.limits.headTimeout;
+    this.#deadline = this.#settingsDeadline = thread.sweeper.now + thread.limits.headTimeout;
     if (octets !== undefined) {
       // Flowing, it would hand them to listeners that are gone.
       socket.pause();
@@ -36,6 +38,9 @@ export class Http2Downstream implements ClientConnection {
     this.#session = session;
     session.setLocalWindowSize(CONNECTION_WINDOW);
     session.on('stream', (stream, _headers, flags, raw) => this.#accept(stream, flags, raw));
+    session.on('localSettings', () => {
+      this.#settingsDeadline = Number.POSITIVE_INFINITY;
+    });
     session.on('error', ignore);
     session.on('close', () => thread.closed(this));
     thread.open(this);
@@ -60,7 +65,9 @@ export class Http2Downstream implements ClientConnection {
 
   sweep(now: number): void {
     for (const stream of this.#streams) stream.sweep(now);
-    if (now > this.#closeAt) this.#session.close();
+    if (now > this.#settingsDeadline)
+      this.#session.destroy(new Error('no SETTINGS'), http2.constants.NGHTTP2_SETTINGS_TIMEOUT);
+    else if (now > this.#closeAt) this.#session.close();
     else if (this.#streams.size === 0 && now > this.#deadline) this.drain();
   }
 

@@ -5,16 +5,17 @@ import { fieldObject, isHost, isTarget, trailerFields } from './fields.ts';
 import { grpcTimeout } from './grpc.ts';
 import { Http2Request } from './request.ts';
 
+const limits = { headBytes: 500, headFields: 10, targetBytes: 100 };
 const pseudo = [':method', 'GET', ':scheme', 'https', ':authority', 'a.example', ':path', '/x?y'];
 
 function read(...raw: string[]): Http2Request {
   const request = new Http2Request(raw);
-  assert.equal(request.read(true, 100), undefined);
+  assert.equal(request.read(true, limits), undefined);
   return request;
 }
 
 function refusal(raw: readonly string[], ended = true): string | undefined {
-  return new Http2Request(raw).read(ended, 100)?.reason;
+  return new Http2Request(raw).read(ended, limits)?.reason;
 }
 
 describe('a request of HTTP/2', () => {
@@ -54,10 +55,10 @@ describe('a request of HTTP/2', () => {
 
   it('has the length that it says, unless it has ended', () => {
     const request = new Http2Request([...pseudo, 'content-length', '5']);
-    assert.equal(request.read(false, 100), undefined);
+    assert.equal(request.read(false, limits), undefined);
     assert.equal(request.length, 5);
     const unknown = new Http2Request(pseudo);
-    unknown.read(false, 100);
+    unknown.read(false, limits);
     assert.equal(unknown.length, -1);
   });
 
@@ -73,6 +74,8 @@ describe('a request of HTTP/2', () => {
     for (const path of ['', 'x', '*', '/#', '/a b', '/\\', '/\u00e9', '/a?"', 'http://a/']) {
       assert.equal(refusal(withPath(path)), 'bad-target', path);
     }
+    assert.equal(refusal([...pseudo, 'x', 'a'.repeat(500)]), 'head-too-large');
+    assert.equal(refusal([...pseudo, ...Array.from({ length: 22 }, () => 'x')]), 'too-many-fields');
     assert.equal(refusal(withPath(`/${'a'.repeat(100)}`)), 'target-too-long');
     for (const authority of ['u@a', 'a b', 'a/b', 'a:x', '[::1', 'a,b']) {
       assert.equal(refusal(withAuthority(authority)), 'bad-host', authority);

@@ -1,15 +1,19 @@
 // A request of HTTP/2 as an exchange reads it: the field list that nghttp2 decoded and checked, with its pseudo-header
 // fields turned into method, authority and target; or why it is refused.
 import { lengthAt } from '../http1/values.ts';
+import type { Limits } from '../options.ts';
 import type { IncomingRequest } from '../sides.ts';
 import { UNKNOWN_LENGTH } from '../sides.ts';
 import { isFramingField, isHost, isTarget } from './fields.ts';
 
 export interface Refused {
-  readonly status: 400 | 414 | 417 | 501;
+  readonly status: 400 | 414 | 417 | 431 | 501;
   /** As http1/refusals.ts names them. */
   readonly reason: string;
 }
+
+/** Of every request: method, scheme, authority, path. */
+export const PSEUDO_FIELDS = 4;
 
 export class Http2Request implements IncomingRequest {
   readonly version = '2';
@@ -28,9 +32,16 @@ export class Http2Request implements IncomingRequest {
     this.#raw = raw;
   }
 
-  /** @param ended no body follows @param longest octets of a target */
-  read(ended: boolean, longest: number): Refused | undefined {
+  /**
+   * nghttp2 holds clients to SETTINGS_MAX_HEADER_LIST_SIZE once they have acknowledged it; others are held to the limits here.
+   * @param ended no body follows
+   */
+  read(ended: boolean, limits: Pick<Limits, 'headBytes' | 'headFields' | 'targetBytes'>): Refused | undefined {
     const raw = this.#raw;
+    if (raw.length / 2 > limits.headFields + PSEUDO_FIELDS) return { status: 431, reason: 'too-many-fields' };
+    let size = 0;
+    for (let k = 0; k < raw.length; k++) size += (raw[k] as string).length + 2;
+    if (size > limits.headBytes) return { status: 431, reason: 'head-too-large' };
     let i = 0;
     for (; i < raw.length && (raw[i] as string).charCodeAt(0) === 0x3a; i += 2) {
       const value = raw[i + 1] as string;
@@ -72,7 +83,7 @@ export class Http2Request implements IncomingRequest {
     }
     if (this.authority === '') return { status: 400, reason: 'missing-host' };
     if (!isHost(this.authority)) return { status: 400, reason: 'bad-host' };
-    if (this.target.length > longest) return { status: 414, reason: 'target-too-long' };
+    if (this.target.length > limits.targetBytes) return { status: 414, reason: 'target-too-long' };
     if (!isTarget(this.target, this.method)) return { status: 400, reason: 'bad-target' };
     if (expectation !== undefined && expectation !== '100-continue')
       return { status: 417, reason: 'unknown-expectation' };

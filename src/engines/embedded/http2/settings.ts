@@ -2,6 +2,7 @@
 // sessions). Frames that break the protocol, floods of them included, are nghttp2's to answer.
 import type { ClientSessionOptions, ServerOptions } from 'node:http2';
 import type { Limits } from '../options.ts';
+import { PSEUDO_FIELDS } from './request.ts';
 
 /** Streams that a client may have open at once on a connection; more are refused (REFUSED_STREAM). */
 export const CLIENT_STREAMS = 256;
@@ -30,7 +31,7 @@ export const PRESUMED_STREAMS = 100;
 /** Of a client's connection. */
 export function serverOptions(limits: Limits): ServerOptions {
   return {
-    maxHeaderListPairs: limits.headFields + 6,
+    maxHeaderListPairs: limits.headFields + PSEUDO_FIELDS,
     maxSessionMemory: SESSION_MEMORY,
     maxSessionInvalidFrames: INVALID_FRAMES,
     maxSessionRejectedStreams: REJECTED_STREAMS,
@@ -51,7 +52,7 @@ export function serverOptions(limits: Limits): ServerOptions {
 /** Of a connection to a backend. */
 export function clientOptions(limits: Limits): ClientSessionOptions & { strictSingleValueFields: boolean } {
   return {
-    maxHeaderListPairs: limits.headFields + 2,
+    maxHeaderListPairs: limits.headFields + 1,
     maxSessionMemory: SESSION_MEMORY,
     maxSettings: SETTINGS_ENTRIES,
     strictSingleValueFields: false,

@@ -50,7 +50,7 @@ export class Http2Stream implements Downstream {
   begin(raw: readonly string[], ended: boolean): void {
     const { limits } = this.#connection.thread;
     const request = new Http2Request(raw);
-    const refused = request.read(ended, limits.targetBytes);
+    const refused = request.read(ended, limits);
     this.#toHead = request.method === 'HEAD';
     this.#requestDone = ended;
     if (refused !== undefined) {

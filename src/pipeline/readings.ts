@@ -43,8 +43,9 @@ export function presumedOf(tables: Tables, namespaces: Table<unknown>): readonly
   return found;
 }
 
+/** In the order of their keys, so that nothing depends on when a row came. */
 function* rowsOf<T>(table: Table<T>): Iterable<T> {
-  for (const key of table.keys()) {
+  for (const key of [...table.keys()].toSorted(compareText)) {
     const row = table.get(key);
     if (row !== undefined) yield row;
   }

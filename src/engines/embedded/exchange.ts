@@ -304,7 +304,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       case 'connect-timeout':
       case 'refused-stream':
         if (this.#plan?.retry !== null) return this.#retry();
-        if (this.#failovers >= FAILOVERS) return false;
+        if (this.#failovers >= FAILOVERS || (this.#backend?.cluster?.endpoints.usable.length ?? 0) < 2) return false;
         this.#failovers++;
         break;
       default:

@@ -1,0 +1,118 @@
+// What the embedded engine says about itself: the access log and the metrics.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startEngine } from '../../src/engines/embedded/engine.ts';
+import { converse, echo, eventually, freePort, httpBackend, rawBackend, RawClient, serve } from './engine-fixture.ts';
+
+test('one line of JSON per request, whatever the client sent', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'portolan-log-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const accessLog = join(folder, 'access.log');
+  const backend = await httpBackend(t, echo);
+  const dead = await freePort();
+  const silent = await rawBackend(t, (socket) => socket.resume());
+  const { url, port } = await serve(
+    t,
+    {
+      routes: [
+        { path: '/ok', backends: [{ to: backend }] },
+        { path: '/dead', backends: [{ to: dead }] },
+        { path: '/silent', backends: [{ to: silent }] },
+      ],
+    },
+    { accessLog },
+  );
+  const agent = 'a "quoted" \\ agent';
+  await (await fetch(`${url}/ok?x="`, { headers: { 'user-agent': agent, 'x-request-id': 'id-1' } })).text();
+  await (await fetch(`${url}/ok`, { method: 'POST', body: 'hello' })).text();
+  await (await fetch(`${url}/dead`)).text();
+  await (await fetch(`${url}/nowhere`)).text();
+  await converse(t, port, 'GET /ok HTTP/1.0\r\n\r\n');
+  const gone = new RawClient(port);
+  gone.send('GET /silent HTTP/1.1\r\nHost: a\r\n\r\n');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  gone.socket.resetAndDestroy();
+  const lines = (): Record<string, unknown>[] =>
+    readFileSync(accessLog, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  await eventually(() => lines().length === 6, 'six lines');
+  const [first, post, refused, nowhere, old, left] = lines() as [
+    Record<string, unknown>,
+    Record<string, unknown>,
+    Record<string, unknown>,
+    Record<string, unknown>,
+    Record<string, unknown>,
+    Record<string, unknown>,
+  ];
+  assert.match(String(first['time']), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  assert.equal(first['client'], '127.0.0.1');
+  assert.equal(first['target'], '/ok?x=%22');
+  assert.equal(first['userAgent'], agent);
+  assert.equal(first['requestId'], 'id-1');
+  assert.equal(first['status'], 200);
+  assert.equal(first['route'], 'HTTPRoute/test/route-0');
+  assert.equal(first['listener'], 'test/gateway/http');
+  assert.equal(first['upstream'], `127.0.0.1:${backend}`);
+  assert.equal(first['version'], '1.1');
+  assert.ok(Number(first['sent']) > 100 && Number(first['ms']) > 0);
+  assert.equal(post['method'], 'POST');
+  assert.equal(post['received'], 5);
+  assert.equal(refused['status'], 503);
+  assert.equal(refused['failure'], 'refused');
+  assert.equal(refused['attempts'], 1);
+  assert.equal(nowhere['status'], 404);
+  assert.equal(nowhere['failure'], 'no-route');
+  assert.equal(nowhere['route'], '');
+  assert.equal(old['version'], '1.0');
+  assert.equal(left['status'], 499);
+});
+
+test('a log that cannot be written is refused at the start', () => {
+  assert.throws(() => startEngine({ accessLog: '/nowhere/at/all/access.log' }), { code: 'ENOENT' });
+});
+
+test('metrics: requests by route and class, durations, refusals, failures', async (t) => {
+  const backend = await httpBackend(t, (request, response) => {
+    response.writeHead(Number(request.url?.slice(1)));
+    response.end();
+  });
+  const dead = await freePort();
+  const { url, port, engine } = await serve(t, {
+    routes: [
+      { host: '127.0.0.1', backends: [{ to: backend }] },
+      { host: 'dead', backends: [{ to: dead }] },
+    ],
+  });
+  for (const status of [200, 200, 302, 404, 500]) await fetch(`${url}/${status}`, { redirect: 'manual' });
+  await converse(t, port, 'GET / HTTP/1.0\r\nHost: dead\r\n\r\n');
+  await converse(t, port, 'GET / HTTP/1.0\r\nHost: nobody\r\n\r\n');
+  await converse(t, port, 'nonsense nonsense\r\n\r\n');
+  const text = await engine.metrics();
+  const value = (series: string): number => {
+    const line = text.split('\n').find((each) => each.startsWith(`${series} `));
+    assert.ok(line !== undefined, `${series} in\n${text}`);
+    return Number(line.slice(series.length + 1));
+  };
+  const route = (index: number, code: string): string =>
+    `portolan_requests_total{listener="test/gateway/http",route="HTTPRoute/test/route-${index}",code="${code}"}`;
+  assert.equal(value(route(0, '2xx')), 2);
+  assert.equal(value(route(0, '3xx')), 1);
+  assert.equal(value(route(0, '4xx')), 1);
+  assert.equal(value(route(0, '5xx')), 1);
+  assert.equal(value(route(1, '5xx')), 1);
+  assert.equal(value('portolan_requests_total{listener="test/gateway/http",route="",code="4xx"}'), 1);
+  assert.equal(value('portolan_request_duration_seconds_count{listener="test/gateway/http"}'), 7);
+  assert.equal(value('portolan_requests_refused_total{reason="no-version"}'), 1);
+  assert.equal(value('portolan_upstream_failures_total{reason="refused"}'), 1);
+  assert.equal(value('portolan_requests_active{listener="test/gateway/http"}'), 0);
+  // Every series belongs to a family that was introduced.
+  const families = new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name));
+  for (const [, name = ''] of text.matchAll(/^([a-z_]+)/gm)) {
+    assert.ok(families.has(name) || families.has(name.replace(/_(bucket|sum|count)$/, '')), name);
+  }
+});

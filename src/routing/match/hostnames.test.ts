@@ -42,6 +42,26 @@ test('a wildcard covers one label or more, never none', () => {
   assert.ok(!coversHost('*.example.com', '.example.com'.slice(1)));
 });
 
+test('hosts among many patterns: the longest suffix first, one that is too short never', () => {
+  const table = new HostTable<string>();
+  for (const pattern of ['*.example.com', '*.b.example.com', 'a.b.example.com']) table.set(pattern, pattern);
+  assert.equal(table.lookUp('a.b.example.com'), 'a.b.example.com');
+  assert.equal(table.lookUp('c.b.example.com'), '*.b.example.com');
+  assert.equal(table.lookUp('d.c.b.example.com'), '*.b.example.com');
+  assert.equal(table.lookUp('b.example.com'), '*.example.com');
+  for (const none of ['example.com', '.example.com', 'com', '', '.', 'xexample.com']) {
+    assert.equal(table.lookUp(none), undefined, none);
+  }
+  table.set('', 'any');
+  assert.equal(table.lookUp(''), 'any');
+  assert.equal(table.size, 4);
+  table.delete('*.b.example.com');
+  assert.equal(table.lookUp('c.b.example.com'), '*.example.com');
+  table.delete('');
+  assert.equal(table.lookUp('example.com'), undefined);
+  assert.deepEqual([...table.values()], ['a.b.example.com', '*.example.com']);
+});
+
 test('exact before wildcard before any, longer before shorter', () => {
   const sorted = ['', '*.com', 'a.b', '*.example.com', 'a.example.com'].toSorted(compareSpecificity);
   assert.deepEqual(sorted, ['a.example.com', 'a.b', '*.example.com', '*.com', '']);

@@ -52,7 +52,7 @@ export const contenders: readonly Contender[] = [
       writeFileSync(
         file,
         portolanObjects(setup)
-          .map((object) => stringify(object))
+          .map((object) => stringify(object, { aliasDuplicateObjects: false }))
           .join('---\n'),
       );
       return [

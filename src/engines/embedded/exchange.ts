@@ -304,8 +304,9 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       case 'connect-timeout':
       case 'refused-stream':
         if (this.#plan?.retry !== null) return this.#retry();
-        if (this.#failovers >= FAILOVERS || (this.#backend?.cluster?.endpoints.usable.length ?? 0) < 2) return false;
-        this.#failovers++;
+        // Who cannot be reached cannot be reached again; who refused a stream goes away, and another connection will do.
+        if (failure !== 'refused-stream' && (this.#backend?.cluster?.endpoints.usable.length ?? 0) < 2) return false;
+        if (this.#failovers++ >= FAILOVERS) return false;
         break;
       default:
         return false;

@@ -7,11 +7,6 @@ import type { ClientConnection, Thread } from '../thread.ts';
 import { CONNECTION_WINDOW, serverOptions } from './settings.ts';
 import { Http2Stream } from './stream.ts';
 
-/** Between telling a client that no new streams are welcome and refusing them: what it sent meanwhile is still served. */
-const NOTICE = 500;
-/** The last stream identifier there can be: the first GOAWAY of a shutdown in two steps (RFC 9113 section 6.8). */
-const LAST_STREAM = 2 ** 31 - 1;
-
 export class Http2Downstream implements ClientConnection {
   readonly client: Client;
   readonly thread: Thread;
@@ -21,8 +16,6 @@ export class Http2Downstream implements ClientConnection {
   #deadline: number;
   /** For the client to acknowledge our SETTINGS, which bind it only then (RFC 9113 section 6.5.3). */
   #settingsDeadline: number;
-  /** When streams begin to be refused; Infinity as long as nobody asked to drain. */
-  #closeAt: number = Number.POSITIVE_INFINITY;
 
   /** @param octets what was read of the connection already, from the preface on */
   constructor(thread: Thread, socket: net.Socket, client: Client, octets?: Buffer) {
@@ -53,10 +46,13 @@ export class Http2Downstream implements ClientConnection {
     if (this.#streams.size === 0) this.#deadline = this.thread.sweeper.now + this.thread.limits.idleTimeout;
   }
 
+  /**
+   * GOAWAY with the last stream that is served: what the client sent behind it is ignored, and its to send again elsewhere (RFC
+   * 9113 section 6.8). A notice beforehand would lose more than it saves: nghttp2 ignores new streams after any GOAWAY of
+   * Node's.
+   */
   drain(): void {
-    if (this.#closeAt !== Number.POSITIVE_INFINITY || this.#session.destroyed) return;
-    this.#closeAt = this.thread.sweeper.now + NOTICE;
-    this.#session.goaway(http2.constants.NGHTTP2_NO_ERROR, LAST_STREAM);
+    this.#session.close();
   }
 
   destroy(): void {
@@ -67,7 +63,6 @@ export class Http2Downstream implements ClientConnection {
     for (const stream of this.#streams) stream.sweep(now);
     if (now > this.#settingsDeadline)
       this.#session.destroy(new Error('no SETTINGS'), http2.constants.NGHTTP2_SETTINGS_TIMEOUT);
-    else if (now > this.#closeAt) this.#session.close();
     else if (this.#streams.size === 0 && now > this.#deadline) this.drain();
   }
 

@@ -37,7 +37,7 @@ export class Http2Upstream implements Upstream {
     this.#connection = connection;
     this.#receiver = receiver;
     const { sweeper, limits } = connection.thread;
-    this.#deadline = sweeper.now + Math.max(limits.responseTimeout, limits.connectTimeout);
+    this.#deadline = sweeper.now + limits.responseTimeout + (connection.connected ? 0 : limits.connectTimeout);
     this.#stream = this.#open(request);
     if (this.#stream === null) process.nextTick(() => this.#fail('malformed'));
   }

@@ -1,20 +1,18 @@
-// The features of the Gateway API that Portolan supports: one table, by engine and channel. GatewayClass status publishes
-// it, and the documentation is made from it. A feature is claimed only where a test shows it.
+// The features of the Gateway API that Portolan supports: one table, by engine and channel. The status of GatewayClasses
+// publishes it, and the documentation is made from it. A feature is claimed only where a test shows it.
 
 export type Engine = 'embedded';
 export type Channel = 'standard' | 'experimental';
 
 export interface Feature {
-  /** An official name of the Gateway API (pkg/features). */
+  /** An official name of the Gateway API (pkg/features): names of our own are for the documentation only. */
   readonly name: string;
-  /** The channel whose CRDs it takes. */
+  /** The channel whose CRDs it takes: one of the standard channel is supported with those of the experimental one as well. */
   readonly channel: Channel;
   readonly engines: readonly Engine[];
-  /** The test that shows it: a golden case as `area/case`, or the name of a test file. */
+  /** The file of the test that shows it, below `test/`. */
   readonly shownBy: string;
 }
-
-export const features: readonly Feature[] = [];
 
 /** Sorted by name, as the API demands. */
 export function supportedFeatures(engine: Engine, channel: Channel): readonly string[] {
@@ -24,4 +22,46 @@ export function supportedFeatures(engine: Engine, channel: Channel): readonly st
     )
     .map(({ name }) => name)
     .toSorted();
+}
+
+export const features: readonly Feature[] = [
+  embedded('GRPCRoute', 'features/grpc-calls.test.ts'),
+  embedded('GRPCRouteNamedRouteRule', 'golden/grpc/filters.in.yaml'),
+  embedded('GRPCRouteRequestHeaderModifier', 'golden/grpc/filters.in.yaml'),
+  embedded('Gateway', 'golden/gateways/two-listeners.in.yaml'),
+  embedded('GatewayHTTPListenerIsolation', 'features/http/hostnames.yaml'),
+  embedded('GatewayHTTPSListenerDetectMisdirectedRequests', 'features/tls-misdirected.test.ts'),
+  embedded('GatewayPort8080', 'features/http/named-rules.yaml'),
+  embedded('GatewayRouteHostnameIntersectionPrecedence', 'features/http/hostnames.yaml'),
+  embedded('HTTPRoute', 'features/http/path-matching.yaml'),
+  embedded('HTTPRoute303RedirectStatusCode', 'features/http/redirects.yaml'),
+  embedded('HTTPRoute307RedirectStatusCode', 'features/http/redirects.yaml'),
+  embedded('HTTPRoute308RedirectStatusCode', 'features/http/redirects.yaml'),
+  embedded('HTTPRouteBackendProtocolH2C', 'features/http2-backends.test.ts'),
+  embedded('HTTPRouteBackendProtocolWebSocket', 'features/engine-upgrade.test.ts'),
+  embedded('HTTPRouteBackendRequestHeaderModification', 'features/http/header-modifiers.yaml'),
+  embedded('HTTPRouteBackendTimeout', 'features/engine-failures.test.ts'),
+  embedded('HTTPRouteBackendURLRewrite', 'features/http/rewrites.yaml'),
+  embedded('HTTPRouteCORS', 'features/http/cors.yaml'),
+  embedded('HTTPRouteHostRewrite', 'features/http/rewrites.yaml'),
+  embedded('HTTPRouteMethodMatching', 'features/http/method-matching.yaml'),
+  embedded('HTTPRouteNamedRouteRule', 'features/http/named-rules.yaml'),
+  embedded('HTTPRouteParentRefPort', 'features/http/named-rules.yaml'),
+  embedded('HTTPRoutePathRedirect', 'features/http/redirects.yaml'),
+  embedded('HTTPRoutePathRewrite', 'features/http/rewrites.yaml'),
+  embedded('HTTPRoutePortRedirect', 'features/http/redirects.yaml'),
+  embedded('HTTPRouteQueryParamMatching', 'features/http/query-matching.yaml'),
+  embedded('HTTPRouteRequestMirror', 'features/engine-rules.test.ts'),
+  embedded('HTTPRouteRequestMultipleMirrors', 'features/engine-rules.test.ts'),
+  embedded('HTTPRouteRequestPercentageMirror', 'features/engine-rules.test.ts'),
+  embedded('HTTPRouteRequestTimeout', 'features/engine-failures.test.ts'),
+  embedded('HTTPRouteResponseHeaderModification', 'features/http/header-modifiers.yaml'),
+  embedded('HTTPRouteRetryCodes', 'features/engine-failures.test.ts'),
+  embedded('HTTPRouteRetryConnectionError', 'features/engine-failures.test.ts'),
+  embedded('HTTPRouteSchemeRedirect', 'features/http/redirects.yaml'),
+  embedded('ReferenceGrant', 'features/http/grants.yaml'),
+];
+
+function embedded(name: string, shownBy: string): Feature {
+  return { name, channel: 'standard', engines: ['embedded'], shownBy };
 }

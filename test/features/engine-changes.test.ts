@@ -56,12 +56,12 @@ test('requests under changes every few milliseconds: none fails, connections and
     });
 
   let version = 1;
-  let done = false;
+  const running = { churn: true };
   const churn = (async (): Promise<void> => {
     const extra = { path: '/extra', backends: [{ to: 'pool' }] };
     const key = ruleKey(7);
     const host = { key: 'test/gateway/http|', frontend: 'test/gateway/http', hostname: '' };
-    while (!done) {
+    while (running.churn) {
       const even = version % 2 === 0;
       const entry = entryOf(extra, key, 7);
       const update: Update = {
@@ -77,7 +77,7 @@ test('requests under changes every few milliseconds: none fails, connections and
   for (let round = 0; round < 100; round++) {
     for (const text of await Promise.all(Array.from({ length: 16 }, ask))) seen.add(text);
   }
-  done = true;
+  running.churn = false;
   await churn;
   assert.ok(version > 20, `${version} changes`);
   assert.deepEqual([...seen].sort(), ['one', 'three', 'two']);

@@ -41,6 +41,8 @@ test('one line of JSON per request, whatever the client sent', async (t) => {
       .slice(0, -1)
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   await eventually(() => lines().length === 6, 'six lines');
+  await converse(t, port, 'nonsense nonsense\r\n\r\n');
+  await eventually(() => lines().length === 7, 'seven lines');
   const [first, post, refused, nowhere, old, left] = lines() as [
     Record<string, unknown>,
     Record<string, unknown>,
@@ -70,6 +72,9 @@ test('one line of JSON per request, whatever the client sent', async (t) => {
   assert.equal(nowhere['route'], '');
   assert.equal(old['version'], '1.0');
   assert.equal(left['status'], 499);
+  const refusal = lines().at(-1) ?? {};
+  assert.equal(refusal['status'], 400);
+  assert.equal(refusal['failure'], 'no-version');
 });
 
 test('a log that cannot be written is refused at the start', () => {

@@ -59,19 +59,16 @@ export class LiveEndpoints {
 
   /** Endpoints that stay keep their connections and counters; those that left take no new requests and close when idle. */
   update(row: EndpointSet | undefined, thread: Thread): void {
+    const rows = (row?.endpoints ?? []).filter(({ port }) => port > 0 && port < 65_536);
     const next = new Map<string, LiveEndpoint>();
-    for (const endpoint of row?.endpoints ?? []) {
-      const key = `${endpoint.id} ${endpoint.address} ${endpoint.port}`;
+    for (const endpoint of rows) {
+      const key = keyOf(endpoint);
       next.set(key, this.#all.get(key) ?? new LiveEndpoint(endpoint, thread));
     }
-    const rows = row?.endpoints ?? [];
-    const live = [...next.values()];
+    const ready = rows.filter((endpoint) => endpoint.ready);
     // When none is ready, those that are on their way out but still serve: better than nothing (KEP-1669).
-    const ready = rows.some((endpoint) => endpoint.ready)
-      ? (endpoint: Endpoint): boolean => endpoint.ready
-      : (endpoint: Endpoint): boolean => endpoint.serving && endpoint.terminating;
-    const taken = new Set(rows.filter(ready).map((endpoint) => `${endpoint.id} ${endpoint.address} ${endpoint.port}`));
-    this.usable = live.filter(({ endpoint: { id, address, port } }) => taken.has(`${id} ${address} ${port}`));
+    const taken = ready.length > 0 ? ready : rows.filter((endpoint) => endpoint.serving && endpoint.terminating);
+    this.usable = [...new Set(taken.map(keyOf))].map((key) => next.get(key) as LiveEndpoint);
     for (const [key, endpoint] of this.#all) if (!next.has(key)) endpoint.close();
     this.#all = next;
   }
@@ -104,6 +101,10 @@ export class LiveEndpoints {
     }
     return best;
   }
+}
+
+function keyOf({ id, address, port }: Endpoint): string {
+  return `${id} ${address} ${port}`;
 }
 
 /** A cluster as rules refer to it; stays the same object while its row changes. */

@@ -364,6 +364,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
 
   #accept(status: number): void {
     this.status = status;
+    this.failure = '';
     if (status === 101) {
       this.#phase = TUNNEL;
       this.#requestDone = false;

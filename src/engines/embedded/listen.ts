@@ -112,7 +112,8 @@ export class Listeners {
     let error = await this.#listen(bind, placement);
     if (error?.code === 'EADDRINUSE' && old !== undefined && old.placement.port === port) {
       // Two addresses may exclude each other (0.0.0.0 and 127.0.0.1): then the old socket has to go first.
-      await new Promise((resolve) => old.server.close(resolve).unref());
+      // Closing does not wait for the clients that it has.
+      old.server.close();
       error = await this.#listen(bind, placement);
     }
     if (error === null) {

@@ -1,6 +1,8 @@
-// An exchange that is over -> counters, duration, and a line of the access log.
+// An exchange that is over, or a message that was no request -> counters, duration, and a line of the access log.
 import type { Exchange } from './exchange.ts';
+import type { Client } from './sides.ts';
 import type { LiveFrontend } from './state.ts';
+import type { Thread } from './thread.ts';
 
 export function record(exchange: Exchange): void {
   const { thread, frontend, entry, status } = exchange;
@@ -37,5 +39,30 @@ function write(exchange: Exchange, duration: number, frontend: LiveFrontend | nu
     upstream: endpoint === null ? '' : `${endpoint.endpoint.address}:${endpoint.endpoint.port}`,
     attempts: exchange.attempts,
     failure: exchange.failure,
+  });
+}
+
+/** What could not be read as a request, or must not be served. @param reason a name of refusals.ts or the connection's own */
+export function recordRefusal(thread: Thread, client: Client, status: number, reason: string): void {
+  thread.metrics.refused(reason);
+  thread.log?.add({
+    time: Date.now(),
+    client: client.address,
+    method: '',
+    scheme: client.scheme,
+    authority: '',
+    target: '',
+    version: '',
+    userAgent: undefined,
+    requestId: '',
+    status,
+    sent: 0,
+    received: 0,
+    duration: 0,
+    listener: '',
+    route: '',
+    upstream: '',
+    attempts: 0,
+    failure: reason,
   });
 }

@@ -4,6 +4,7 @@
 import type net from 'node:net';
 import { Exchange } from '../exchange.ts';
 import { Http2Downstream } from '../http2/downstream.ts';
+import { recordRefusal } from '../record.ts';
 import type { Client, Downstream, FieldList, Taken } from '../sides.ts';
 import { FULL, noFields } from '../sides.ts';
 import type { ClientConnection, Thread } from '../thread.ts';
@@ -386,7 +387,7 @@ export class Http1Downstream implements Downstream, ClientConnection {
 
   /** Answers what is no request. */
   #refuse(status: number, reason: string): void {
-    this.#thread.metrics.refused(reason);
+    recordRefusal(this.#thread, this.client, status, reason);
     const text = `${status} ${reasonOf(status)}: ${reason}\n`;
     this.#writer.refuse(status, ['content-type', 'text/plain; charset=utf-8'], text);
     this.#requestDone = false;

@@ -11,6 +11,15 @@ test('the whole value has to match', () => {
   assert.ok(compileRegex('^/a$').test('/a'));
 });
 
+test('letters in either case, beyond ASCII too', () => {
+  assert.ok(compileRegex('(?i)/Some.*').test('/sOME/x'));
+  assert.ok(!compileRegex('(?i)/some.*').test('/other'));
+  assert.ok(!compileRegex('(?i)/some.*').test('/so'));
+  // U+017F and U+212A fold to s and k.
+  assert.ok(compileRegex('(?i)/some.*').test('/\u017fome'));
+  assert.ok(compileRegex('(?i)k').test('\u212a'));
+});
+
 test('what is not RE2 is said, never thrown, and matches nothing', () => {
   for (const pattern of ['(', 'a)b', '[z-a]', '(?<=a)b', '\\1', 'a{2000}', 'x'.repeat(1025)]) {
     assert.notEqual(checkRegex(pattern), undefined, pattern.slice(0, 20));
@@ -26,8 +35,16 @@ const literals: readonly [pattern: string, expected: string][] = [
   ['/a+', '/'],
   ['/a{0,1}', '/'],
   ['/a*', '/'],
+  ['/a(?i)*', '/'],
+  ['/a\\Q\\E*', '/'],
+  ['/a(b)*', '/a'],
+  ['/a\\.b', '/a'],
+  ['/a$', '/a'],
   ['/a|/b', ''],
-  ['(?i)/a', ''],
+  ['(?i)/Api/v[0-9]', '/api/v'],
+  ['(?i)^/A', '/a'],
+  ['(?i)a*', ''],
+  ['(?s)/a', ''],
   ['\\/a', ''],
   ['', ''],
   ['/plain', '/plain'],

@@ -30,18 +30,23 @@ export function checkRegex(pattern: string): string | undefined {
 }
 
 /**
- * The characters that every text that matches as a whole begins with, as far as they are plain to see: most texts that do
- * not match are told apart by these, without running the expression.
+ * The characters that every text that matches as a whole begins with, as far as they are plain to see (in lower case behind
+ * `(?i)`): most texts that do not match are told apart by these, without running the expression.
  */
 export function leadingLiteral(pattern: string): string {
   if (pattern.includes('|')) return '';
-  const start = pattern.startsWith('^') ? 1 : 0;
+  const folded = pattern.startsWith(ignoringCase);
+  let start = folded ? ignoringCase.length : 0;
+  if (pattern.charAt(start) === '^') start++;
   let end = start;
   while (end < pattern.length && literal.includes(pattern.charAt(end))) end++;
-  // What a quantifier follows may be absent.
-  return pattern.slice(start, end < pattern.length && '*+?{'.includes(pattern.charAt(end)) ? end - 1 : end);
+  // What a quantifier follows may be absent, and groups of flags and empty quotes do not stand between the two.
+  if (end > start && !/^(?:$|[.[$]|\((?!\?)|\\[^A-Za-z])/.test(pattern.slice(end, end + 2))) end--;
+  const found = pattern.slice(start, end);
+  return folded ? found.toLowerCase() : found;
 }
 
+const ignoringCase = '(?i)';
 const literal = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_-~,:;=@%&!\'" ';
 
 function whole(pattern: string): Regex {
@@ -49,7 +54,19 @@ function whole(pattern: string): Regex {
   if (typeof re === 'string') return nothing;
   const beginning = leadingLiteral(pattern);
   if (beginning === '') return { test: (text) => re.testExact(text) };
+  if (pattern.startsWith(ignoringCase)) return { test: (text) => mayBegin(text, beginning) && re.testExact(text) };
   return { test: (text) => text.startsWith(beginning) && re.testExact(text) };
+}
+
+/** False only when the text does not begin with the letters in either case. Beyond ASCII the expression has to say. */
+function mayBegin(text: string, lower: string): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127) return true;
+    const wanted = lower.charCodeAt(i);
+    if (code !== wanted && !(code >= 65 && code <= 90 && code + 32 === wanted)) return false;
+  }
+  return true;
 }
 
 function parse(pattern: string): RE2JS | string {

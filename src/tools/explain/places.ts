@@ -18,7 +18,9 @@ export interface Place {
 
 /** @param named `[namespace/]name` of a gateway */
 export function placesFor(tables: Tables, request: ExplainedRequest, named?: string): readonly Place[] | Unreachable {
-  const gateways = [...rows(tables.gateways)].filter(({ ref }) => isNamed(named, ref));
+  const gateways = [...rows(tables.gateways)].filter(
+    ({ ref, written }) => isNamed(named, ref) || isNamed(named, written),
+  );
   const places = gateways.flatMap((gateway) =>
     [...rows(tables.binds)]
       .filter((bind) => bind.gateway === gateway.key && bind.transport === 'tcp')

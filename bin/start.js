@@ -3,6 +3,7 @@
 'use strict';
 
 const fs = require('node:fs');
+const nodeModule = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
@@ -11,4 +12,6 @@ const source = path.join(root, 'src', 'cli', 'main.ts');
 const compiled = path.join(root, 'dist', 'cli', 'main.js');
 const fromSource = !root.split(path.sep).includes('node_modules') && fs.existsSync(source);
 
+// What was compiled (and stripped of types) once is kept in the system's folder for temporary files.
+nodeModule.enableCompileCache();
 void import(pathToFileURL(fromSource ? source : compiled).href);

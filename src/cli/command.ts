@@ -149,7 +149,10 @@ function valueOf(flag: Flag, { rawName, value, inlineValue }: OptionToken): stri
   }
   if (value === undefined || value === '') throw new Misuse(`${rawName} takes a value: ${rawName} ${flag.value}`);
   if (inlineValue !== true && value.startsWith('-') && value !== '-') {
-    throw new Misuse(`${rawName} takes a value, not "${value}"`, `a value that begins with a dash: --${flag.name}=${value}`);
+    throw new Misuse(
+      `${rawName} takes a value, not "${value}"`,
+      `a value that begins with a dash: --${flag.name}=${value}`,
+    );
   }
   if (flag.choices !== undefined && !flag.choices.includes(value)) {
     const guess = nearest(value, flag.choices);
@@ -162,14 +165,18 @@ function valueOf(flag: Flag, { rawName, value, inlineValue }: OptionToken): stri
 function unknownFlag(command: Command, written: string): Misuse {
   const flags = flagsOf(command);
   const guess = written.startsWith('--')
-    ? nearest(written, flags.map(({ name }) => `--${name}`))
+    ? nearest(
+        written,
+        flags.map(({ name }) => `--${name}`),
+      )
     : flags.map(({ short }) => `-${short ?? ''}`).find((name) => name.toLowerCase() === written.toLowerCase());
   return new Misuse(`unknown flag ${written}`, guess === undefined ? undefined : `did you mean ${guess}?`);
 }
 
 function checkOperands(command: Command, operands: readonly string[]): void {
   const { min, max, what } = command.operands;
-  if (operands.length < min) throw new Misuse(`${what} ${min === 1 ? 'is' : 'are'} missing`, `usage: portolan ${command.usage}`);
+  if (operands.length < min)
+    throw new Misuse(`${what} ${min === 1 ? 'is' : 'are'} missing`, `usage: portolan ${command.usage}`);
   const extra = operands[max];
   if (extra !== undefined) throw new Misuse(`unexpected "${extra}"`, `usage: portolan ${command.usage}`);
 }

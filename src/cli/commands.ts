@@ -129,7 +129,10 @@ const run: Command = {
     },
   ],
   examples: [
-    { what: 'Serve a folder, with answers for backends that do not run here', command: 'portolan run -f manifests --echo' },
+    {
+      what: 'Serve a folder, with answers for backends that do not run here',
+      command: 'portolan run -f manifests --echo',
+    },
     {
       what: 'Send the Service "shop" to a process on this machine',
       command: 'portolan run -f manifests --backend shop=localhost:3000',
@@ -169,7 +172,13 @@ const explain: Command = {
     {
       title: 'The request',
       flags: [
-        { name: 'header', short: 'H', value: '"NAME: VALUE"', repeatable: true, help: 'A header of the request. Repeatable.' },
+        {
+          name: 'header',
+          short: 'H',
+          value: '"NAME: VALUE"',
+          repeatable: true,
+          help: 'A header of the request. Repeatable.',
+        },
         { name: 'gateway', value: '[NS/]NAME', help: 'The Gateway that is asked, when several listen on the port.' },
         { name: 'sni', value: 'NAME', help: 'The server name of the TLS handshake; else the host of the URL.' },
         output('text', 'json'),
@@ -185,13 +194,12 @@ const explain: Command = {
       what: 'With a header that routes match',
       command: 'portolan explain GET http://shop.example.com/cart -H "x-canary: yes" -f manifests',
     },
-    { what: 'A gRPC call, for a program', command: 'portolan explain POST grpc://api.example.com/shop.Cart/Add -f manifests -o json' },
+    {
+      what: 'A gRPC call, for a program',
+      command: 'portolan explain POST grpc://api.example.com/shop.Cart/Add -f manifests -o json',
+    },
   ],
-  exitCodes: [
-    [0, 'A rule takes the request.'],
-    [1, 'No rule takes it.'],
-    misuse,
-  ],
+  exitCodes: [[0, 'A rule takes the request.'], [1, 'No rule takes it.'], misuse],
 };
 
 const lint: Command = {

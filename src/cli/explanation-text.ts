@@ -47,7 +47,9 @@ class ExplanationText {
 
   all({ request, answers, unreachable }: Explanation): string {
     const { method, scheme, authority, target, sni } = request;
-    const parts = [`${this.#paint.bold(printable(`${method} ${scheme}://${authority}${target}`))}${sni === undefined ? '' : this.#paint.dim(printable(`  SNI ${sni}`))}`];
+    const parts = [
+      `${this.#paint.bold(printable(`${method} ${scheme}://${authority}${target}`))}${sni === undefined ? '' : this.#paint.dim(printable(`  SNI ${sni}`))}`,
+    ];
     for (const note of request.notes) parts.push(this.#paint.dim(`  ${printable(note)}`));
     const text = `${parts.join('\n')}\n`;
     if (unreachable !== undefined) return `${text}\n${this.#unreachable(unreachable)}`;
@@ -66,24 +68,40 @@ class ExplanationText {
       lines.push(printable(`  ${nameOf(gateway)} listens on ${port}${local}${security === 'tls' ? ' with TLS' : ''}`));
     }
     for (const { gateway, port, name, problems } of unserved) {
-      lines.push(printable(`  ${nameOf(gateway)} listener ${name} on ${port} is not served`), ...this.#problems(problems, '    '));
+      lines.push(
+        printable(`  ${nameOf(gateway)} listener ${name} on ${port} is not served`),
+        ...this.#problems(problems, '    '),
+      );
     }
     return `${lines.join('\n')}\n`;
   }
 
   #answer(answer: Answer): string {
     const { bind, gateway, listeners, virtualHosts, outcome } = answer;
-    const local = bind.placement === undefined ? '' : `, served at ${formatHostPort({ host: bind.placement.address, port: bind.placement.port })}`;
+    const local =
+      bind.placement === undefined
+        ? ''
+        : `, served at ${formatHostPort({ host: bind.placement.address, port: bind.placement.port })}`;
     const rows: string[][] = [['Gateway', `${nameOf(gateway)}, port ${bind.port}${local}`]];
     for (const { name, hostname, verdict, origin, problems } of listeners) {
       if (verdict !== 'serves' && outcome.kind === 'taken') continue;
-      const why = { serves: '', 'less-specific': 'less specific', 'other-host': 'other host', 'not-served': 'not served' } as const;
+      const why = {
+        serves: '',
+        'less-specific': 'less specific',
+        'other-host': 'other host',
+        'not-served': 'not served',
+      } as const;
       const reason = problems.map((problem) => describe(problem).message).join('; ');
       const verdictText = [why[verdict], reason].filter((part) => part !== '').join(': ');
-      rows.push(['Listener', `${name} for ${hostname || 'every host'}${verdictText === '' ? '' : ` (${verdictText})`}`, this.#place(origin)]);
+      rows.push([
+        'Listener',
+        `${name} for ${hostname || 'every host'}${verdictText === '' ? '' : ` (${verdictText})`}`,
+        this.#place(origin),
+      ]);
     }
     for (const { hostname, entries, took } of virtualHosts) {
-      if (took || outcome.kind !== 'taken') rows.push(['Host', `${hostname || '*'}, ${entries} match${entries === 1 ? '' : 'es'}`]);
+      if (took || outcome.kind !== 'taken')
+        rows.push(['Host', `${hostname || '*'}, ${entries} match${entries === 1 ? '' : 'es'}`]);
     }
     return `${this.#table(rows)}${this.#outcome(outcome)}`;
   }
@@ -98,7 +116,11 @@ class ExplanationText {
       case 'refused':
         return red(`400: ${outcome.reason}`);
       case 'wrong-scheme':
-        return red(outcome.security === 'tls' ? 'The port speaks TLS: ask with https://' : 'The port speaks no TLS: ask with http://');
+        return red(
+          outcome.security === 'tls'
+            ? 'The port speaks TLS: ask with https://'
+            : 'The port speaks no TLS: ask with http://',
+        );
       case 'no-handshake':
         return red(`No TLS handshake: no listener covers ${outcome.sni ?? 'a client without a server name'}`);
       default:
@@ -118,7 +140,13 @@ class ExplanationText {
       const more = runnersUpTotal > runnersUp.length ? [`  … and ${runnersUpTotal - runnersUp.length} more`] : [];
       parts.push(this.#section('Also match, and lost', [...runnersUp.flatMap((one) => this.#runnerUp(one)), ...more]));
     }
-    if (nearMisses.length > 0) parts.push(this.#section('Would have won', nearMisses.flatMap((one) => this.#miss(one))));
+    if (nearMisses.length > 0)
+      parts.push(
+        this.#section(
+          'Would have won',
+          nearMisses.flatMap((one) => this.#miss(one)),
+        ),
+      );
     return parts.join('');
   }
 
@@ -129,14 +157,27 @@ class ExplanationText {
       'no-match': 'no match of any route takes it',
     } as const;
     const parts = [`${this.#paint.red(`404: ${words[reason]}`)}\n`];
-    if (closest.length > 0) parts.push(this.#section('Closest', closest.flatMap((miss) => this.#miss(miss))));
-    const waiting = unattached.flatMap(({ route, problems }) => [`  ${printable(nameOf(route))}`, ...this.#problems(problems, '    ')]);
+    if (closest.length > 0)
+      parts.push(
+        this.#section(
+          'Closest',
+          closest.flatMap((miss) => this.#miss(miss)),
+        ),
+      );
+    const waiting = unattached.flatMap(({ route, problems }) => [
+      `  ${printable(nameOf(route))}`,
+      ...this.#problems(problems, '    '),
+    ]);
     if (waiting.length > 0) parts.push(this.#section('Routes that are not attached', waiting));
     return parts.join('');
   }
 
   #rule({ filters, timeouts, retry, action, policies }: ExplainedRule): string {
-    const rows: string[][] = filters.map((filter) => ['Filter', printable(filterText(filter)), this.#place(filter.origin)]);
+    const rows: string[][] = filters.map((filter) => [
+      'Filter',
+      printable(filterText(filter)),
+      this.#place(filter.origin),
+    ]);
     const limits = [
       timeouts.request === undefined ? '' : `request ${timeouts.request} ms`,
       timeouts.backendRequest === undefined ? '' : `each try ${timeouts.backendRequest} ms`,
@@ -144,14 +185,24 @@ class ExplanationText {
     ].filter((part) => part !== '');
     if (limits.length > 0) rows.push(['Limits', limits.join(', ')]);
     for (const { policy, level, override, default: fallback, origin } of policies) {
-      const values = [valuesText('override', override), valuesText('default', fallback)].filter((part) => part !== '').join(', ');
-      rows.push(['Policy', printable(`${nameOf(policy)} on the ${level}: ${values} (no effect yet)`), this.#place(origin)]);
+      const values = [valuesText('override', override), valuesText('default', fallback)]
+        .filter((part) => part !== '')
+        .join(', ');
+      rows.push([
+        'Policy',
+        printable(`${nameOf(policy)} on the ${level}: ${values} (no effect yet)`),
+        this.#place(origin),
+      ]);
     }
     switch (action.kind) {
       case 'redirect': {
         const { declared, local } = action.port;
         const port = declared === local ? '' : `  (port ${declared}, locally ${local})`;
-        rows.push(['Answer', printable(`${action.status}, Location: ${action.location}${port}`), this.#place(action.origin)]);
+        rows.push([
+          'Answer',
+          printable(`${action.status}, Location: ${action.location}${port}`),
+          this.#place(action.origin),
+        ]);
         return this.#table(rows);
       }
       case 'preflight': {
@@ -162,9 +213,13 @@ class ExplanationText {
       }
       case 'respond':
         rows.push(['Answer', this.#paint.red(String(action.status))]);
-        return this.#table(rows) + (action.problem === undefined ? '' : `${this.#problems([action.problem], '  ').join('\n')}\n`);
+        return (
+          this.#table(rows) +
+          (action.problem === undefined ? '' : `${this.#problems([action.problem], '  ').join('\n')}\n`)
+        );
       default: {
-        if (action.status !== undefined) rows.push(['Answer', this.#paint.red(`${action.status}: no backend has a share`)]);
+        if (action.status !== undefined)
+          rows.push(['Answer', this.#paint.red(`${action.status}: no backend has a share`)]);
         return this.#table(rows) + action.backends.map((backend) => this.#backend(backend)).join('');
       }
     }
@@ -177,16 +232,23 @@ class ExplanationText {
     if (target.kind === 'cluster') {
       const { usable, endpoints, protocol } = target;
       const shown = endpoints.slice(0, 4).map(({ address, port }) => formatHostPort({ host: address, port }));
-      const list = shown.length === 0 ? 'none' : `${shown.join(', ')}${endpoints.length > 4 ? ` and ${endpoints.length - 4} more` : ''}`;
+      const list =
+        shown.length === 0
+          ? 'none'
+          : `${shown.join(', ')}${endpoints.length > 4 ? ` and ${endpoints.length - 4} more` : ''}`;
       rows.push(['', `endpoints: ${list}${usable === endpoints.length ? '' : ` (${usable} usable)`}, ${protocol}`]);
     }
     if (status !== undefined) rows.push(['', this.#paint.red(`answers ${status}`)]);
-    for (const filter of filters) rows.push(['', `filter: ${printable(filterText(filter))}`, this.#place(filter.origin)]);
+    for (const filter of filters)
+      rows.push(['', `filter: ${printable(filterText(filter))}`, this.#place(filter.origin)]);
     if (share > 0 && status === undefined) {
       rows.push(['', printable(`sends ${request.method} ${request.path} to host ${request.authority}`)]);
       for (const header of request.headers) rows.push(['', this.#paint.dim(printable(headerText(header)))]);
     }
-    const effects = [...response.removed.map((name) => `-${name}`), ...response.added.map((header) => `+${headerText(header)}`)];
+    const effects = [
+      ...response.removed.map((name) => `-${name}`),
+      ...response.added.map((header) => `+${headerText(header)}`),
+    ];
     if (effects.length > 0) rows.push(['', `response: ${printable(effects.join(', '))}`]);
     for (const { cluster, percent } of mirrors) rows.push(['', `mirrors ${percent}% to ${printable(cluster)}`]);
     const tail = target.kind === 'unresolved' ? `${this.#problems([target.problem], '    ').join('\n')}\n` : '';
@@ -199,7 +261,10 @@ class ExplanationText {
   }
 
   #miss(miss: Miss): string[] {
-    return [this.#candidate(miss), ...miss.failed.map((failed) => `      ${this.#paint.yellow(printable(failureText(failed)))}`)];
+    return [
+      this.#candidate(miss),
+      ...miss.failed.map((failed) => `      ${this.#paint.yellow(printable(failureText(failed)))}`),
+    ];
   }
 
   #candidate({ route, match, origin }: Candidate): string {
@@ -230,7 +295,17 @@ class ExplanationText {
   }
 }
 
-function backendName({ kind, namespace, name, port }: { kind: string; namespace: string; name: string; port: number }): string {
+function backendName({
+  kind,
+  namespace,
+  name,
+  port,
+}: {
+  kind: string;
+  namespace: string;
+  name: string;
+  port: number;
+}): string {
   return `${kind} ${namespace}/${name}:${port}`;
 }
 

@@ -21,7 +21,10 @@ export function overview({ paint, width }: Page): string {
     '  portolan COMMAND [flags]',
     '',
     paint.bold('Commands'),
-    columns(commands.map(({ name, summary }) => [paint.cyan(name), summary]), '  ').trimEnd(),
+    columns(
+      commands.map(({ name, summary }) => [paint.cyan(name), summary]),
+      '  ',
+    ).trimEnd(),
     '',
     paint.bold('Start here'),
     '  portolan run -f manifests --echo',
@@ -46,7 +49,10 @@ export function helpOf(command: Command, { paint, width }: Page): string {
   for (const { title, rows } of command.tables ?? []) parts.push(paint.bold(title), columns(rows, '  '));
   parts.push(
     paint.bold('Exit codes'),
-    columns(command.exitCodes.map(([code, meaning]) => [String(code), meaning]), '  ').trimEnd(),
+    columns(
+      command.exitCodes.map(([code, meaning]) => [String(code), meaning]),
+      '  ',
+    ).trimEnd(),
     '',
   );
   return parts.join('\n');

@@ -20,7 +20,17 @@ const implementations: Readonly<Record<string, () => Promise<{ readonly run: Run
 };
 
 /** Failures of the machine, not of the program or its input, told without a stack. */
-const operational = new Set(['EACCES', 'EADDRINUSE', 'EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOENT', 'ENOSPC', 'EPERM', 'EROFS']);
+const operational = new Set([
+  'EACCES',
+  'EADDRINUSE',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENFILE',
+  'ENOENT',
+  'ENOSPC',
+  'EPERM',
+  'EROFS',
+]);
 
 async function main(argv: readonly string[]): Promise<number> {
   const [first, ...rest] = argv;
@@ -54,7 +64,10 @@ function commandNamed(name: string): Command {
   const command = commands.find((command) => command.name === name);
   if (command !== undefined) return command;
   if (name.startsWith('-')) throw new Misuse(`unknown flag ${name} before a command`, 'portolan COMMAND [flags]');
-  const guess = nearest(name, commands.map(({ name }) => name));
+  const guess = nearest(
+    name,
+    commands.map(({ name }) => name),
+  );
   throw new Misuse(`unknown command "${name}"`, guess === undefined ? undefined : `did you mean portolan ${guess}?`);
 }
 

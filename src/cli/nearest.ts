@@ -27,7 +27,8 @@ function distance(a: string, b: string): number {
       let edits = i === 0 ? j : j === 0 ? i : at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
       if (i > 0 && j > 0) {
         edits = Math.min(edits, at(i - 1, j) + 1, at(i, j - 1) + 1);
-        if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) edits = Math.min(edits, at(i - 2, j - 2) + 1);
+        if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+          edits = Math.min(edits, at(i - 2, j - 2) + 1);
       }
       cells[i * width + j] = edits;
     }

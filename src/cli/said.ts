@@ -18,7 +18,10 @@ export interface Said {
 
 /** Errors first, then warnings, each in the order of the files. */
 export function everythingSaid({ source, pipeline }: Model): readonly Said[] {
-  const said: readonly Said[] = [...source.problems().map(fromFile), ...pipeline.problems().map((problem) => ({ problem }))];
+  const said: readonly Said[] = [
+    ...source.problems().map(fromFile),
+    ...pipeline.problems().map((problem) => ({ problem })),
+  ];
   return said.toSorted(
     (a, b) => ranks[severity(a)] - ranks[severity(b)] || source.compare(a.problem.at.object, b.problem.at.object),
   );

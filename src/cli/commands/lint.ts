@@ -19,7 +19,10 @@ export const run: Run = async (args) => {
   const fromFiles = model.source.problems().map(fromFile);
   const places = new Map(fromFiles.map(({ problem, location }) => [problem.at, location]));
   const locate: Locate = (origin) => places.get(origin) ?? model.source.locate(origin.object, origin.path);
-  const { findings, counts } = lint(model.pipeline, fromFiles.map(({ problem }) => problem));
+  const { findings, counts } = lint(
+    model.pipeline,
+    fromFiles.map(({ problem }) => problem),
+  );
   const order = (a: Finding, b: Finding): number =>
     ranks[a.severity] - ranks[b.severity] || model.source.compare(a.at.object, b.at.object);
   const report = { findings: findings.toSorted(order), counts };
@@ -48,7 +51,8 @@ function text(report: LintReport, locate: Locate): string {
     .map((finding) => {
       const { severity, at, message, fix, apply, related } = finding;
       const lines = [findingLines({ severity, at, location: locate(at), message, fix }, paint)];
-      for (const { at, message } of related) lines.push(`  ${paint.dim(printable(`${placeOf(at, locate)}: ${message}`))}`);
+      for (const { at, message } of related)
+        lines.push(`  ${paint.dim(printable(`${placeOf(at, locate)}: ${message}`))}`);
       if (apply !== undefined) lines.push(`  ${paint.green('apply:')}`, indented(printable(stringify(apply))));
       return `${lines.join('\n')}\n`;
     })
@@ -96,7 +100,9 @@ const levels = { error: 'error', warning: 'warning', info: 'notice' } as const;
 /** A workflow command: https://docs.github.com/actions/reference/workflow-commands-for-github-actions. */
 function annotation({ severity, code, at, message, fix }: Finding, location: ReturnType<Locate>): string {
   const place = location === undefined ? {} : { file: location.file, line: location.line, col: location.column };
-  const properties = Object.entries({ ...place, title: code }).map(([name, value]) => `${name}=${property(String(value))}`);
+  const properties = Object.entries({ ...place, title: code }).map(
+    ([name, value]) => `${name}=${property(String(value))}`,
+  );
   const object = at.object.kind === 'File' ? '' : `${nameOf(at.object)}: `;
   return `::${levels[severity]} ${properties.join(',')}::${data(`${object}${message}${fix === undefined ? '' : `\n${fix}`}`)}\n`;
 }

@@ -3,15 +3,16 @@ import { startEngine } from '../../engines/embedded/engine.ts';
 import type { Engine } from '../../engines/embedded/engine.ts';
 import { dump } from '../../pipeline/dump.ts';
 import type { BindReport } from '../../routing/model.ts';
-import type { Progress } from '../../sources/files/source.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
 import { Model } from '../model/model.ts';
+import type { LoadProgress } from '../model/model.ts';
 import { parseHostPort, parseName } from '../model/names.ts';
 import { modelOptions } from '../model/options.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
+import { DevCertificates } from '../run/dev-certificates.ts';
 import { EchoBackends } from '../run/echo.ts';
 import { parseLimits } from '../run/limits.ts';
 import { PortPlan } from '../run/ports.ts';
@@ -42,9 +43,10 @@ export const run: Run = async (args) => {
   try {
     const echo = args.on('echo') ? new EchoBackends() : undefined;
     if (echo !== undefined) model.add(echo);
-    const authority = args.on('dev-certificates') ? await addCertificates(model) : undefined;
+    const certificates = args.on('dev-certificates') ? new DevCertificates() : undefined;
+    if (certificates !== undefined) model.add(certificates);
     const ports = new PortPlan(settings.ports);
-    const serving = (): Serving => ({ model, placed: ports.placed, authority: authority?.path });
+    const serving = (): Serving => ({ model, placed: ports.placed, authority: certificates?.authority?.path });
     const session = new Session({
       model,
       ports,
@@ -57,10 +59,11 @@ export const run: Run = async (args) => {
     sessions.push(session);
     model.source.follow((change) => session.take(change));
     await model.load(progress(process.stderr));
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
     if (model.source.size === 0 && complain(model)) return 1;
     await session.start();
     report.opening(serving(), performance.now() - begun);
-    if (authority !== undefined) report.trust(authority);
+    if (certificates?.authority !== undefined) report.trust(certificates.authority);
     checkPorts(ports, model, report);
     model.backends.follow(() => session.refresh());
     const stopping = { now: false };
@@ -105,30 +108,36 @@ function settingsOf(args: Arguments): Settings {
 
 /** `[NS/]GATEWAY/LISTENER=PORT`. */
 function parseFixedPort(text: string): FixedPort {
-  const [, namespace, gateway = '', listener = '', digits] = /^(?:([^/=]+)\/)?([^/=]+)\/([^/=]+)=(\d{1,5})$/.exec(text) ?? [];
+  const [, namespace, gateway = '', listener = '', digits] =
+    /^(?:([^/=]+)\/)?([^/=]+)\/([^/=]+)=(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port < 1 || port > 65_535) {
-    throw new Misuse(`--port takes [NAMESPACE/]GATEWAY/LISTENER=PORT, not "${text}"`, 'for example --port web/http=8080');
+    throw new Misuse(
+      `--port takes [NAMESPACE/]GATEWAY/LISTENER=PORT, not "${text}"`,
+      'for example --port web/http=8080',
+    );
   }
   parseName('--port', `${namespace ?? 'default'}/${gateway}`);
   return { ...(namespace === undefined ? {} : { namespace }), gateway, listener, port };
 }
 
-/** Loaded only when it is asked for. */
-async function addCertificates(model: Model): Promise<{ readonly path: string; readonly made: boolean }> {
-  const { DevCertificates } = await import('../run/dev-certificates.ts');
-  const certificates = await DevCertificates.open();
-  model.add(certificates);
-  return certificates.authority;
+const slow = 500;
+
+/** A line that counts up on a terminal; elsewhere a line when it takes longer, and one for every few seconds. */
+function progress(stream: NodeJS.WriteStream): (progress: LoadProgress) => void {
+  let next = performance.now() + slow;
+  return (progress) => {
+    if (performance.now() < next) return;
+    next = performance.now() + (stream.isTTY ? 100 : 2000);
+    const text = progressText(progress);
+    stream.write(stream.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
+  };
 }
 
-/** On a terminal a line that counts up, elsewhere nothing. */
-function progress(stream: NodeJS.WriteStream): ((progress: Progress) => void) | undefined {
-  if (!stream.isTTY) return undefined;
-  return ({ files, ofFiles, objects }) => {
-    const share = files === ofFiles ? '' : ` of ${ofFiles} files: ${files},`;
-    stream.write(`\r\u001b[KReading${share} ${objects.toLocaleString('en')} objects${files === ofFiles ? '\r\u001b[K' : ''}`);
-  };
+function progressText(progress: LoadProgress): string {
+  const objects = progress.objects.toLocaleString('en');
+  if (progress.step === 'checking') return `Checked ${objects} of ${progress.ofObjects.toLocaleString('en')} objects`;
+  return `Read ${progress.files} of ${progress.ofFiles} files, ${objects} objects`;
 }
 
 /** When nothing at all could be read there is nothing to wait for. */
@@ -154,7 +163,11 @@ interface Running {
   readonly stopping: { readonly now: boolean };
 }
 
-async function openAdmin(args: Arguments, { model, engine, stopping }: Running, report: Report): Promise<Admin | undefined> {
+async function openAdmin(
+  args: Arguments,
+  { model, engine, stopping }: Running,
+  report: Report,
+): Promise<Admin | undefined> {
   const text = args.text('admin');
   if (text === undefined) return undefined;
   const { tables } = model.pipeline;

@@ -60,10 +60,16 @@ function tables(model: Model, statuses: readonly ObjectStatus[], wide: boolean):
   const ofKind = (test: (kind: string) => boolean): Shown[] => shown.filter(({ ref }) => test(ref.kind));
   const gateways = ofKind((kind) => kind === 'Gateway');
   const parts = [
-    classTable(ofKind((kind) => kind === 'GatewayClass'), wide),
+    classTable(
+      ofKind((kind) => kind === 'GatewayClass'),
+      wide,
+    ),
     gatewayTable(gateways, wide),
     listenerTable(gateways, wide),
-    routeTable(ofKind((kind) => kind.endsWith('Route')), wide),
+    routeTable(
+      ofKind((kind) => kind.endsWith('Route')),
+      wide,
+    ),
   ].filter((part) => part !== '');
   if (parts.length === 0) return 'No GatewayClasses, Gateways or routes.\n';
   return parts.join('\n');
@@ -95,7 +101,14 @@ function listenerTable(gateways: readonly Shown[], wide: boolean): string {
       const conditions = conditionsOf(listener);
       const states = ['Accepted', 'Programmed', 'ResolvedRefs'].map((type) => outcome(conditions, type));
       const name = `${nameIn(ref)}/${textOf(listener['name'])}`;
-      const cells = [name, textOf(protocol), textOf(port), textOf(hostname) || '*', textOf(listener['attachedRoutes']), ...states];
+      const cells = [
+        name,
+        textOf(protocol),
+        textOf(port),
+        textOf(hostname) || '*',
+        textOf(listener['attachedRoutes']),
+        ...states,
+      ];
       yield { cells, conditions };
     }
   });
@@ -130,7 +143,10 @@ function section(
 ): string {
   const rows = objects.flatMap((object) => [...rowsOf(object)]);
   if (rows.length === 0) return '';
-  const text = table(header, rows.map(({ cells }) => cells));
+  const text = table(
+    header,
+    rows.map(({ cells }) => cells),
+  );
   if (!wide) return text;
   const [head = '', ...lines] = text.trimEnd().split('\n');
   const below = rows.map(({ conditions }) =>

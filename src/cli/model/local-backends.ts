@@ -52,7 +52,10 @@ export class LocalBackends {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(backends: readonly LocalBackend[]) {
-    this.#resolved = backends.map((backend) => ({ backend, addresses: isIP(backend.host) === 0 ? [] : [backend.host] }));
+    this.#resolved = backends.map((backend) => ({
+      backend,
+      addresses: isIP(backend.host) === 0 ? [] : [backend.host],
+    }));
   }
 
   /** Whether the Service stands for a process, so that slices in the files are not for it. */
@@ -80,12 +83,15 @@ export class LocalBackends {
   /** Resolves again from time to time, and tells when something changed. */
   follow(onChange: () => void): void {
     if (this.#resolved.every(({ backend }) => isIP(backend.host) !== 0)) return;
-    this.#timer = setTimeout(() => {
-      void Promise.all(this.#resolved.map((entry) => refresh(entry))).then((changed) => {
-        if (changed.includes(true)) onChange();
-        this.follow(onChange);
-      });
-    }, this.unresolved().length > 0 ? 1000 : resolveInterval);
+    this.#timer = setTimeout(
+      () => {
+        void Promise.all(this.#resolved.map((entry) => refresh(entry))).then((changed) => {
+          if (changed.includes(true)) onChange();
+          this.follow(onChange);
+        });
+      },
+      this.unresolved().length > 0 ? 1000 : resolveInterval,
+    );
     this.#timer.unref();
   }
 

@@ -4,7 +4,6 @@ import { groupOf } from '../../api/objects.ts';
 import type { KubeObject, Service } from '../../api/objects.ts';
 import { isClusterScoped } from '../../api/kinds.ts';
 import type { Channel } from '../../api/kinds.ts';
-import { Changes } from '../../incremental/table.ts';
 import { Pipeline } from '../../pipeline/pipeline.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import { refKey } from '../../routing/origin.ts';
@@ -16,6 +15,7 @@ import { inferApiVersion } from '../../upgrade/infer.ts';
 import { attached, isUnattachedRoute } from './attach.ts';
 import { LocalBackends, serviceLabel } from './local-backends.ts';
 import type { BackendView, LocalBackend } from './local-backends.ts';
+import { mergeUpdates } from './merged-update.ts';
 import type { NamespacedName } from './names.ts';
 import { WantedBackends } from './wanted-backends.ts';
 
@@ -51,12 +51,12 @@ export interface Outside {
   objects(view: OutsideView): Promise<readonly KubeObject[]> | readonly KubeObject[];
 }
 
-export interface Settlement {
-  /** For the engine, in this order. */
-  readonly updates: readonly Update[];
-  /** Of all of them together. */
-  readonly changes: Changes;
-}
+export type LoadProgress =
+  | ({ readonly step: 'reading' } & Progress)
+  | { readonly step: 'checking'; readonly objects: number; readonly ofObjects: number };
+
+/** The event loop turns at least this often (ms) during a long load. */
+const breath = 40;
 
 /** Outside objects that depend on each other settle in two or three rounds. */
 const maxRounds = 8;
@@ -95,11 +95,20 @@ export class Model {
     this.#outsiders.push(outside);
   }
 
-  /** Reads all files and computes everything once. */
-  async load(onProgress?: (progress: Progress) => void): Promise<Settlement> {
-    const [change] = await Promise.all([this.source.load(onProgress), this.backends.resolve()]);
-    this.take(change);
-    return this.settle();
+  /** Reads and checks all files and computes everything once. The event loop turns meanwhile. */
+  async load(onProgress?: (progress: LoadProgress) => void): Promise<void> {
+    const reading = this.source.load((progress) => onProgress?.({ step: 'reading', ...progress }));
+    const [{ applied }] = await Promise.all([reading, this.backends.resolve()]);
+    this.#attach = this.#gatewayToAttach();
+    let breathed = performance.now();
+    for (const [index, object] of applied.entries()) {
+      this.#apply(object);
+      if (performance.now() - breathed < breath) continue;
+      onProgress?.({ step: 'checking', objects: index + 1, ofObjects: applied.length });
+      await new Promise((resume) => setImmediate(resume));
+      breathed = performance.now();
+    }
+    await this.settle();
   }
 
   /** Queues what changed on disk. */
@@ -112,18 +121,16 @@ export class Model {
     this.#attachTo(this.#gatewayToAttach());
   }
 
-  /** Computes the model, with all that stands in for a cluster. */
-  async settle(): Promise<Settlement> {
+  /** Computes the model, with all that stands in for a cluster. What changed is for the engine. */
+  async settle(): Promise<Update | undefined> {
     const updates: Update[] = [];
-    const all = new Changes();
     for (let round = 0; round < maxRounds; round++) {
       const { changes, update } = this.pipeline.settle();
-      for (const [table, keys] of changes.tables()) for (const key of keys) all.mark(table, key);
       this.#wanted.note(changes);
       if (Object.keys(update).length > 1) updates.push(update);
       if (this.#outsiders.length === 0 || !(await this.#refreshOutside())) break;
     }
-    return { updates, changes: all };
+    return mergeUpdates(updates);
   }
 
   /** Everything that stands in for a cluster. */
@@ -136,7 +143,8 @@ export class Model {
     return {
       pipeline: this.pipeline,
       wanted,
-      service: (namespace, name) => this.source.object({ group: '', kind: 'Service', namespace, name }) as Service | undefined,
+      service: (namespace, name) =>
+        this.source.object({ group: '', kind: 'Service', namespace, name }) as Service | undefined,
       wantedPorts: (namespace, name) => wanted.get(`${namespace}/${name}`) ?? [],
       hasEndpoints: (service) => this.backends.covers(service) || this.#servicesWithSlices().has(service),
       isWritten: (ref) => this.source.object(ref) !== undefined,
@@ -161,7 +169,9 @@ export class Model {
       // The process on this machine stands for all that the files say of the Service's pods.
       if (service !== undefined && this.backends.covers(service)) return;
     }
-    this.pipeline.apply(this.#attach !== undefined && isUnattachedRoute(object) ? attached(object, this.#attach) : object);
+    this.pipeline.apply(
+      this.#attach !== undefined && isUnattachedRoute(object) ? attached(object, this.#attach) : object,
+    );
   }
 
   #servicesWithSlices(): ReadonlySet<string> {

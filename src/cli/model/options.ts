@@ -23,7 +23,10 @@ export function fileOptions(args: Arguments, operands = 0): FileOptions {
   // A shell that expands `-f *.yaml` leaves all but the first file as operands.
   const paths = [...new Set([...args.texts('filename'), ...args.operands.slice(operands)])];
   if (paths.length === 0) {
-    throw new Misuse('no files: name them with -f', 'for example -f . for the YAML in this folder, -f - for standard input');
+    throw new Misuse(
+      'no files: name them with -f',
+      'for example -f . for the YAML in this folder, -f - for standard input',
+    );
   }
   return { paths, recursive: args.on('recursive'), standardInput: readStandardInput };
 }

@@ -49,6 +49,9 @@ test('a leaf is trusted by who trusts the authority', async (t) => {
     socket.destroy();
   }
   const leaf = new X509Certificate(certificate);
-  assert.equal(leaf.subjectAltName, 'DNS:*.example.com, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1');
+  assert.equal(
+    leaf.subjectAltName,
+    'DNS:*.example.com, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1',
+  );
   assert.ok(!leaf.ca);
 });

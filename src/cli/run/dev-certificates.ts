@@ -4,7 +4,6 @@ import type { KubeObject } from '../../api/objects.ts';
 import type { BoundListener } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import type { Outside, OutsideView } from '../model/model.ts';
-import { openAuthority } from './authority.ts';
 import type { Authority } from './authority.ts';
 
 /** Names in one certificate; browsers take thousands, but handshakes carry them all. */
@@ -17,15 +16,12 @@ interface IssuedSecret {
 }
 
 export class DevCertificates implements Outside {
-  readonly authority: Authority;
+  #authority: Authority | undefined;
   readonly #issued = new Map<string, IssuedSecret>();
 
-  constructor(authority: Authority) {
-    this.authority = authority;
-  }
-
-  static async open(): Promise<DevCertificates> {
-    return new DevCertificates(await openAuthority());
+  /** undefined until the first certificate is issued. */
+  get authority(): Authority | undefined {
+    return this.#authority;
   }
 
   async objects(view: OutsideView): Promise<readonly KubeObject[]> {
@@ -53,7 +49,8 @@ export class DevCertificates implements Outside {
   /** Those that are missing, and those that were issued before. */
   *#secretsOf(view: OutsideView, { frontend, problems }: BoundListener): Iterable<string> {
     for (const problem of problems) {
-      if (problem.code !== 'InvalidCertificateRef' || problem.target.kind !== 'Secret' || problem.target.group !== '') continue;
+      if (problem.code !== 'InvalidCertificateRef' || problem.target.kind !== 'Secret' || problem.target.group !== '')
+        continue;
       if (!view.isWritten(problem.target)) yield keyOf(problem.target);
     }
     if (frontend?.tls?.mode !== 'terminate') return;
@@ -68,7 +65,12 @@ export class DevCertificates implements Outside {
     // Routes that come and go do not make clients see ever new certificates: names are only added.
     if (before !== undefined && names.isSubsetOf(before.names)) return before.object;
     const all = new Set([...(before?.names ?? []), ...names]);
-    const { certificate, privateKey } = await this.authority.issue([...all]);
+    if (this.#authority === undefined) {
+      // Loaded when it is needed: it takes longer than everything else at the start.
+      const { openAuthority } = await import('./authority.ts');
+      this.#authority = await openAuthority();
+    }
+    const { certificate, privateKey } = await this.#authority.issue([...all]);
     const [namespace = '', name = ''] = key.split('/');
     const object = {
       apiVersion: 'v1',
@@ -103,4 +105,3 @@ function keyOf({ namespace, name }: ObjectRef): string {
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
-

@@ -23,7 +23,13 @@ async function textOf(stream: AsyncIterable<unknown>): Promise<string> {
 
 test('HTTP/1.1: names the service and shows the request', async (t) => {
   const { port } = await started(t);
-  const sent = request({ port, host: '127.0.0.1', method: 'POST', path: '/a?b=c', headers: { host: 'x.example.com', 'X-A': 'b' } });
+  const sent = request({
+    port,
+    host: '127.0.0.1',
+    method: 'POST',
+    path: '/a?b=c',
+    headers: { host: 'x.example.com', 'X-A': 'b' },
+  });
   sent.end('hello');
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   assert.equal(response.statusCode, 200);
@@ -31,7 +37,14 @@ test('HTTP/1.1: names the service and shows the request', async (t) => {
   const body = JSON.parse(await textOf(response)) as Record<string, unknown>;
   assert.equal((body['headers'] as Record<string, string>)['x-a'], 'b');
   delete body['headers'];
-  const expected = { namespace: 'shop', service: 'cart', port: 80, method: 'POST', host: 'x.example.com', path: '/a?b=c' };
+  const expected = {
+    namespace: 'shop',
+    service: 'cart',
+    port: 80,
+    method: 'POST',
+    host: 'x.example.com',
+    path: '/a?b=c',
+  };
   assert.deepEqual(body, { ...expected, httpVersion: '1.1', body: 'hello' });
 });
 

@@ -30,7 +30,8 @@ export function startEcho(of: EchoedService): Promise<Echo> {
   http1.on('upgrade', (request, socket: Socket, head) => acceptWebSocket(request, socket, head, headersOf(of)));
   // The compatibility API of node:http2 offers what is used here of http's messages.
   const http2 = createHttp2(
-    (request, response) => void answer(of, request as unknown as IncomingMessage, response as unknown as ServerResponse),
+    (request, response) =>
+      void answer(of, request as unknown as IncomingMessage, response as unknown as ServerResponse),
   );
   http2.on('sessionError', () => {});
   const sockets = new Set<Socket>();

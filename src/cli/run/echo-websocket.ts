@@ -23,8 +23,15 @@ export function acceptWebSocket(
     socket.end('HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
     return;
   }
-  const accept = createHash('sha1').update(key + guid).digest('base64');
-  const lines = ['HTTP/1.1 101 Switching Protocols', 'upgrade: websocket', 'connection: Upgrade', `sec-websocket-accept: ${accept}`];
+  const accept = createHash('sha1')
+    .update(key + guid)
+    .digest('base64');
+  const lines = [
+    'HTTP/1.1 101 Switching Protocols',
+    'upgrade: websocket',
+    'connection: Upgrade',
+    `sec-websocket-accept: ${accept}`,
+  ];
   const protocol = request.headers['sec-websocket-protocol']?.split(',')[0]?.trim();
   if (protocol !== undefined && /^[\w.-]+$/.test(protocol)) lines.push(`sec-websocket-protocol: ${protocol}`);
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);

@@ -48,11 +48,18 @@ export function parseLimits(texts: readonly string[]): Partial<Limits> {
   const limits: Partial<Record<keyof Limits, number>> = {};
   for (const text of texts) {
     const [, name = '', digits] = /^([a-z-]+)=(\d{1,12})$/.exec(text) ?? [];
-    if (digits === undefined) throw new Misuse(`--limit takes NAME=NUMBER, not "${text}"`, 'for example --limit body-bytes=1048576');
+    if (digits === undefined)
+      throw new Misuse(`--limit takes NAME=NUMBER, not "${text}"`, 'for example --limit body-bytes=1048576');
     const key = (Object.keys(meanings) as (keyof Limits)[]).find((key) => dashed(key) === name);
     if (key === undefined) {
-      const guess = nearest(name, limitNames().map(({ name }) => name));
-      throw new Misuse(`--limit knows no "${name}"`, guess === undefined ? undefined : `did you mean --limit ${guess}=${digits}?`);
+      const guess = nearest(
+        name,
+        limitNames().map(({ name }) => name),
+      );
+      throw new Misuse(
+        `--limit knows no "${name}"`,
+        guess === undefined ? undefined : `did you mean --limit ${guess}=${digits}?`,
+      );
     }
     if (Number(digits) === 0 && key !== 'bodyBytes' && key !== 'mirrors' && key !== 'poolSize') {
       throw new Misuse(`--limit ${name} must be more than 0`);

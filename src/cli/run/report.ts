@@ -44,7 +44,11 @@ export class Report {
   opening(serving: Serving, took: number): void {
     const { source } = serving.model;
     const size = `${count(source.files().length, 'file')}, ${count(source.size, 'object')}`;
-    const parts = [this.#paint.dim(`${size}, serving after ${seconds(took)}`), this.#listeners(serving), this.#routes(serving)];
+    const parts = [
+      this.#paint.dim(`${size}, serving after ${seconds(took)}`),
+      this.#listeners(serving),
+      this.#routes(serving),
+    ];
     parts.push(this.#presumed(serving), this.#notes(serving), this.#problems(serving));
     const lines = tryLines(serving.model.pipeline.tables, { limit: maxTries, authority: serving.authority });
     if (lines.length > 0) parts.push(this.#section('Try', lines.map((line) => `  ${printable(line)}`).join('\n')));
@@ -105,7 +109,14 @@ export class Report {
         const url = `${scheme}://${formatHostPort({ host: address, port })}`;
         const routes = count(tables.attached.get(key)?.length ?? 0, 'route');
         const moved = port === wanted ? '' : this.#paint.yellow(`port ${wanted} was taken`);
-        rows.push([printable(key), `:${frontend.port}`, this.#paint.cyan(url), printable(frontend.hostname || '*'), routes, moved]);
+        rows.push([
+          printable(key),
+          `:${frontend.port}`,
+          this.#paint.cyan(url),
+          printable(frontend.hostname || '*'),
+          routes,
+          moved,
+        ]);
       }
     }
     if (rows.length > 0) return this.#section('Listeners', this.#rows(rows));
@@ -145,11 +156,15 @@ export class Report {
   #notes({ model }: Serving): string {
     const lines: string[] = [];
     for (const backend of model.backends.unused(model.view())) {
-      lines.push(`--backend ${describe(backend)}: no route names this Service${otherNamespace(model, backend.service)}`);
+      lines.push(
+        `--backend ${describe(backend)}: no route names this Service${otherNamespace(model, backend.service)}`,
+      );
     }
-    for (const backend of model.backends.unresolved()) lines.push(`--backend ${describe(backend)}: the host has no address yet`);
+    for (const backend of model.backends.unresolved())
+      lines.push(`--backend ${describe(backend)}: the host has no address yet`);
     const polled = model.source.polled();
-    if (polled.length > 0) lines.push(`the system watches no more folders: ${polled.length} are looked at every second`);
+    if (polled.length > 0)
+      lines.push(`the system watches no more folders: ${polled.length} are looked at every second`);
     const skipped = model.source.skipped();
     if (skipped.length > 0) {
       const shown = skipped.slice(0, 3).join(', ');
@@ -190,7 +205,10 @@ function otherNamespace(model: Model, service: string): string {
 }
 
 function changed({ applied, deleted }: FileChange): string {
-  const names = [...applied.map((object) => nameOf(refOf(object))), ...deleted.map((object) => `${nameOf(refOf(object))} removed`)];
+  const names = [
+    ...applied.map((object) => nameOf(refOf(object))),
+    ...deleted.map((object) => `${nameOf(refOf(object))} removed`),
+  ];
   return names.length <= 3 ? names.join(', ') : `${names.slice(0, 2).join(', ')} and ${names.length - 2} more`;
 }
 

@@ -5,6 +5,7 @@ import type { Update } from '../../routing/update.ts';
 import type { FileChange } from '../../sources/files/source.ts';
 import { equal } from '../../support/equal.ts';
 import type { Model } from '../model/model.ts';
+import { mergeUpdates } from '../model/merged-update.ts';
 import type { PortPlan } from './ports.ts';
 
 /** What a session needs of an engine. */
@@ -96,15 +97,11 @@ export class Session {
     for (const report of reports) this.#heed(report);
     for (const change of changes) this.#model.take(change);
     const change = merged(changes);
-    const pending: Promise<void>[] = [];
-    const publish = async (): Promise<void> => {
-      const { updates } = await this.#model.settle();
-      for (const update of updates) pending.push(this.#engine.apply(update));
-    };
-    await publish();
+    const updates = [await this.#model.settle()];
     const moved = await this.#place();
-    if (moved) await publish();
-    await Promise.all(pending);
+    if (moved) updates.push(await this.#model.settle());
+    const update = mergeUpdates(updates.filter((update) => update !== undefined));
+    if (update !== undefined) await this.#engine.apply(update);
     if (moved) this.#events.onMoved();
     const since = change?.since ?? performance.now();
     this.#events.onChange(change, performance.now() - since);
@@ -113,7 +110,8 @@ export class Session {
   /** A port that was taken between the probe and the engine moves on; anything else becomes a condition. */
   #heed(report: BindReport): void {
     const bind = this.#model.pipeline.tables.binds.get(report.bind);
-    if (report.state === 'failed' && report.code === 'EADDRINUSE' && bind !== undefined && this.#ports.refuse(bind)) return;
+    if (report.state === 'failed' && report.code === 'EADDRINUSE' && bind !== undefined && this.#ports.refuse(bind))
+      return;
     this.#model.pipeline.report(report);
   }
 

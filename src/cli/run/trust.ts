@@ -5,7 +5,10 @@ export function trustAdvice(path: string): readonly string[] {
   const curl = `curl --cacert ${quoted(path)} …`;
   switch (process.platform) {
     case 'darwin':
-      return [curl, `sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${quoted(path)}`];
+      return [
+        curl,
+        `sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${quoted(path)}`,
+      ];
     case 'win32':
       return [curl, `certutil -addstore -user Root ${quoted(path)}`];
     default:

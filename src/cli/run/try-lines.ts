@@ -12,7 +12,10 @@ export interface TryRules {
 }
 
 export function tryLines(tables: Tables, { limit, authority }: TryRules): readonly string[] {
-  const byFrontend = Map.groupBy([...tables.virtualHosts.keys()].toSorted(compareText), (key) => key.split('|')[0] ?? '');
+  const byFrontend = Map.groupBy(
+    [...tables.virtualHosts.keys()].toSorted(compareText),
+    (key) => key.split('|')[0] ?? '',
+  );
   const queues: string[][] = [];
   for (const [key, hosts] of byFrontend) {
     const frontend = tables.frontends.get(key);
@@ -31,7 +34,8 @@ export function tryLines(tables: Tables, { limit, authority }: TryRules): readon
   // One of each listener in turn, so that none is missing.
   const chosen: string[] = [];
   for (let round = 0; round < limit; round++) {
-    for (const queue of queues) if (queue[round] !== undefined && chosen.length < limit) chosen.push(queue[round] as string);
+    for (const queue of queues)
+      if (queue[round] !== undefined && chosen.length < limit) chosen.push(queue[round] as string);
   }
   return chosen;
 }
@@ -53,7 +57,8 @@ function lineFor(target: Target, { match }: Entry): string | undefined {
   if (match.protocol === 'grpc') {
     const call = path.type === 'exact' ? path.value.slice(1) : 'list';
     const authority = host === '' ? [] : ['-authority', host];
-    const security = target.frontend.tls === undefined ? ['-plaintext'] : trustFor('-cacert', target.authority, '-insecure');
+    const security =
+      target.frontend.tls === undefined ? ['-plaintext'] : trustFor('-cacert', target.authority, '-insecure');
     return ['grpcurl', ...security, ...authority, formatHostPort({ host: local, port }), call].map(quote).join(' ');
   }
   if (path.type === 'grpc-method') return undefined;

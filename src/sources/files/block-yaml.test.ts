@@ -51,16 +51,70 @@ test('the usual manifest is read by the fast reader', () => {
 });
 
 test('what is beyond the subset is left to the complete parser', () => {
-  const texts = ['a: b: c', 'a: b\n c', 'a: &x b', 'a: *x', 'a: !!str 1', 'a: |\n  b', 'a: >\n  b', '? a\n: b', 'a: "b\n  c"'];
-  texts.push('a: {b: 1, b: 2}', 'a: {b}', 'a: {b: c: d}', 'a: {b: 1}c', 'a: [b]: c', 'a: {b: 1,}', 'a:\n\tb: 1', 'a: 1\na: 2', 'on: 1', '80: a', 'a: .inf', 'a: b\n  c: d', '- a\nb: c', 'a:\n  - b\n c: d', 'a: é');
-  texts.push('__proto__: 1', 'a: "\\x41"', 'a: [b', 'a: [b,]', "a: 'b' c", 'a: "b"#c', 'just text', '- a\n - b', '<<: *a', 'a: [b: c]');
+  const texts = [
+    'a: b: c',
+    'a: b\n c',
+    'a: &x b',
+    'a: *x',
+    'a: !!str 1',
+    'a: |\n  b',
+    'a: >\n  b',
+    '? a\n: b',
+    'a: "b\n  c"',
+  ];
+  texts.push(
+    'a: {b: 1, b: 2}',
+    'a: {b}',
+    'a: {b: c: d}',
+    'a: {b: 1}c',
+    'a: [b]: c',
+    'a: {b: 1,}',
+    'a:\n\tb: 1',
+    'a: 1\na: 2',
+    'on: 1',
+    '80: a',
+    'a: .inf',
+    'a: b\n  c: d',
+    '- a\nb: c',
+    'a:\n  - b\n c: d',
+    'a: é',
+  );
+  texts.push(
+    '__proto__: 1',
+    'a: "\\x41"',
+    'a: [b',
+    'a: [b,]',
+    "a: 'b' c",
+    'a: "b"#c',
+    'just text',
+    '- a\n - b',
+    '<<: *a',
+    'a: [b: c]',
+  );
   for (const text of texts) assert.equal(readBlockYaml(text), undefined, text);
 });
 
 const scalar = fc.oneof(
   fc.string({ maxLength: 12 }),
   fc.stringMatching(/^[-+.~a-zA-Z0-9_/*$:# ,[\]{}'"\\|>&!%@`?=<^()]{0,10}$/),
-  fc.constantFrom('yes', 'on', 'y', 'NO', '0o17', '010', '1_000', '12:30', '2024-01-01', '1e3', '.5', '~', '', '0x1F', '+1', '-'),
+  fc.constantFrom(
+    'yes',
+    'on',
+    'y',
+    'NO',
+    '0o17',
+    '010',
+    '1_000',
+    '12:30',
+    '2024-01-01',
+    '1e3',
+    '.5',
+    '~',
+    '',
+    '0x1F',
+    '+1',
+    '-',
+  ),
   fc.integer(),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.boolean(),
@@ -87,8 +141,49 @@ test('fast and complete reader agree on written trees', () => {
 });
 
 test('fast and complete reader agree on lines put together at random', () => {
-  const piece = fc.constantFrom('a:', 'b: ', '- ', '-', ' ', '  ', '    ', '\n', '\n', '\n  ', '"x"', "'y'", '#', ' #c', '[]', '{}');
-  const more = fc.constantFrom('[a, b]', '{a: b}', '{', '}', '[', ']', ', ', ': ', 'c', '1', '0.5', 'key: value', '- item', '\r\n', '|', ':', ',', '~', '/p', '"', "'", '\t', '...');
+  const piece = fc.constantFrom(
+    'a:',
+    'b: ',
+    '- ',
+    '-',
+    ' ',
+    '  ',
+    '    ',
+    '\n',
+    '\n',
+    '\n  ',
+    '"x"',
+    "'y'",
+    '#',
+    ' #c',
+    '[]',
+    '{}',
+  );
+  const more = fc.constantFrom(
+    '[a, b]',
+    '{a: b}',
+    '{',
+    '}',
+    '[',
+    ']',
+    ', ',
+    ': ',
+    'c',
+    '1',
+    '0.5',
+    'key: value',
+    '- item',
+    '\r\n',
+    '|',
+    ':',
+    ',',
+    '~',
+    '/p',
+    '"',
+    "'",
+    '\t',
+    '...',
+  );
   let read = 0;
   fc.assert(
     fc.property(fc.array(fc.oneof(piece, more), { maxLength: 14 }), (pieces) => {
@@ -101,7 +196,10 @@ test('fast and complete reader agree on lines put together at random', () => {
 
 test('fast and complete reader agree on a manifest with one edit', () => {
   const position = fc.nat(route.length + 20);
-  const edit = fc.oneof(fc.constantFrom('', ' ', '\n', ':', '-', '#', '"', "'", '[', '{', '\t', 'x', ',', '\r'), fc.string({ maxLength: 2 }));
+  const edit = fc.oneof(
+    fc.constantFrom('', ' ', '\n', ':', '-', '#', '"', "'", '[', '{', '\t', 'x', ',', '\r'),
+    fc.string({ maxLength: 2 }),
+  );
   const base = `${route}extra: {a: 1, b: [c, "d"]}\n`;
   fc.assert(
     fc.property(position, edit, fc.nat(2), (at, text, drop) => {

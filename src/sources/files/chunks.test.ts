@@ -44,7 +44,23 @@ test('an edit touches only its chunk', () => {
 });
 
 test('cut against an earlier version = cut from nothing', () => {
-  const piece = fc.constantFrom('---', '...', '\n', '\n---\n', '\n---', '\n...\n', '-', '.', 'a', 'b: c', '\r\n', 'é', ' ', '\uFEFF', '--- ');
+  const piece = fc.constantFrom(
+    '---',
+    '...',
+    '\n',
+    '\n---\n',
+    '\n---',
+    '\n...\n',
+    '-',
+    '.',
+    'a',
+    'b: c',
+    '\r\n',
+    'é',
+    ' ',
+    '\uFEFF',
+    '--- ',
+  );
   const text = fc.array(piece, { maxLength: 25 }).map((pieces) => pieces.join(''));
   const edit = fc.record({ at: fc.nat(60), drop: fc.nat(8), put: fc.array(piece, { maxLength: 4 }) });
   fc.assert(

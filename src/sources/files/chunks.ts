@@ -70,7 +70,8 @@ interface Unchanged {
 function unchanged<Part>(bytes: Buffer, before: Chunks<Part>): Unchanged {
   const { chunks } = before;
   const start = firstChunk(bytes);
-  if (chunks.length === 0 || firstChunk(before.bytes) !== start) return { head: 0, tail: 0, from: start, to: bytes.length };
+  if (chunks.length === 0 || firstChunk(before.bytes) !== start)
+    return { head: 0, tail: 0, from: start, to: bytes.length };
   const prefix = commonPrefix(bytes, before.bytes);
   const suffix = Math.min(commonSuffix(bytes, before.bytes), Math.min(bytes.length, before.bytes.length) - prefix);
   let head = 0;

@@ -183,14 +183,18 @@ function refuse(bytes: Buffer): string | undefined {
   return isUtf8(bytes) ? undefined : 'the file is not UTF-8 text';
 }
 
-function parser(refused: string | undefined, rules: ReadingRules): (text: string | undefined) => readonly ReadDocument[] {
+function parser(
+  refused: string | undefined,
+  rules: ReadingRules,
+): (text: string | undefined) => readonly ReadDocument[] {
   if (refused !== undefined) return () => [failed(refused)];
   return (text) => {
     if (text === undefined) return [failed(`this document is larger than ${maxChunkSize >> 20} MiB`)];
     return documentsIn(text).map((document) => {
       const { reading } = document;
       const found = reading.ok ? objectsIn(reading.value, rules) : nothing;
-      const notable = !reading.ok || found.faults.length > 0 || found.objects.some(({ presumed }) => presumed !== undefined);
+      const notable =
+        !reading.ok || found.faults.length > 0 || found.objects.some(({ presumed }) => presumed !== undefined);
       return { ...document, found, notable };
     });
   };

@@ -144,7 +144,9 @@ function readMetadata(value: unknown, clusterScoped: boolean): ObjectMeta | Meta
   }
   const { managedFields: _managed, namespace: _namespace, ...kept } = value;
   return {
-    ...Object.fromEntries(Object.entries(kept).filter(([field, content]) => content !== null && trusted(field, content))),
+    ...Object.fromEntries(
+      Object.entries(kept).filter(([field, content]) => content !== null && trusted(field, content)),
+    ),
     name,
     ...(clusterScoped ? {} : { namespace: (namespace ?? undefined) || 'default' }),
   };

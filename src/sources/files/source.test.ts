@@ -46,7 +46,11 @@ interface Watched {
   readonly all: FileChange[];
 }
 
-async function watched(t: TestContext, paths: readonly string[], more: Partial<FileSourceOptions> = {}): Promise<Watched> {
+async function watched(
+  t: TestContext,
+  paths: readonly string[],
+  more: Partial<FileSourceOptions> = {},
+): Promise<Watched> {
   const source = new FileSource(options(paths, more));
   t.after(() => source.close());
   const all: FileChange[] = [];
@@ -83,9 +87,22 @@ test('files, folders, lists, defaults: every object once, with its place', async
   const dir = folder(t);
   mkdirSync(join(dir, 'sub'));
   mkdirSync(join(dir, 'node_modules'));
-  writeFileSync(join(dir, 'a.yaml'), `${route('a')}---\n${route('b').replace('name: b', 'name: b\n  namespace: team')}`);
-  writeFileSync(join(dir, 'c.json'), JSON.stringify({ kind: 'List', apiVersion: 'v1', items: [{ kind: 'Namespace', apiVersion: 'v1', metadata: { name: 'c' } }] }));
-  writeFileSync(join(dir, 'd.yml'), 'kind: HTTPRouteList\napiVersion: gateway.networking.k8s.io/v1\nitems:\n- metadata:\n    name: d\n  spec: {}\n');
+  writeFileSync(
+    join(dir, 'a.yaml'),
+    `${route('a')}---\n${route('b').replace('name: b', 'name: b\n  namespace: team')}`,
+  );
+  writeFileSync(
+    join(dir, 'c.json'),
+    JSON.stringify({
+      kind: 'List',
+      apiVersion: 'v1',
+      items: [{ kind: 'Namespace', apiVersion: 'v1', metadata: { name: 'c' } }],
+    }),
+  );
+  writeFileSync(
+    join(dir, 'd.yml'),
+    'kind: HTTPRouteList\napiVersion: gateway.networking.k8s.io/v1\nitems:\n- metadata:\n    name: d\n  spec: {}\n',
+  );
   writeFileSync(join(dir, 'package.json'), '{"name": "x"}');
   writeFileSync(join(dir, 'tsconfig.json'), '{ // comment\n "x": 1, }');
   writeFileSync(join(dir, 'notes.txt'), route('no'));
@@ -97,10 +114,21 @@ test('files, folders, lists, defaults: every object once, with its place', async
   assert.deepEqual(names(flat), ['/c', 'default/a', 'default/d', 'team/b']);
   assert.equal(change.applied.length, 4);
   assert.deepEqual(flat.problems(), []);
-  assert.deepEqual(flat.skipped().map((path) => path.slice(dir.length + 1)), ['package.json', 'tsconfig.json']);
+  assert.deepEqual(
+    flat.skipped().map((path) => path.slice(dir.length + 1)),
+    ['package.json', 'tsconfig.json'],
+  );
   const ref = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'team', name: 'b' };
-  assert.deepEqual(flat.locate(ref, 'spec.rules[0].matches[0].path.value'), { file: join(dir, 'a.yaml'), line: 20, column: 9 });
-  assert.deepEqual(flat.locate({ ...ref, namespace: 'default', name: 'd' }, 'spec'), { file: join(dir, 'd.yml'), line: 6, column: 3 });
+  assert.deepEqual(flat.locate(ref, 'spec.rules[0].matches[0].path.value'), {
+    file: join(dir, 'a.yaml'),
+    line: 20,
+    column: 9,
+  });
+  assert.deepEqual(flat.locate({ ...ref, namespace: 'default', name: 'd' }, 'spec'), {
+    file: join(dir, 'd.yml'),
+    line: 6,
+    column: 3,
+  });
   assert.equal(flat.locate({ ...ref, name: 'absent' }, ''), undefined);
   const deep = new FileSource(options([dir], { recursive: true }));
   await deep.load();
@@ -110,7 +138,9 @@ test('files, folders, lists, defaults: every object once, with its place', async
 test('standard input and a file named whatever', async (t) => {
   const dir = folder(t);
   writeFileSync(join(dir, 'x.txt'), route('x'));
-  const source = new FileSource(options(['-', join(dir, 'x.txt')], { standardInput: () => Promise.resolve(Buffer.from(route('in'))) }));
+  const source = new FileSource(
+    options(['-', join(dir, 'x.txt')], { standardInput: () => Promise.resolve(Buffer.from(route('in'))) }),
+  );
   await source.load();
   assert.deepEqual(names(source), ['default/in', 'default/x']);
 });
@@ -161,16 +191,22 @@ test('one object in two files: the first path wins, both are named, and the seco
   writeFileSync(first, route('one', '/first'));
   writeFileSync(second, `${route('two')}---\n${route('one', '/second')}`);
   const { source, changes, all } = await watched(t, [first, second]);
-  assert.deepEqual(source.problems().map((problem) => problem.code === 'DuplicateObject' && [problem.location, problem.other]), [
+  assert.deepEqual(
+    source.problems().map((problem) => problem.code === 'DuplicateObject' && [problem.location, problem.other]),
     [
-      { file: second, line: 14, column: 3 },
-      { file: first, line: 4, column: 3 },
+      [
+        { file: second, line: 14, column: 3 },
+        { file: first, line: 4, column: 3 },
+      ],
     ],
-  ]);
+  );
   rmSync(first);
   assert.deepEqual(await changes(), [['+one']]);
   assert.match(JSON.stringify(all.at(-1)?.applied[0]?.['spec']), /second/);
-  assert.deepEqual(source.problems().map(({ code }) => code), ['Unparsable']);
+  assert.deepEqual(
+    source.problems().map(({ code }) => code),
+    ['Unparsable'],
+  );
   writeFileSync(first, route('one', '/first'));
   assert.deepEqual(await changes(), [['+one']]);
 });
@@ -205,7 +241,11 @@ test('files that come and go', async (t) => {
   assert.deepEqual(await changes(), [['+b']]);
   renameSync(join(dir, 'sub'), join(dir, 'other'));
   assert.deepEqual(await changes(), []);
-  assert.ok(source.locate({ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'default', name: 'b' }, '')?.file.includes('other'));
+  assert.ok(
+    source
+      .locate({ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'default', name: 'b' }, '')
+      ?.file.includes('other'),
+  );
   rmSync(join(dir, 'other'), { recursive: true });
   rmSync(join(dir, 'a.yaml'));
   assert.deepEqual((await changes()).flat().sort(), ['-a', '-b']);
@@ -249,7 +289,10 @@ test('the link swap of a mounted ConfigMap is one change', async (t) => {
 
 test('a swapped link to the given folder is one change', async (t) => {
   const dir = folder(t);
-  for (const [name, path] of [['r1', '/1'], ['r2', '/2']] as const) {
+  for (const [name, path] of [
+    ['r1', '/1'],
+    ['r2', '/2'],
+  ] as const) {
     mkdirSync(join(dir, name));
     writeFileSync(join(dir, name, 'a.yaml'), route('a', path));
   }
@@ -322,7 +365,12 @@ test('300 random edits of a file never throw', async (t) => {
   const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
   for (let run = 0; run < 300; run++) {
     const at = random(text.length);
-    writeFileSync(file, text.slice(0, at) + ['', '\0', '[', '{', '- ', '*x', '&y', '!', '|', "'", '\t', '---\n'][random(12)] + text.slice(at + random(4)));
+    writeFileSync(
+      file,
+      text.slice(0, at) +
+        ['', '\0', '[', '{', '- ', '*x', '&y', '!', '|', "'", '\t', '---\n'][random(12)] +
+        text.slice(at + random(4)),
+    );
     const source = new FileSource(options([file]));
     await source.load();
     for (const problem of source.problems()) assert.ok(problem.location.line >= 1);

@@ -33,13 +33,14 @@ export type FileProblem = {
   readonly location: Location;
   readonly object: SourceRef;
   readonly path: string;
-} & (
+} &
   /** `stale`: objects of an earlier version of the file are in force. */
-  | { readonly code: 'Unparsable'; readonly message: string; readonly stale: boolean }
-  | { readonly code: 'InvalidObject'; readonly message: string }
-  | { readonly code: 'MissingApiVersion'; readonly presumed: string }
-  | { readonly code: 'DuplicateObject'; readonly other: Location }
-);
+  (
+    | { readonly code: 'Unparsable'; readonly message: string; readonly stale: boolean }
+    | { readonly code: 'InvalidObject'; readonly message: string }
+    | { readonly code: 'MissingApiVersion'; readonly presumed: string }
+    | { readonly code: 'DuplicateObject'; readonly other: Location }
+  );
 
 export interface FileChange {
   readonly applied: readonly KubeObject[];
@@ -229,7 +230,8 @@ export class FileSource {
   #settled(key: string, file: ManifestFile, bytes: Buffer | undefined): boolean {
     const now = performance.now();
     const held = this.#held.get(key);
-    const same = held !== undefined && (held.bytes === undefined ? bytes === undefined : bytes?.equals(held.bytes) === true);
+    const same =
+      held !== undefined && (held.bytes === undefined ? bytes === undefined : bytes?.equals(held.bytes) === true);
     const wait = bytes === undefined ? absence : file.doubt(bytes);
     if (wait === 0 || (same && now >= held.until)) {
       this.#held.delete(key);
@@ -265,7 +267,10 @@ export class FileSource {
     for (const document of removed) {
       for (const { object } of document.found.objects) {
         const key = refKey(refOf(object));
-        this.#set(key, touch(key).filter((claim) => claim.document !== document));
+        this.#set(
+          key,
+          touch(key).filter((claim) => claim.document !== document),
+        );
       }
     }
     for (const document of added) {
@@ -305,7 +310,14 @@ export class FileSource {
     if (reason !== undefined) yield unreadable(path, reason, documents.length > 0);
     for (const { document, message, position } of file.unparsable()) {
       if (!file.named && !stale && !looksLikeKubernetes(document.text)) continue;
-      yield { code: 'Unparsable', location: { file: path, ...position }, object: fileRef(path), path: '', message, stale };
+      yield {
+        code: 'Unparsable',
+        location: { file: path, ...position },
+        object: fileRef(path),
+        path: '',
+        message,
+        stale,
+      };
     }
     for (const document of documents) {
       if (!document.notable) continue;
@@ -319,12 +331,20 @@ export class FileSource {
   *#presumption(claim: Claim): Iterable<FileProblem> {
     const { presumed, object } = claim.found;
     if (presumed === undefined || this.object(refOf(object)) !== object) return;
-    yield { code: 'MissingApiVersion', location: locationOf(claim, ''), object: refOf(object), path: 'apiVersion', presumed };
+    yield {
+      code: 'MissingApiVersion',
+      location: locationOf(claim, ''),
+      object: refOf(object),
+      path: 'apiVersion',
+      presumed,
+    };
   }
 
   #duplicates(): readonly FileProblem[] {
     const losers = [...this.#contested].flatMap((key) => {
-      const [winner, ...others] = this.#claims.get(key) ?? [];
+      // A file that is gone for the moment keeps its objects until it is clear that it was not just renamed.
+      const present = (this.#claims.get(key) ?? []).filter(({ file }) => file.order !== Number.POSITIVE_INFINITY);
+      const [winner, ...others] = present;
       return winner === undefined ? [] : others.map((claim) => ({ claim, winner }));
     });
     losers.sort((a, b) => compareClaims(a.claim, b.claim));
@@ -343,7 +363,7 @@ const absence = 50;
 
 /** By file, then as they stand in it. */
 function compareClaims(a: Claim, b: Claim): number {
-  if (a.file !== b.file) return a.file.order - b.file.order;
+  if (a.file !== b.file) return a.file.order < b.file.order ? -1 : 1;
   const { objects } = a.document.found;
   if (a.document === b.document) return objects.indexOf(a.found) - objects.indexOf(b.found);
   return a.file.index(a.document) - b.file.index(b.document);

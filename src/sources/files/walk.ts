@@ -79,7 +79,8 @@ class Walker {
     const key = resolve(path);
     if (this.files.has(key)) return;
     if (this.files.size < maxFiles) this.files.set(key, { path, named });
-    else if (this.faults.length === 0) this.faults.push({ path, message: `is one of more than ${maxFiles} files: not read` });
+    else if (this.faults.length === 0)
+      this.faults.push({ path, message: `is one of more than ${maxFiles} files: not read` });
   }
 
   #addFolder(path: string, above: readonly string[]): void {
@@ -98,7 +99,11 @@ class Walker {
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       const inside = join(path, entry.name);
-      const wanted = isManifestName(entry.name) ? 'file' : this.#recursive && isFolderOfInterest(entry.name) ? 'folder' : '';
+      const wanted = isManifestName(entry.name)
+        ? 'file'
+        : this.#recursive && isFolderOfInterest(entry.name)
+          ? 'folder'
+          : '';
       if (wanted === '' || kindOfEntry(entry, inside) !== wanted) continue;
       if (entry.isSymbolicLink()) this.#watchParts(join(real, entry.name), 0);
       if (wanted === 'file') this.#addFile(inside, false);

@@ -86,7 +86,12 @@ test('anchors, aliases and merges', () => {
 
 test('aliases are bounded', () => {
   const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
-  for (let i = 1; i < 10; i++) lines.push(`a${i}: &a${i} [${Array(10).fill(`*a${i - 1}`).join(', ')}]`);
+  for (let i = 1; i < 10; i++)
+    lines.push(
+      `a${i}: &a${i} [${Array(10)
+        .fill(`*a${i - 1}`)
+        .join(', ')}]`,
+    );
   assert.match(errorOf(lines.join('\n')), /too many values/);
 });
 
@@ -108,13 +113,17 @@ test('an error tells where', () => {
 });
 
 test('a path is found in the text, or the nearest field around it', () => {
-  const text = 'metadata:\n  annotations:\n    nginx.ingress.kubernetes.io/rewrite-target: /\nspec:\n  rules:\n  - name: x\n  - {name: y, backendRefs: [{port: 80}]}\n';
+  const text =
+    'metadata:\n  annotations:\n    nginx.ingress.kubernetes.io/rewrite-target: /\nspec:\n  rules:\n  - name: x\n  - {name: y, backendRefs: [{port: 80}]}\n';
   const line = (path: string): string => text.slice(offsetOf(text, path)).split('\n')[0] as string;
   assert.equal(line(''), 'metadata:');
   assert.equal(line('spec.rules[1].backendRefs[0].port'), 'port: 80}]}');
   assert.equal(line('spec.rules[0]'), 'name: x');
   assert.equal(line('spec.rules[0].matches[0].path'), 'name: x');
   assert.equal(line('spec.rules[7].name'), 'rules:');
-  assert.equal(line('metadata.annotations.nginx.ingress.kubernetes.io/rewrite-target'), 'nginx.ingress.kubernetes.io/rewrite-target: /');
+  assert.equal(
+    line('metadata.annotations.nginx.ingress.kubernetes.io/rewrite-target'),
+    'nginx.ingress.kubernetes.io/rewrite-target: /',
+  );
   assert.equal(offsetOf('a: [', 'a.b'), 0);
 });

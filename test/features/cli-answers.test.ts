@@ -1,0 +1,169 @@
+// status, explain, lint and upgrade through the front door: files in, text and data out, exit codes.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parse, parseAllDocuments } from 'yaml';
+import { folderWith, gateway, portolan, root, route } from './cli-process.ts';
+
+const service = 'apiVersion: v1\nkind: Service\nmetadata:\n  name: cart\nspec:\n  ports:\n  - port: 80\n';
+const broken = route('broken', 'no-slash', 'cart');
+const shop = {
+  'a/gateway.yaml': gateway(80),
+  'a/routes.yaml': `${route('shop', '/cart', 'cart')}---\n${route('lost', '/lost', 'nobody')}`,
+  'a/service.yaml': service,
+};
+
+test('status prints tables like kubectl', async (t) => {
+  const cwd = folderWith(t, shop);
+  const { code, out, err } = await portolan(['status', '-f', 'a'], { cwd });
+  assert.deepEqual([code, err], [0, '']);
+  assert.equal(
+    out,
+    `GATEWAY       CLASS   ADDRESS   ACCEPTED   PROGRAMMED
+default/web   any               True       True
+
+LISTENER           PROTOCOL   PORT   HOSTNAME   ROUTES   ACCEPTED   PROGRAMMED   RESOLVEDREFS
+default/web/http   HTTP       80     *          2        True       True         True
+
+ROUTE                    HOSTNAMES   PARENT        ACCEPTED   RESOLVEDREFS
+httproute/default/lost   *           default/web   True       False (BackendNotFound)
+httproute/default/shop   *           default/web   True       True
+`,
+  );
+  const wide = await portolan(['status', '-f', 'a', '-o', 'wide'], { cwd });
+  assert.match(wide.out, / {4}ResolvedRefs=False {2}BackendNotFound: .*Service default\/nobody does not exist/);
+});
+
+test('status prints objects with their status as YAML and JSON', async (t) => {
+  const cwd = folderWith(t, shop);
+  const yaml = await portolan(['status', '-f', 'a', '-o', 'yaml'], { cwd });
+  const json = await portolan(['status', '-f', 'a', '-o', 'json'], { cwd });
+  const list = JSON.parse(json.out) as {
+    kind: string;
+    items: { kind: string; metadata: object; status: Record<string, unknown> }[];
+  };
+  assert.deepEqual(parse(yaml.out), list);
+  assert.equal(list.kind, 'List');
+  assert.deepEqual(list.items.map(({ kind }) => kind).sort(), ['Gateway', 'HTTPRoute', 'HTTPRoute']);
+  const parents = list.items.find(({ kind }) => kind === 'HTTPRoute')?.status['parents'] as {
+    controllerName: string;
+  }[];
+  assert.equal(parents[0]?.controllerName, 'portolan.dev/gateway-controller');
+});
+
+test('files from standard input, globs, and files that are missing', async (t) => {
+  const cwd = folderWith(t, shop);
+  const piped = await portolan(['status', '-f', '-'], { cwd, input: `${gateway(80)}---\n${shop['a/routes.yaml']}` });
+  assert.match(piped.out, /httproute\/default\/shop/);
+  const globbed = await portolan(['status', '-f', 'a/gateway.yaml', 'a/routes.yaml'], { cwd });
+  assert.match(globbed.out, /httproute\/default\/shop/);
+  const missing = await portolan(['status', '-f', 'b'], { cwd });
+  assert.equal(missing.code, 1);
+  assert.match(missing.err, /b:1:1\n {2}no such file or folder/);
+});
+
+test('explain names the rule, with exit code 0, or what came closest, with 1', async (t) => {
+  const cwd = folderWith(t, shop);
+  const taken = await portolan(['explain', 'GET', 'http://any.example.com/cart/1', '-f', 'a'], { cwd });
+  assert.equal(taken.code, 0);
+  assert.match(taken.out, /Gateway default\/web, port 80, served at 127\.0\.0\.1:8080/);
+  assert.match(taken.out, /HTTPRoute default\/shop +a\/routes\.yaml:10:7/);
+  assert.match(taken.out, /Service default\/cart:80/);
+  const local = await portolan(['explain', 'GET', 'http://any.example.com:8080/nothing', '-f', 'a'], { cwd });
+  assert.equal(local.code, 1);
+  assert.match(local.out, /404: no match of any route takes it\n\nClosest/);
+  const json = await portolan(['explain', 'GET', 'http://x/cart', '-H', 'x-a: b', '-o', 'json', '-f', 'a'], { cwd });
+  const answer = JSON.parse(json.out) as {
+    answers: { outcome: { kind: string; winner: { route: { name: string } } } }[];
+  };
+  assert.equal(answer.answers[0]?.outcome.winner.route.name, 'shop');
+});
+
+test('explain with --backend and --attach', async (t) => {
+  const loose = route('loose', '/', 'app').replace(/ {2}parentRefs:\n {2}- name: web\n/, '');
+  const cwd = folderWith(t, { 'g.yaml': gateway(80), 'r.yaml': loose });
+  const args = ['explain', 'GET', 'http://x/', '-f', 'g.yaml', '-f', 'r.yaml'];
+  const unattached = await portolan(args, { cwd });
+  assert.equal(unattached.code, 1);
+  const attached = await portolan([...args, '--attach', 'web', '--backend', 'app=127.0.0.1:3000'], { cwd });
+  assert.equal(attached.code, 0, attached.out);
+  assert.match(attached.out, /endpoints: 127\.0\.0\.1:3000/);
+});
+
+test('lint: text with place and fix, exit code 1 on errors and 0 without', async (t) => {
+  const cwd = folderWith(t, { ...shop, 'bad/r.yaml': broken, 'bad/y.yaml': 'kind: Gateway\nx: [\n' });
+  const bad = await portolan(['lint', '-f', 'a', '-f', 'bad'], { cwd });
+  assert.equal(bad.code, 1);
+  assert.match(
+    bad.out,
+    /error {3}a\/routes\.yaml:30:7 {2}HTTPRoute default\/lost .*\n.*nobody does not exist\n {2}fix: /,
+  );
+  assert.match(bad.out, /error {3}bad\/r\.yaml:10:7 {2}HTTPRoute default\/broken .*\n/);
+  assert.match(bad.out, /error {3}bad\/y\.yaml:2:5\n/);
+  assert.match(bad.err, /^5 objects: 3 errors/);
+  const good = await portolan(['lint', '-f', 'a', '--backend', 'nobody=127.0.0.1:1'], { cwd });
+  assert.equal(good.code, 0, good.out);
+});
+
+test('lint as JSON, SARIF, and annotations', async (t) => {
+  const cwd = folderWith(t, { 'g.yaml': gateway(80), 'r.yaml': route('lost', '/', 'nobody') });
+  const files = ['-f', 'g.yaml', '-f', 'r.yaml'];
+  const json = await portolan(['lint', ...files, '-o', 'json'], { cwd });
+  const report = JSON.parse(json.out) as { findings: Record<string, unknown>[]; counts: Record<string, number> };
+  const finding = report.findings.find(({ code }) => code === 'BackendNotFound');
+  assert.deepEqual([finding?.['file'], finding?.['line'], report.counts['error']], ['r.yaml', 14, 1]);
+  const sarif = await portolan(['lint', ...files, '-o', 'sarif'], { cwd });
+  const { runs } = JSON.parse(sarif.out) as {
+    runs: { results: { locations: { physicalLocation: { region: unknown } }[] }[] }[];
+  };
+  assert.deepEqual(runs[0]?.results[0]?.locations[0]?.physicalLocation.region, { startLine: 14, startColumn: 7 });
+  const github = await portolan(['lint', ...files, '-o', 'github'], { cwd });
+  assert.match(
+    github.out,
+    /^::error file=r\.yaml,line=14,col=7,title=BackendNotFound::HTTPRoute default\/lost: .*%0A/m,
+  );
+  assert.equal(github.code, 1);
+});
+
+test('upgrade prints current YAML, and notes elsewhere', async (t) => {
+  const old = gateway(80).replace('/v1\n', '/v1beta1\n');
+  const ingress = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: shop
+spec:
+  rules:
+  - host: shop.example.com
+    http:
+      paths:
+      - path: /
+        pathType: Prefix
+        backend:
+          service:
+            name: shop
+            port:
+              number: 80
+`;
+  const cwd = folderWith(t, { 'old.yaml': `${old}---\n${ingress}` });
+  const { code, out, err } = await portolan(['upgrade', '-f', 'old.yaml'], { cwd });
+  assert.equal(code, 0, err);
+  const objects = parseAllDocuments(out).map((document) => document.toJS() as { apiVersion: string; kind: string });
+  assert.deepEqual(new Set(objects.map(({ apiVersion }) => apiVersion)), new Set(['gateway.networking.k8s.io/v1']));
+  assert.ok(objects.some(({ kind }) => kind === 'HTTPRoute'));
+  assert.match(err, /old\.yaml:1:1 {2}Gateway default\/web/);
+  const again = await portolan(['upgrade', '-f', '-', '-o', 'json'], { cwd, input: out });
+  assert.deepEqual((JSON.parse(again.out) as { items: unknown[] }).items, objects);
+});
+
+test('a manifest cannot write control codes to the terminal', async (t) => {
+  const cwd = folderWith(t, { 'a.yaml': gateway(80).replace('name: web', 'name: "w\\e[31mb"') });
+  const { out } = await portolan(['lint', '-f', 'a.yaml'], { cwd });
+  assert.ok(!out.includes('\u001b'), JSON.stringify(out));
+});
+
+for (const example of ['quickstart']) {
+  test(`examples/${example} has no errors and no warnings`, async () => {
+    const { code, err } = await portolan(['lint', '-f', `examples/${example}`], { cwd: root });
+    assert.equal(code, 0);
+    assert.match(err, /no errors, no warnings/);
+  });
+}

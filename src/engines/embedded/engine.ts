@@ -73,7 +73,7 @@ class EmbeddedEngine implements Engine {
     this.#reports = new Reports(count, options.onReport ?? ignore);
     this.#workers = Array.from({ length: count }, (_, index) => {
       const worker: WorkerHandle = new WorkerHandle(settings, {
-        all: () => this.#workerView(this.#rows.all()),
+        all: () => JSON.stringify(this.#workerView(this.#rows.all())),
         reported: (report) => this.#reports.take(index, report),
         crashed: (error, last) => {
           this.#crashes++;
@@ -102,7 +102,8 @@ class EmbeddedEngine implements Engine {
   }
 
   async #send(update: Update): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.update(update)));
+    const text = JSON.stringify(update);
+    await Promise.all(this.#workers.map((worker) => worker.update(text)));
   }
 
   #forget(bind: string): void {

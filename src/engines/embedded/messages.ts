@@ -1,10 +1,10 @@
-// What the main thread and a worker say to each other. Plain data: it is cloned on the way.
-import type { Update } from '../../routing/update.ts';
+// What the main thread and a worker say to each other. Updates travel as JSON: written once for all workers, and cheaper than
+// cloning rows; the rest is plain data, which is cloned.
 import type { MetricsSnapshot } from './metrics.ts';
 
 export type ToWorker =
-  /** To be applied as one and acknowledged with the same sequence number. */
-  | { readonly kind: 'update'; readonly sequence: number; readonly update: Update }
+  /** To be applied as one and acknowledged with the same sequence number. @param update an Update as JSON */
+  | { readonly kind: 'update'; readonly sequence: number; readonly update: string }
   | { readonly kind: 'metrics'; readonly request: number }
   /** @param deadline milliseconds */
   | { readonly kind: 'drain'; readonly deadline: number };

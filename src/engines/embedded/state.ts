@@ -118,8 +118,15 @@ export class State {
     for (const row of update.rules?.set ?? []) this.#setRule(row);
     for (const row of update.frontends?.set ?? []) this.#setFrontend(row);
     for (const change of update.virtualHosts ?? []) this.#changeHost(change);
-    this.#changeBinds(update.binds, update.frontends);
-    for (const key of update.frontends?.delete ?? []) this.#deleteFrontend(key);
+    const stale = this.#changeBinds(update.binds);
+    for (const { bind } of update.frontends?.set ?? []) stale.add(bind);
+    for (const key of update.frontends?.delete ?? []) {
+      const frontend = this.#frontends.get(key);
+      if (frontend === undefined) continue;
+      stale.add(frontend.row.bind);
+      this.#deleteFrontend(frontend);
+    }
+    for (const key of stale) this.#tabulate(key);
     for (const key of update.rules?.delete ?? []) this.#deleteRule(key);
     for (const key of update.clusters?.delete ?? []) this.#deleteCluster(key);
     for (const key of update.endpoints?.delete ?? []) this.#deleteEndpoints(key);
@@ -211,11 +218,9 @@ export class State {
     this.#frontends.set(row.key, frontend);
   }
 
-  #deleteFrontend(key: string): void {
-    const frontend = this.#frontends.get(key);
-    if (frontend === undefined) return;
+  #deleteFrontend(frontend: LiveFrontend): void {
     frontend.known = false;
-    if (frontend.hosts.size === 0) this.#frontends.delete(key);
+    if (frontend.hosts.size === 0) this.#frontends.delete(frontend.row.key);
   }
 
   #changeHost(change: VirtualHostChange): void {
@@ -244,8 +249,8 @@ export class State {
     if (!frontend.known && frontend.hosts.size === 0) this.#frontends.delete(change.frontend);
   }
 
-  /** A bind's table of frontends is made anew when it or one of them changed. */
-  #changeBinds(binds: RowChanges<Bind> | undefined, frontends: RowChanges<Frontend> | undefined): void {
+  /** Returns the keys of those whose table of frontends has to be made anew. */
+  #changeBinds(binds: RowChanges<Bind> | undefined): Set<string> {
     const stale = new Set<string>();
     for (const row of binds?.set ?? []) {
       const bind = this.binds.get(row.key);
@@ -254,17 +259,18 @@ export class State {
       stale.add(row.key);
     }
     for (const key of binds?.delete ?? []) this.binds.delete(key);
-    for (const frontend of frontends?.set ?? []) stale.add(frontend.bind);
-    for (const key of stale) {
-      const bind = this.binds.get(key);
-      if (bind === undefined) continue;
-      const table = new HostTable<LiveFrontend>();
-      for (const name of bind.row.frontends) {
-        const frontend = this.#frontends.get(name);
-        if (frontend?.known === true) table.set(frontend.hostname, frontend);
-      }
-      bind.frontends = table;
+    return stale;
+  }
+
+  #tabulate(key: string): void {
+    const bind = this.binds.get(key);
+    if (bind === undefined) return;
+    const table = new HostTable<LiveFrontend>();
+    for (const name of bind.row.frontends) {
+      const frontend = this.#frontends.get(name);
+      if (frontend?.known === true) table.set(frontend.hostname, frontend);
     }
+    bind.frontends = table;
   }
 }
 

@@ -1,13 +1,12 @@
 // One worker thread as the main thread holds it: messages with their answers, and its restart when it dies.
 import { Worker } from 'node:worker_threads';
-import type { Update } from '../../routing/update.ts';
 import type { FromWorker, ToWorker, WorkerReport } from './messages.ts';
 import type { MetricsSnapshot } from './metrics.ts';
 import type { WorkerOptions } from './options.ts';
 
 export interface WorkerEvents {
-  /** All of the configuration, for a worker that starts. */
-  all(): Update;
+  /** All of the configuration as JSON, for a worker that starts. */
+  all(): string;
   reported(report: WorkerReport): void;
   /** It is started again by itself. @param last its counters when they were last asked for */
   crashed(error: Error, last: MetricsSnapshot | null): void;
@@ -48,8 +47,8 @@ export class WorkerHandle {
     return this.#running;
   }
 
-  /** Resolved when it is in force; if the worker dies meanwhile, when its successor has all of the configuration. */
-  update(update: Update): Promise<void> {
+  /** @param update as JSON. Resolved when it is in force; if the worker dies meanwhile, when its successor has all of the configuration. */
+  update(update: string): Promise<void> {
     if (this.#closing) return Promise.resolve();
     const sequence = ++this.#sequence;
     return new Promise((resolve) => {

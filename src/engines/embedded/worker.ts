@@ -1,5 +1,6 @@
 // The entry of a worker thread: messages of the main thread -> state and listeners; reports, acknowledgements and counters back.
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Update } from '../../routing/update.ts';
 import { Listeners } from './listen.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import type { WorkerOptions } from './options.ts';
@@ -17,10 +18,12 @@ const listeners = new Listeners(thread, options.shared, Buffer.from(options.tick
 
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
-    case 'update':
-      thread.state.apply(message.update);
-      void listeners.apply(message.update).then(() => tell({ kind: 'applied', sequence: message.sequence }));
+    case 'update': {
+      const update = JSON.parse(message.update) as Update;
+      thread.state.apply(update);
+      void listeners.apply(update).then(() => tell({ kind: 'applied', sequence: message.sequence }));
       break;
+    }
     case 'metrics':
       tell({ kind: 'metrics', request: message.request, snapshot: thread.metrics.snapshot(thread.connections.size) });
       break;

@@ -165,6 +165,29 @@ function behaviour(thread: Thread): unknown[] {
   );
 }
 
+/** By rule: the ports that its requests can go to; of the rows themselves, and as the state has them. */
+function expectedPorts(update: Update): Record<string, number[]> {
+  const ports: Record<string, number[]> = {};
+  for (const rule of update.rules?.set ?? []) {
+    const target = rule.action.kind === 'forward' ? rule.action.backends[0]?.target : undefined;
+    const cluster = update.clusters?.set.find((row) => target?.kind === 'cluster' && row.key === target.cluster);
+    const endpoints = update.endpoints?.set.find((row) => row.key === cluster?.endpoints)?.endpoints ?? [];
+    ports[rule.key] = endpoints.map((each) => each.port);
+  }
+  return ports;
+}
+
+function endpointPorts(thread: Thread): Record<string, number[]> {
+  const ports: Record<string, number[]> = {};
+  for (const slot of thread.state.ruleSlots()) {
+    const cluster = slot.plan?.backends[0]?.cluster;
+    if (slot.plan === null) continue;
+    ports[slot.key] =
+      cluster?.row === undefined || cluster === null ? [] : cluster.endpoints.usable.map((each) => each.endpoint.port);
+  }
+  return ports;
+}
+
 test('incremental is the same as all at once', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -183,6 +206,7 @@ test('incremental is the same as all at once', () => {
       const fresh = newThread();
       fresh.state.apply(kept.all());
       assert.deepEqual(behaviour(incremental), behaviour(fresh));
+      for (const thread of [incremental, fresh]) assert.deepEqual(endpointPorts(thread), expectedPorts(kept.all()));
       for (const thread of [incremental, fresh]) thread.close();
     }),
     { numRuns: 150 },

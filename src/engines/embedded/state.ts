@@ -109,6 +109,11 @@ export class State {
     return frontend.hosts.find(host, this.#ask) as LiveEntry | undefined;
   }
 
+  /** Every rule that there is, or that an entry refers to. */
+  ruleSlots(): Iterable<RuleSlot> {
+    return this.#rules.values();
+  }
+
   // ---- For updates.
 
   /** Make before break: what others name is set before they are, and deleted after them. */

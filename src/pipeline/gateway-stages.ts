@@ -39,7 +39,9 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
     ),
   );
   const classes = add(
-    new Derived('classes', classNames, (_, read, name) => bindClass(name, read(current.classes, name), options)),
+    new Derived('classes', classNames, (_, read, name) =>
+      bindClass(name, read(current.classes, name), read(references.bundleVersions, 'installed') ?? [], options),
+    ),
   );
   const reads = {
     classes,

@@ -1,7 +1,7 @@
 // What objects refer to, reduced to what those that refer depend on, so that nothing else of it wakes them. Lists are
 // keyed by what they are asked for with: slices by Service, grants by namespace.
 import type { Gateway } from '../api/generated/types.ts';
-import type { KubeObject } from '../api/objects.ts';
+import type { KubeObject, Namespace } from '../api/objects.ts';
 import type { Sourced } from '../api/sourced.ts';
 import { Derived } from '../incremental/derived.ts';
 import { Grouped } from '../incremental/grouped.ts';
@@ -14,6 +14,7 @@ import type { ServiceRow } from '../translate/backends/services.ts';
 import { serviceRow } from '../translate/backends/services.ts';
 import type { CertificateState, ParsedCertificate } from '../translate/gateways/certificates.ts';
 import { parseCertificate, stateOf } from '../translate/gateways/certificates.ts';
+import { bundleVersion } from '../translate/gateways/bundle-versions.ts';
 import { tlsPolicyTargets } from '../translate/policies/backend-tls.ts';
 import type { Grant } from '../translate/references/grants.ts';
 import { compareGrants, grantsOf } from '../translate/references/grants.ts';
@@ -30,6 +31,8 @@ export interface References {
   /** By namespace/name of their Service. */
   readonly slices: Table<readonly SliceRow[]>;
   readonly sliceProblems: Table<ObjectProblems>;
+  /** By the one key `installed`. */
+  readonly bundleVersions: Table<readonly string[]>;
   /** Names of policies, by namespace/name of the Service that they target. */
   readonly tlsPolicies: Table<readonly string[]>;
   /** By namespace/name of the Secret; only of Secrets that a listener names, whether they exist or not. */
@@ -53,15 +56,21 @@ export function referenceStages(
     ),
   );
   return {
-    namespaces: add(new Derived('namespace labels', current.namespaces, ({ object }) => object.metadata.labels ?? {})),
+    namespaces: add(new Derived('namespace labels', current.namespaces, labelsOf)),
     grants: add(new Grouped('grants by namespace', [{ table: current.grants, split: grantsOf }], compareGrants)),
     services: add(new Derived('services', current.services, serviceRow)),
     slices: add(new Grouped('slices by service', [{ table: slices, split: byService }], compareSlices)),
     sliceProblems: add(new Derived('problems of slices', slices, sliceProblems)),
+    bundleVersions: add(new Grouped('bundle versions', [{ table: others, split: bundleVersion }], compareText)),
     tlsPolicies: add(new Grouped('BackendTLSPolicies', [{ table: others, split: tlsPolicyTargets }], compareText)),
     parsedCertificates,
     certificateStates: add(new Derived('certificate states', parsedCertificates, stateOf)),
   };
+}
+
+/** The API server gives each the label of its name; an object from a file may lack it. */
+function labelsOf({ object }: Sourced<Namespace>): Readonly<Record<string, string>> {
+  return { 'kubernetes.io/metadata.name': object.metadata.name, ...object.metadata.labels };
 }
 
 /** Secrets of its listeners, each with the Gateway as a member. */

@@ -35,6 +35,10 @@ export function routeStages({ current, references, offers, options }: Inputs, ad
 
 /** A route counts once on a listener, however many of its parentRefs lead there. */
 function byListener({ key, parents }: BoundRoute): Iterable<readonly [string, string]> {
+  const [only, second] = parents;
+  // Nearly every route has one parent, whose listeners are different.
+  if (only !== undefined && second === undefined)
+    return only.attachments.map(({ frontend }) => [frontend, key] as const);
   const listeners = new Set<string>();
   for (const { attachments } of parents) for (const { frontend } of attachments) listeners.add(frontend);
   return Array.from(listeners, (listener) => [listener, key] as const);

@@ -16,6 +16,8 @@ export interface BoundClass {
   readonly ours: boolean;
   /** Whether Gateways of this class are ours to serve (PipelineOptions.classes). */
   readonly managed: boolean;
+  /** Bundle versions of the CRDs, each once; empty when they are not known. */
+  readonly bundleVersions: readonly string[];
   /** No object of that name was given; `run` presumes one. */
   readonly presumed: boolean;
   readonly generation?: number;

@@ -56,6 +56,10 @@ const texts: Texts = {
     message: `GatewayClass ${name} was refused, so its Gateways wait`,
     fix: `see what is wrong with GatewayClass ${name}`,
   }),
+  UnsupportedVersion: ({ versions }) => ({
+    message: `CRDs of the Gateway API are installed in versions that are not known: ${versions.map((version) => version || 'none given').join(', ')}`,
+    fix: 'install those of v1.7.0',
+  }),
   InvalidParameters: ({ message }) => ({ message, fix: 'remove parametersRef' }),
   UnsupportedAddress: ({ type }) => ({
     message: `addresses of type ${type} are not supported`,

@@ -27,6 +27,8 @@ export type ProblemKind =
   /** The Gateway waits: its class exists and was refused. */
   | { readonly code: 'GatewayClassNotAccepted'; readonly name: string }
   | { readonly code: 'GatewayClassNotFound'; readonly name: string }
+  /** Of the CRDs that are installed; '' when one does not say. */
+  | { readonly code: 'UnsupportedVersion'; readonly versions: readonly string[] }
   | { readonly code: 'InvalidParameters'; readonly message: string }
   | { readonly code: 'UnsupportedAddress'; readonly type: string }
   | { readonly code: 'AddressNotUsable'; readonly value: string }
@@ -89,6 +91,7 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   IgnoredField: 'warning',
   GatewayClassNotAccepted: 'error',
   GatewayClassNotFound: 'error',
+  UnsupportedVersion: 'warning',
   InvalidParameters: 'error',
   UnsupportedAddress: 'error',
   AddressNotUsable: 'error',

@@ -3,7 +3,7 @@ import type { BoundClass } from '../routing/bound.ts';
 import { conditionOf, firstGeneration, holds } from './conditions.ts';
 import type { Channel } from './features.ts';
 import { supportedFeatures } from './features.ts';
-import type { ObjectStatus } from './object-status.ts';
+import type { Condition, ObjectStatus } from './object-status.ts';
 
 /** Undefined for a class that is not an object, or not ours. */
 export function classStatus(bound: BoundClass, channel: Channel): ObjectStatus | undefined {
@@ -12,11 +12,22 @@ export function classStatus(bound: BoundClass, channel: Channel): ObjectStatus |
   const accepted =
     conditionOf('Accepted', bound.problems, generation) ??
     holds('Accepted', 'Accepted', 'Portolan serves Gateways of this class', generation);
+  const version = versionOf(bound, generation);
   return {
     ref: bound.ref,
     status: {
-      conditions: [accepted],
+      conditions: version === undefined ? [accepted] : [accepted, version],
       supportedFeatures: supportedFeatures('embedded', channel).map((name) => ({ name })),
     },
   };
+}
+
+/** Only where the versions of the CRDs are known. */
+function versionOf({ bundleVersions, problems }: BoundClass, generation: number): Condition | undefined {
+  if (bundleVersions.length === 0) return undefined;
+  const message = `CRDs of ${bundleVersions.join(', ')} are installed`;
+  return (
+    conditionOf('SupportedVersion', problems, generation) ??
+    holds('SupportedVersion', 'SupportedVersion', message, generation)
+  );
 }

@@ -12,7 +12,8 @@ export type Verdict =
         | 'Programmed'
         | 'Conflicted'
         | 'OverlappingTLSConfig'
-        | 'PartiallyInvalid';
+        | 'PartiallyInvalid'
+        | 'SupportedVersion';
       readonly reason: string;
       readonly status: 'True' | 'False' | 'Unknown';
     };
@@ -31,6 +32,7 @@ const verdicts: Readonly<Record<ProblemCode, Verdict>> = {
   IgnoredField: 'none',
   GatewayClassNotFound: 'none',
   GatewayClassNotAccepted: { type: 'Accepted', reason: 'Pending', status: 'Unknown' },
+  UnsupportedVersion: { type: 'SupportedVersion', reason: 'UnsupportedVersion', status: 'False' },
   InvalidParameters: { type: 'Accepted', reason: 'InvalidParameters', status: 'False' },
   UnsupportedAddress: { type: 'Accepted', reason: 'UnsupportedAddress', status: 'False' },
   AddressNotUsable: { type: 'Programmed', reason: 'AddressNotUsable', status: 'False' },

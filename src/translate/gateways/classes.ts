@@ -5,6 +5,7 @@ import { originOf } from '../../api/sourced.ts';
 import type { BoundClass } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
+import { isRecognised } from './bundle-versions.ts';
 
 export interface ClassOptions {
   readonly controllerName: string;
@@ -17,8 +18,10 @@ export interface ClassOptions {
 export function bindClass(
   name: string,
   sourced: Sourced<GatewayClass> | undefined,
+  installed: readonly string[],
   options: ClassOptions,
 ): BoundClass | undefined {
+  const bundleVersions = [...new Set(installed)];
   const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name };
   if (sourced === undefined) {
     if (!options.presume) return undefined;
@@ -28,6 +31,7 @@ export function bindClass(
       controllerName,
       ours: false,
       managed: isManaged(name, controllerName, options),
+      bundleVersions,
       presumed: true,
       problems: [],
     };
@@ -38,9 +42,13 @@ export function bindClass(
     controllerName: spec.controllerName,
     ours: spec.controllerName === options.controllerName,
     managed: isManaged(name, spec.controllerName, options),
+    bundleVersions,
     presumed: false,
     ...(metadata.generation === undefined ? {} : { generation: metadata.generation }),
-    problems: spec.controllerName === options.controllerName ? parameterProblems(sourced) : [],
+    problems:
+      spec.controllerName === options.controllerName
+        ? [...parameterProblems(sourced), ...versionProblems(sourced, bundleVersions)]
+        : [],
   };
 }
 
@@ -56,4 +64,10 @@ function parameterProblems(sourced: Sourced<GatewayClass>): readonly Problem[] {
   if (ref === undefined) return [];
   const message = `parameters of kind ${ref.kind}${ref.group === '' ? '' : `.${ref.group}`} are not known`;
   return [{ code: 'InvalidParameters', at: originOf(sourced, 'spec.parametersRef'), message }];
+}
+
+/** Served all the same, as well as it goes. */
+function versionProblems(sourced: Sourced<GatewayClass>, installed: readonly string[]): readonly Problem[] {
+  const versions = installed.filter((version) => !isRecognised(version));
+  return versions.length === 0 ? [] : [{ code: 'UnsupportedVersion', at: originOf(sourced, ''), versions }];
 }

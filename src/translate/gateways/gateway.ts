@@ -79,7 +79,7 @@ function kindNamed({ group, kind }: { readonly group: string; readonly kind: str
 function gatewayProblems(sourced: Sourced<Gateway>, gatewayClass: BoundClass): Problem[] {
   const { spec } = sourced.object;
   const problems: Problem[] = [];
-  if (gatewayClass.problems.length > 0) {
+  if (gatewayClass.problems.some(({ code }) => code === 'InvalidParameters')) {
     const at = originOf(sourced, 'spec.gatewayClassName');
     problems.push({ code: 'GatewayClassNotAccepted', at, name: spec.gatewayClassName });
   }

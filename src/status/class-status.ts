@@ -1,5 +1,6 @@
 // BoundClass → status of a GatewayClass.
 import type { BoundClass } from '../routing/bound.ts';
+import type { Subject } from './conditions.ts';
 import { conditionOf, firstGeneration, holds } from './conditions.ts';
 import type { Channel } from './features.ts';
 import { supportedFeatures } from './features.ts';
@@ -8,11 +9,11 @@ import type { Condition, ObjectStatus } from './object-status.ts';
 /** Undefined for a class that is not an object, or not ours. */
 export function classStatus(bound: BoundClass, channel: Channel): ObjectStatus | undefined {
   if (bound.presumed || !bound.managed) return undefined;
-  const generation = bound.generation ?? firstGeneration;
+  const subject = { ref: bound.ref, generation: bound.generation ?? firstGeneration };
   const accepted =
-    conditionOf('Accepted', bound.problems, generation) ??
-    holds('Accepted', 'Accepted', 'Portolan serves Gateways of this class', generation);
-  const version = versionOf(bound, generation);
+    conditionOf('Accepted', bound.problems, subject) ??
+    holds('Accepted', 'Accepted', 'Portolan serves Gateways of this class', subject);
+  const version = versionOf(bound, subject);
   return {
     ref: bound.ref,
     status: {
@@ -23,11 +24,11 @@ export function classStatus(bound: BoundClass, channel: Channel): ObjectStatus |
 }
 
 /** Only where the versions of the CRDs are known. */
-function versionOf({ bundleVersions, problems }: BoundClass, generation: number): Condition | undefined {
+function versionOf({ bundleVersions, problems }: BoundClass, subject: Subject): Condition | undefined {
   if (bundleVersions.length === 0) return undefined;
   const message = `CRDs of ${bundleVersions.join(', ')} are installed`;
   return (
-    conditionOf('SupportedVersion', problems, generation) ??
-    holds('SupportedVersion', 'SupportedVersion', message, generation)
+    conditionOf('SupportedVersion', problems, subject) ??
+    holds('SupportedVersion', 'SupportedVersion', message, subject)
   );
 }

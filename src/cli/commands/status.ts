@@ -9,10 +9,13 @@ import { misreadPaths } from '../misread.ts';
 import type { Run } from '../main.ts';
 import { Model } from '../model/model.ts';
 import { modelOptions } from '../model/options.ts';
+import { DevCertificates } from '../run/dev-certificates.ts';
 import { Paint, printable, table } from '../terminal.ts';
+import { upgradedObject, upgradedSpec } from '../upgraded.ts';
 
 export const run: Run = async (args) => {
   const model = new Model({ ...modelOptions(args), serving: false });
+  if (args.on('dev-certificates')) model.add(new DevCertificates(false));
   await model.load();
   const unread = misreadPaths(model, new Paint(process.stderr));
   const statuses = statusesOf(model);
@@ -41,8 +44,8 @@ function statusesOf(model: Model): readonly ObjectStatus[] {
 /** As `kubectl get -o yaml` prints several objects. */
 function listOf(model: Model, statuses: readonly ObjectStatus[]): unknown {
   const items = statuses.flatMap(({ ref, status }) => {
-    const object = model.pipeline.object(ref);
-    return object === undefined ? [] : [{ ...object, status }];
+    const object = model.pipeline.object(ref) ?? upgradedObject(ref, model.pipeline.tables);
+    return [{ ...object, status }];
   });
   return { apiVersion: 'v1', kind: 'List', items };
 }
@@ -56,7 +59,11 @@ interface Shown {
 }
 
 function tables(model: Model, statuses: readonly ObjectStatus[], wide: boolean): string {
-  const shown = statuses.map(({ ref, status }) => ({ ref, status, spec: specOf(model.pipeline.object(ref)) }));
+  const shown = statuses.map(({ ref, status }) => ({
+    ref,
+    status,
+    spec: specOf(model.pipeline.object(ref)) ?? upgradedSpec(ref, model.pipeline.tables),
+  }));
   const ofKind = (test: (kind: string) => boolean): Shown[] => shown.filter(({ ref }) => test(ref.kind));
   const gateways = ofKind((kind) => kind === 'Gateway');
   const parts = [
@@ -177,8 +184,10 @@ function nameIn({ namespace, name }: ObjectRef): string {
   return keyOf({ metadata: namespace === '' ? { name } : { namespace, name } });
 }
 
-function specOf(object: KubeObject | undefined): Fields {
-  const spec = object?.['spec'];
+/** Undefined for an object that was not written as such. */
+function specOf(object: KubeObject | undefined): Fields | undefined {
+  if (object === undefined) return undefined;
+  const { spec } = object as { readonly spec?: unknown };
   return typeof spec === 'object' && spec !== null && !Array.isArray(spec) ? (spec as Fields) : {};
 }
 

@@ -1,66 +1,118 @@
 // metadata: names, labels and annotations, as the API server checks them on every object.
-import type { ObjectMeta } from './objects.ts';
-import type { FieldProblem } from './schema.ts';
+import { isRecord, record } from '../support/untrusted.ts';
+import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from './names.ts';
+import type { Checked, FieldProblem } from './schema.ts';
+import { described, quote, similar } from './words.ts';
 
-const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-const labelKey =
-  /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
-/** RFC 1035: Services, until a cluster relaxes it. */
-const serviceName = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
-
-export function validateMetadata(kind: string, metadata: ObjectMeta): readonly FieldProblem[] {
+/** @param kind decides what names are allowed */
+export function checkMetadata(kind: string, metadata: unknown): Checked {
   const problems: FieldProblem[] = [];
   const say = (path: string, rule: string, message: string): void =>
-    void problems.push({ kind: 'invalid', path: `metadata.${path}`, rule, message });
-  const { name, namespace, labels, annotations } = metadata;
-  const [pattern, longest] =
-    kind === 'Service' ? [serviceName, 63] : kind === 'Namespace' ? [label, 63] : [subdomain, 253];
-  if (typeof name !== 'string' || name === '') say('name', 'required', 'is required');
-  else if (name.length > longest)
-    say('name', 'maxLength', `is ${name.length} characters long, at most ${longest} are allowed`);
-  else if (!pattern.test(name))
-    say(
-      'name',
-      'pattern',
-      `is ${JSON.stringify(name)}; must be lower-case letters, digits, '-'${pattern === subdomain ? " and '.'" : ''}, and start and end with a letter or digit`,
-    );
-  if (namespace !== undefined && (typeof namespace !== 'string' || namespace.length > 63 || !label.test(namespace))) {
-    say('namespace', 'pattern', `is ${JSON.stringify(namespace)}; must be a DNS label of at most 63 characters`);
-  }
-  entries('labels', labels, say).forEach(([key, value]) => {
-    checkKey('labels', key, say);
-    if (typeof value !== 'string') say(`labels.${key}`, 'type', `must be a string, is ${typeof value} (quote it)`);
-    else if (value.length > 63 || !labelValue.test(value))
+    void problems.push({ kind: 'invalid', path: path === '' ? 'metadata' : `metadata.${path}`, rule, message });
+  if (metadata !== undefined && !isRecord(metadata)) say('', 'type', `must be an object, is ${described(metadata)}`);
+  const { name, namespace, labels, annotations } = record(metadata);
+  checkName(kind, name, say);
+  if (namespace !== undefined && (typeof namespace !== 'string' || !isDns1123Label(namespace)))
+    say('namespace', 'pattern', `is ${quote(namespace)}; must be ${label.words}`);
+  for (const [key, value] of fields('labels', labels, say)) {
+    if (!isQualifiedName(key)) say(`labels.${cut(key)}`, 'key', `must be ${qualifiedName}`);
+    if (typeof value === 'string' && !isLabelValue(value))
       say(
-        `labels.${key}`,
+        `labels.${cut(key)}`,
         'pattern',
-        `is ${JSON.stringify(value.slice(0, 80))}; must be at most 63 letters, digits, '-', '_' and '.'`,
+        `is ${quote(value)}; must be at most 63 letters, digits, '-', '_' and '.', or empty`,
       );
-  });
-  entries('annotations', annotations, say).forEach(([key, value]) => {
-    checkKey('annotations', key.toLowerCase(), say);
-    if (typeof value !== 'string') say(`annotations.${key}`, 'type', `must be a string, is ${typeof value} (quote it)`);
-  });
-  return problems;
+  }
+  let size = 0;
+  for (const [key, value] of fields('annotations', annotations, say)) {
+    if (!isQualifiedName(key.toLowerCase())) say(`annotations.${cut(key)}`, 'key', `must be ${qualifiedName}`);
+    if (typeof value === 'string') size += Buffer.byteLength(key) + Buffer.byteLength(value);
+  }
+  if (size > longestAnnotations)
+    say('annotations', 'maxLength', `are ${size} bytes in total, at most ${longestAnnotations} are allowed`);
+  return { value: metadata, problems, warnings: unknownFields(record(metadata)) };
 }
+
+const longestAnnotations = 256 * 1024;
+const qualifiedName =
+  "a qualified name: an optional DNS name and '/', then at most 63 letters, digits, '-', '_' and '.', starting and ending with a letter or digit";
+
+interface NameForm {
+  readonly accepts: (name: string) => boolean;
+  readonly words: string;
+}
+
+const label: NameForm = {
+  accepts: isDns1123Label,
+  words: "a DNS label: at most 63 lower-case letters, digits and '-', starting and ending with a letter or digit",
+};
+const label1035: NameForm = {
+  accepts: isDns1035Label,
+  words:
+    "a DNS label: at most 63 lower-case letters, digits and '-', starting with a letter and ending with a letter or digit",
+};
+const subdomain: NameForm = {
+  accepts: isDns1123Subdomain,
+  words: "a DNS name: at most 253 lower-case letters, digits, '-' and '.', starting and ending with a letter or digit",
+};
+/** Other kinds are named by DNS subdomains. */
+const nameForms: Readonly<Record<string, NameForm>> = { Namespace: label, Service: label1035 };
 
 type Say = (path: string, rule: string, message: string) => void;
 
-function entries(field: string, value: unknown, say: Say): [string, unknown][] {
-  if (value === undefined || value === null) return [];
-  if (typeof value === 'object' && !Array.isArray(value)) return Object.entries(value);
-  say(field, 'type', 'must be an object of strings');
-  return [];
+function checkName(kind: string, name: unknown, say: Say): void {
+  const form = (Object.hasOwn(nameForms, kind) && nameForms[kind]) || subdomain;
+  if (name === undefined || name === null || name === '') say('name', 'required', 'is required');
+  else if (typeof name !== 'string') say('name', 'type', `must be a string, is ${described(name)}`);
+  else if (!form.accepts(name)) say('name', 'pattern', `is ${quote(name)}; must be ${form.words}`);
 }
 
-function checkKey(field: string, key: string, say: Say): void {
-  const name = key.slice(key.indexOf('/') + 1);
-  if (name.length > 63 || key.length > 317 || !labelKey.test(key))
-    say(
-      `${field}.${key.slice(0, 80)}`,
-      'key',
-      "must be a qualified name: an optional DNS prefix and '/', then at most 63 letters, digits, '-', '_' and '.'",
-    );
+function fields(field: string, value: unknown, say: Say): readonly (readonly [string, unknown])[] {
+  if (value === undefined || value === null) return [];
+  if (!isRecord(value)) {
+    say(field, 'type', `must be an object of strings, is ${described(value)}`);
+    return [];
+  }
+  const all = Object.entries(value);
+  for (const [key, each] of all) {
+    if (typeof each !== 'string' && each !== null)
+      say(`${field}.${cut(key)}`, 'type', `must be a string, is ${described(each)}; write it in quotes`);
+  }
+  return all;
+}
+
+function cut(key: string): string {
+  return key.length > 80 ? `${key.slice(0, 79)}…` : key;
+}
+
+const known: ReadonlySet<string> = new Set([
+  'annotations',
+  'creationTimestamp',
+  'deletionGracePeriodSeconds',
+  'deletionTimestamp',
+  'finalizers',
+  'generateName',
+  'generation',
+  'labels',
+  'managedFields',
+  'name',
+  'namespace',
+  'ownerReferences',
+  'resourceVersion',
+  'selfLink',
+  'uid',
+]);
+
+function unknownFields(metadata: Readonly<Record<string, unknown>>): FieldProblem[] {
+  return Object.keys(metadata)
+    .filter((name) => !known.has(name))
+    .map((name) => {
+      const meant = similar(name, known);
+      return {
+        kind: 'unknown-field',
+        path: `metadata.${cut(name)}`,
+        rule: 'unknown field',
+        message: `is not a field of metadata and is ignored${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+      };
+    });
 }

@@ -1,9 +1,11 @@
 // An object as it arrived -> the same object with defaults filled in, or what is wrong with it: field, rule, words. What
 // the API server would refuse is refused here, by the same schemas and CEL rules.
+import { isRecord } from '../support/untrusted.ts';
+import { compileSchema } from './compile-schema.ts';
 import { kindOf, type Channel, type Kind } from './kinds.ts';
-import { validateMetadata } from './metadata.ts';
+import { checkMetadata } from './metadata.ts';
 import { groupOf, versionOf, type KubeObject } from './objects.ts';
-import { compileSchema, type CompiledSchema, type FieldProblem, type Schema } from './schema.ts';
+import type { Checked, FieldProblem, Schema } from './schema.ts';
 
 export type { FieldProblem } from './schema.ts';
 
@@ -11,11 +13,13 @@ export type Validation =
   | { readonly ok: true; readonly object: KubeObject; readonly warnings: readonly FieldProblem[] }
   | { readonly ok: false; readonly problems: readonly FieldProblem[]; readonly warnings: readonly FieldProblem[] };
 
-/** Validates by the version that the object names; an object of a kind without schema passes as it is. */
+/** Validates by the version that the object names; an object of a kind without schema passes as it is. Never throws. */
 export function validate(object: KubeObject, channel: Channel): Validation {
-  const kind = kindOf(groupOf(object.apiVersion), object.kind, channel);
+  const { apiVersion, kind: name } = object;
+  const kind =
+    typeof apiVersion === 'string' && typeof name === 'string' ? kindOf(groupOf(apiVersion), name, channel) : undefined;
   if (kind === undefined) return { ok: true, object, warnings: [] };
-  return check(kind, versionOf(object.apiVersion), object);
+  return check(kind, versionOf(apiVersion), object);
 }
 
 /** Validates by the current version of a kind, whatever apiVersion the object names: for vintages of the same shape. */
@@ -30,38 +34,38 @@ export function validateAs(
 }
 
 function check(kind: Kind, version: string, object: KubeObject): Validation {
-  const schema = schemaOf(kind, version) ?? schemaOf(kind, kind.current) ?? {};
   const { apiVersion, kind: name, metadata, status, ...rest } = object;
-  const checked = compiled(schema).check(rest, '');
-  const problems = [...validateMetadata(kind.kind, metadata), ...checked.problems];
-  if (problems.length > 0) return { ok: false, problems, warnings: checked.warnings };
-  const value = checked.value as Readonly<Record<string, unknown>>;
+  const meta = checkMetadata(kind.kind, metadata);
+  const body = checkOf(kind, version)(rest);
+  const problems = [...meta.problems, ...body.problems];
+  const warnings = [...meta.warnings, ...body.warnings];
+  if (problems.length > 0 || !isRecord(body.value)) return { ok: false, problems, warnings };
   return {
     ok: true,
-    object: { apiVersion, kind: name, metadata, ...value, ...(status === undefined ? {} : { status }) },
-    warnings: checked.warnings,
+    object: { apiVersion, kind: name, metadata, ...body.value, ...(status === undefined ? {} : { status }) },
+    warnings,
   };
 }
 
-function schemaOf(kind: Kind, version: string): Schema | undefined {
-  return kind.versions.find((each) => each.name === version)?.schema;
-}
+type Check = (value: unknown) => Checked;
 
-const schemas = new WeakMap<Schema, CompiledSchema>();
+const checks = new WeakMap<Schema, Check>();
+
+/** A version that has no schema is checked by the current one. */
+function checkOf(kind: Kind, version: string): Check {
+  const named = kind.versions.find((each) => each.name === version);
+  const schema = (named ?? kind.versions.find((each) => each.name === kind.current))?.schema ?? {};
+  let check = checks.get(schema);
+  if (check === undefined) checks.set(schema, (check = compileSchema(body(schema))));
+  return check;
+}
 
 /** Everything but type, metadata and status, which are not the user's to write or are checked elsewhere. */
-function compiled(schema: Schema): CompiledSchema {
-  let result = schemas.get(schema);
-  if (result === undefined) {
-    const {
-      apiVersion: _apiVersion,
-      kind: _kind,
-      metadata: _metadata,
-      status: _status,
-      ...properties
-    } = schema.properties ?? {};
-    const required = schema.required?.filter((name) => name in properties) ?? [];
-    schemas.set(schema, (result = compileSchema({ ...schema, properties, required })));
-  }
-  return result;
+function body(schema: Schema): Schema {
+  const properties = Object.fromEntries(
+    Object.entries(schema.properties ?? {}).filter(([name]) => !notInBody.has(name)),
+  );
+  return { ...schema, properties, required: (schema.required ?? []).filter((name) => !notInBody.has(name)) };
 }
+
+const notInBody: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata', 'status']);

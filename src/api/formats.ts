@@ -1,0 +1,17 @@
+// Formats of schemas. The API server ignores the ones it does not know, and so does this.
+import { isIPv4, isIPv6 } from 'node:net';
+
+export interface Format {
+  readonly accepts: (text: string) => boolean;
+  readonly words: string;
+}
+
+export const formats: Readonly<Record<string, Format>> = {
+  ipv4: { accepts: (text) => isIPv4(text) || isMapped(text), words: 'an IPv4 address' },
+  ipv6: { accepts: (text) => isIPv6(text) && !text.includes('%'), words: 'an IPv6 address' },
+};
+
+/** ::ffff:192.0.2.1 counts as both. */
+function isMapped(text: string): boolean {
+  return isIPv6(text) && text.includes('.') && !text.includes('%');
+}

@@ -68,10 +68,10 @@ export class Derived<In, Out> implements Table<Out>, Stage {
   }
 
   #remember(key: string, reads: Reads): void {
-    const before = this.#readsOf.get(key) ?? [];
+    const before = this.#readsOf.get(key) ?? nothing;
     if (sameReads(before, reads)) return;
-    for (const [table, at] of pairs(before)) this.#leave(table, at, key);
-    for (const [table, at] of pairs(reads)) this.#enter(table, at, key);
+    for (let i = 0; i < before.length; i += 2) this.#leave(before[i] as Table<unknown>, before[i + 1] as string, key);
+    for (let i = 0; i < reads.length; i += 2) this.#enter(reads[i] as Table<unknown>, reads[i + 1] as string, key);
     if (reads.length === 0) this.#readsOf.delete(key);
     else this.#readsOf.set(key, reads);
   }
@@ -93,6 +93,8 @@ export class Derived<In, Out> implements Table<Out>, Stage {
     if (byKey.size === 0) this.#readersOf.delete(table);
   }
 }
+
+const nothing: Reads = [];
 
 /** From how many reads on a row's own set of them is quicker than a search through the list. */
 const manyReads = 32;

@@ -108,3 +108,49 @@ test('a member that moves from one row to another stays', () => {
   settle([words], changes);
   assert.deepEqual(words.get('all'), ['salt']);
 });
+
+test('large batches give what small ones give', () => {
+  const keys = Array.from({ length: 200 }, (_, i) => `k${(i * 37) % 200}`);
+  const cards = new Source<Card>('cards');
+  const grouped = new Grouped('grouped', [{ table: cards, split }], byRank);
+  const first = new Changes();
+  for (const key of keys) cards.apply(key, { groups: ['x'], rank: key.length % 3 }, first);
+  settle([grouped], first);
+  const members = grouped.get('x');
+  const changes = new Changes();
+  for (const key of keys.slice(0, 150)) cards.delete(key, changes);
+  for (const key of keys.slice(150, 190)) cards.apply(key, { groups: ['x'], rank: 7 }, changes);
+  settle([grouped], changes);
+  const expected = keys
+    .slice(150)
+    .map((key, i) => ({ rank: i < 40 ? 7 : key.length % 3, key }))
+    .toSorted(byRank);
+  assert.deepEqual(grouped.get('x'), expected);
+  assert.equal(grouped.get('x'), members, 'the array lives');
+  assert.deepEqual([grouped.delta('x').removed.length, grouped.delta('x').inserted.length], [190, 40]);
+});
+
+test('a large batch removes one of two equal members', () => {
+  const words = new Source<readonly string[]>('words');
+  const grouped = new Grouped(
+    'grouped',
+    [{ table: words, split: (row) => row.map((word) => ['x', word]) }],
+    compareText,
+  );
+  const first = new Changes();
+  words.apply('a', ['salt'], first);
+  words.apply('b', ['salt', ...Array.from({ length: 50 }, (_, i) => `w${i}`)], first);
+  settle([grouped], first);
+  const changes = new Changes();
+  words.delete('b', changes);
+  settle([grouped], changes);
+  assert.deepEqual(grouped.get('x'), ['salt']);
+  const more = new Changes();
+  words.apply('c', ['salt', ...Array.from({ length: 50 }, (_, i) => `w${i}`)], more);
+  settle([grouped], more);
+  const rest = new Changes();
+  words.delete('a', rest);
+  words.delete('c', rest);
+  settle([grouped], rest);
+  assert.equal(grouped.get('x'), undefined);
+});

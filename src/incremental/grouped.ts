@@ -17,6 +17,9 @@ export interface GroupedInput<Row, Member> {
   readonly split: (row: Row, key: string) => Iterable<readonly [group: string, member: Member]>;
 }
 
+/** From how many changes of a group in one batch on it is sorted anew. */
+const many = 32;
+
 /** A member in its group; `kept` is only for the time of one replacement: neither removed nor inserted. */
 interface Placed<Member> {
   readonly group: string;
@@ -76,30 +79,34 @@ export class Grouped<Row, Member> implements Table<readonly Member[]>, Stage {
     });
     for (const [group, delta] of this.#deltas) {
       if (delta.inserted.length === 0 && delta.removed.length === 0) continue;
-      if (this.#rows.get(group)?.length === 0) this.#rows.delete(group);
+      this.#change(group, delta);
       changes.mark(this, group);
     }
   }
 
-  #replace(before: readonly Placed<Member>[], after: Placed<Member>[]): void {
+  #replace(before: readonly Placed<Member>[], after: readonly Placed<Member>[]): void {
     if (before.length > 0 && after.length > 0) this.#keep(before, after);
-    for (const old of before) {
-      if (old.kept) continue;
-      const members = this.#rows.get(old.group);
-      if (members === undefined) continue;
-      removeSorted(members, old.member, this.#compare);
-      this.#delta(old.group).removed.push(old.member);
-    }
+    for (const old of before) if (!old.kept) this.#delta(old.group).removed.push(old.member);
     for (const placed of after) {
-      if (placed.kept) {
-        placed.kept = false;
-        continue;
-      }
-      let members = this.#rows.get(placed.group);
-      if (members === undefined) this.#rows.set(placed.group, (members = []));
-      insertSorted(members, placed.member, this.#compare);
-      this.#delta(placed.group).inserted.push(placed.member);
+      if (placed.kept) placed.kept = false;
+      else this.#delta(placed.group).inserted.push(placed.member);
     }
+  }
+
+  #change(group: string, { inserted, removed }: Delta<Member>): void {
+    let members = this.#rows.get(group);
+    if (members === undefined) this.#rows.set(group, (members = []));
+    if (inserted.length + removed.length > many) {
+      // One sort is quicker than so many insertions; the array stays the same one.
+      const left = removed.length === 0 ? [...members] : without(members, removed);
+      const all = [...left, ...inserted].toSorted(this.#compare);
+      members.length = 0;
+      for (const member of all) members.push(member);
+    } else {
+      for (const member of removed) removeSorted(members, member, this.#compare);
+      for (const member of inserted) insertSorted(members, member, this.#compare);
+    }
+    if (members.length === 0) this.#rows.delete(group);
   }
 
   /** Marks on both sides what did not change, by walking both in order: the work is that of sorting a row's own members. */
@@ -128,4 +135,15 @@ export class Grouped<Row, Member> implements Table<readonly Member[]>, Stage {
     if (delta === undefined) this.#deltas.set(group, (delta = { inserted: [], removed: [] }));
     return delta;
   }
+}
+
+/** Each removed member once: equal ones of other rows stay. */
+function without<Member>(members: readonly Member[], removed: readonly Member[]): readonly Member[] {
+  const gone = new Map<Member, number>();
+  for (const member of removed) gone.set(member, (gone.get(member) ?? 0) + 1);
+  return members.filter((member) => {
+    const times = gone.get(member) ?? 0;
+    if (times > 0) gone.set(member, times - 1);
+    return times === 0;
+  });
 }

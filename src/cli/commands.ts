@@ -38,6 +38,10 @@ const backend: Flag = {
   repeatable: true,
   help: 'A Service stands for a process at HOST:PORT. Without :PORT it has every port that a route names. Repeatable.',
 };
+const devCertificates: Flag = {
+  name: 'dev-certificates',
+  help: 'Certificates that are missing are issued, by run from a local authority that is made once.',
+};
 const portOffset: Flag = {
   name: 'port-offset',
   value: 'N',
@@ -46,7 +50,10 @@ const portOffset: Flag = {
 };
 
 const files: FlagGroup = { title: 'Files', flags: [filename, recursive] };
-const reading: FlagGroup = { title: 'How the objects are read', flags: [attach, gatewayClass, channel, backend] };
+const reading: FlagGroup = {
+  title: 'How the objects are read',
+  flags: [attach, gatewayClass, channel, backend, devCertificates],
+};
 
 function output(...choices: readonly string[]): Flag {
   return {
@@ -93,14 +100,8 @@ const run: Command = {
       ],
     },
     {
-      title: 'Instead of a cluster',
-      flags: [
-        { name: 'echo', help: 'Answer for every backend that has no endpoints, naming it.' },
-        {
-          name: 'dev-certificates',
-          help: 'Issue the certificates that are missing, from a local authority that is made once.',
-        },
-      ],
+      title: 'Backends',
+      flags: [{ name: 'echo', help: 'Answer for every backend that has no endpoints, naming it.' }],
     },
     {
       title: 'The data plane',

@@ -78,11 +78,11 @@ export class Running {
     return code;
   }
 
-  /** Waits until the pattern is printed, behind what was printed at `from`. */
-  async prints(pattern: RegExp, from = 0): Promise<string> {
+  /** Waits until the pattern is printed; its first group, else what it took. */
+  async prints(pattern: RegExp, to: 'out' | 'err' = 'out'): Promise<string> {
     const limit = performance.now() + 20_000;
     for (;;) {
-      const found = pattern.exec(this.out.slice(from));
+      const found = pattern.exec(this[to]);
       if (found !== null) return found[1] ?? found[0];
       if (performance.now() > limit || this.process.exitCode !== null) {
         throw new Error(`${pattern} was not printed (exit ${this.process.exitCode}):\n${this.out}\n${this.err}`);

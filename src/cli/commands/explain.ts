@@ -9,12 +9,14 @@ import type { Run } from '../main.ts';
 import { misreadPaths } from '../misread.ts';
 import { Model } from '../model/model.ts';
 import { modelOptions } from '../model/options.ts';
+import { DevCertificates } from '../run/dev-certificates.ts';
 import { PortPlan } from '../run/ports.ts';
 import { Paint, printable, widthOf } from '../terminal.ts';
 
 export const run: Run = async (args) => {
   const question = questionOf(args);
   const model = new Model({ ...modelOptions(args, 2), serving: false });
+  if (args.on('dev-certificates')) model.add(new DevCertificates(false));
   await model.load();
   await placeAsRunWould(model, args);
   misreadPaths(model, new Paint(process.stderr));

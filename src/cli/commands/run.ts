@@ -43,7 +43,7 @@ export const run: Run = async (args) => {
   try {
     const echo = args.on('echo') ? new EchoBackends() : undefined;
     if (echo !== undefined) model.add(echo);
-    const certificates = args.on('dev-certificates') ? new DevCertificates() : undefined;
+    const certificates = args.on('dev-certificates') ? new DevCertificates(true) : undefined;
     if (certificates !== undefined) model.add(certificates);
     const ports = new PortPlan(settings.ports);
     const serving = (): Serving => ({ model, placed: ports.placed, authority: certificates?.authority?.path });

@@ -58,6 +58,12 @@ export async function openAuthority(folder: string = dataFolder()): Promise<Auth
   return authorityOf(path, kept, kept === fresh);
 }
 
+/** One that nobody trusts and nobody keeps, to see what certificates would do. */
+export async function temporaryAuthority(): Promise<Authority> {
+  cryptoProvider.set(webcrypto);
+  return authorityOf('', await makeAuthority(), true);
+}
+
 /** Where this system keeps the data of programs for a user. */
 export function dataFolder(): string {
   const { env, platform } = process;

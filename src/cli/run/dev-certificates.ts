@@ -18,6 +18,12 @@ interface IssuedSecret {
 export class DevCertificates implements Outside {
   #authority: Authority | undefined;
   readonly #issued = new Map<string, IssuedSecret>();
+  readonly #kept: boolean;
+
+  /** `kept`: by the authority of the user, which is made when there is none; else by one that is forgotten at once. */
+  constructor(kept: boolean) {
+    this.#kept = kept;
+  }
 
   /** undefined until the first certificate is issued. */
   get authority(): Authority | undefined {
@@ -67,8 +73,8 @@ export class DevCertificates implements Outside {
     const all = new Set([...(before?.names ?? []), ...names]);
     if (this.#authority === undefined) {
       // Loaded when it is needed: it takes longer than everything else at the start.
-      const { openAuthority } = await import('./authority.ts');
-      this.#authority = await openAuthority();
+      const { openAuthority, temporaryAuthority } = await import('./authority.ts');
+      this.#authority = await (this.#kept ? openAuthority() : temporaryAuthority());
     }
     const { certificate, privateKey } = await this.#authority.issue([...all]);
     const [namespace = '', name = ''] = key.split('/');

@@ -50,7 +50,7 @@ export class Http2Connection {
       this.connected = true;
       this.heard = thread.sweeper.now;
       this.#connectDeadline = Number.POSITIVE_INFINITY;
-      session.setLocalWindowSize(CONNECTION_WINDOW);
+      if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW);
     });
     session.on('remoteSettings', (settings) => {
       this.#capacity = Math.min(settings.maxConcurrentStreams ?? BACKEND_STREAMS, BACKEND_STREAMS);
@@ -95,7 +95,7 @@ export class Http2Connection {
   /** A request on it was given up: if nothing was heard for a while, the whole connection may be dead. */
   doubt(): void {
     const { now } = this.thread.sweeper;
-    if (!this.connected || this.closed || this.#pingDeadline !== Number.POSITIVE_INFINITY) return;
+    if (!this.connected || this.session.destroyed || this.#pingDeadline !== Number.POSITIVE_INFINITY) return;
     if (now - this.heard < SUSPICIOUS) return;
     this.#pingDeadline = now + PING_TIMEOUT;
     this.session.ping((error) => {

@@ -7,6 +7,9 @@ import type { ClientConnection, Thread } from '../thread.ts';
 import { CONNECTION_WINDOW, serverOptions } from './settings.ts';
 import { Http2Stream } from './stream.ts';
 
+/** For a client to take the last frames and close its side. */
+const LINGER = 2000;
+
 export class Http2Downstream implements ClientConnection {
   readonly client: Client;
   readonly thread: Thread;
@@ -36,6 +39,7 @@ export class Http2Downstream implements ClientConnection {
     });
     session.on('error', ignore);
     session.on('close', () => thread.closed(this));
+    socket.on('end', () => this.#ended());
     thread.open(this);
     if (thread.draining) this.drain();
   }
@@ -43,7 +47,8 @@ export class Http2Downstream implements ClientConnection {
   /** A stream is over. */
   forget(stream: Http2Stream): void {
     this.#streams.delete(stream);
-    if (this.#streams.size === 0) this.#deadline = this.thread.sweeper.now + this.thread.limits.idleTimeout;
+    if (this.#streams.size > 0) return;
+    this.#deadline = this.thread.sweeper.now + (this.#session.closed ? 0 : this.thread.limits.idleTimeout);
   }
 
   /**
@@ -53,6 +58,7 @@ export class Http2Downstream implements ClientConnection {
    */
   drain(): void {
     this.#session.close();
+    if (this.#streams.size === 0) this.#deadline = this.thread.sweeper.now;
   }
 
   destroy(): void {
@@ -61,9 +67,18 @@ export class Http2Downstream implements ClientConnection {
 
   sweep(now: number): void {
     for (const stream of this.#streams) stream.sweep(now);
-    if (now > this.#settingsDeadline)
+    if (now > this.#settingsDeadline) {
       this.#session.destroy(new Error('no SETTINGS'), http2.constants.NGHTTP2_SETTINGS_TIMEOUT);
-    else if (this.#streams.size === 0 && now > this.#deadline) this.drain();
+    } else if (this.#streams.size === 0 && now > this.#deadline) {
+      if (!this.#session.closed) this.drain();
+      else if (now > this.#deadline + LINGER) this.#session.destroy();
+    }
+  }
+
+  /** The client will send no more: what it left half sent is void; responses under way are still for it. */
+  #ended(): void {
+    for (const stream of this.#streams) stream.cutShort();
+    this.drain();
   }
 
   #accept(stream: http2.ServerHttp2Stream, flags: number, raw: readonly string[]): void {

@@ -76,6 +76,11 @@ export class Http2Stream implements Downstream {
     }
   }
 
+  /** No more of the request's body can come. */
+  cutShort(): void {
+    if (!this.#requestDone) cancelStream(this.#stream);
+  }
+
   // ---- The request's body.
 
   #readBody(): void {

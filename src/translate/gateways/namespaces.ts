@@ -1,6 +1,7 @@
 // allowedRoutes.namespaces: which namespaces a listener takes routes from.
 import type { Gateway } from '../../api/generated/types.ts';
 import type { LabelExpression, NamespaceRule } from '../../routing/bound.ts';
+import { isLabelOperator } from '../../routing/label-selector.ts';
 
 type AllowedNamespaces = Gateway['spec']['listeners'][number]['allowedRoutes']['namespaces'];
 
@@ -28,7 +29,7 @@ function selectorRule(selector: AllowedNamespaces['selector']): { rule: Namespac
   }
   const matchExpressions: LabelExpression[] = [];
   for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
-    if (operator !== 'In' && operator !== 'NotIn' && operator !== 'Exists' && operator !== 'DoesNotExist') {
+    if (!isLabelOperator(operator)) {
       return { rule: { from: 'None' }, wrong: `operator ${operator} is not In, NotIn, Exists or DoesNotExist` };
     }
     const wantsValues = operator === 'In' || operator === 'NotIn';
@@ -38,27 +39,4 @@ function selectorRule(selector: AllowedNamespaces['selector']): { rule: Namespac
     matchExpressions.push({ key, operator, values });
   }
   return { rule: { from: 'Selector', matchLabels: selector.matchLabels ?? {}, matchExpressions } };
-}
-
-export function selects(
-  rule: Extract<NamespaceRule, { from: 'Selector' }>,
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  for (const key in rule.matchLabels) if (labels[key] !== rule.matchLabels[key]) return false;
-  return rule.matchExpressions.every((expression) => holds(expression, labels[expression.key]));
-}
-
-function holds({ operator, values }: LabelExpression, value: string | undefined): boolean {
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    default:
-      return operator satisfies never;
-  }
 }

@@ -6,7 +6,7 @@ import { compareSpecificity, intersectHostnames } from '../../routing/match/host
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import { at } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
-import { selects } from '../gateways/namespaces.ts';
+import { selects } from '../../routing/label-selector.ts';
 import type { GatewayOffer, ListenerOffer } from '../gateways/offers.ts';
 
 export interface Applicant {

@@ -4,8 +4,10 @@ import type { Gateway, GatewayClass } from '../../api/generated/types.ts';
 import { gatewayGroup } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/objects.ts';
 import type { Sourced } from '../../api/sourced.ts';
-import { list, portNumber, record, text, texts, type UnknownRecord } from '../../support/untrusted.ts';
+import type { LabelSelector } from '../../routing/label-selector.ts';
+import { list, portNumber, record, text, type UnknownRecord } from '../../support/untrusted.ts';
 import { Notes, refOf, type Upgraded } from '../upgraded.ts';
+import { readSelector } from './selectors.ts';
 
 type Listener = NonNullable<Gateway['spec']['listeners']>[number];
 
@@ -15,11 +17,11 @@ export interface RouteBinding {
   readonly gateway: string;
   readonly listener: string;
   readonly kind: string;
-  readonly matchLabels: Readonly<Record<string, string>>;
-  readonly expressions: readonly UnknownRecord[];
+  /** Absent: one that cannot be read, and selects nothing. */
+  readonly routes?: LabelSelector;
   readonly from: 'All' | 'Same' | 'Selector';
-  /** The selector of `from: Selector`, as written. */
-  readonly namespaces: UnknownRecord;
+  /** With `from: Selector`. */
+  readonly namespaces?: LabelSelector;
 }
 
 export interface UpgradedGateway extends Upgraded<Gateway> {
@@ -172,17 +174,17 @@ function fromOf(namespaces: UnknownRecord): RouteBinding['from'] {
 }
 
 function bindingOf(object: KubeObject, listener: string, routes: UnknownRecord): RouteBinding {
-  const selector = record(routes['selector']);
   const namespaces = record(routes['namespaces']);
+  const selector = readSelector(routes['selector']);
+  const namespaceSelector = readSelector(namespaces['selector']);
   return {
     namespace: object.metadata.namespace ?? '',
     gateway: object.metadata.name,
     listener,
     kind: text(routes['kind']) ?? '',
-    matchLabels: texts(selector['matchLabels']),
-    expressions: list(selector['matchExpressions']).map(record),
+    ...(selector === undefined ? {} : { routes: selector }),
     from: fromOf(namespaces),
-    namespaces: record(namespaces['selector']),
+    ...(namespaceSelector === undefined ? {} : { namespaces: namespaceSelector }),
   };
 }
 

@@ -3,10 +3,10 @@
 import type { HTTPRoute } from '../../api/generated/types.ts';
 import { gatewayGroup } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/objects.ts';
+import { selects } from '../../routing/label-selector.ts';
 import { list, portNumber, record, text, texts, type UnknownRecord } from '../../support/untrusted.ts';
 import type { Notes, Upgraded } from '../upgraded.ts';
 import { started, type RouteBinding } from './gateway.ts';
-import { selects } from './selectors.ts';
 
 type Rule = HTTPRoute['spec']['rules'][number];
 type Match = Rule['matches'][number];
@@ -79,15 +79,10 @@ function choose(object: KubeObject, spec: UnknownRecord, context: BindingContext
 
 function takes(binding: RouteBinding, object: KubeObject, context: BindingContext): boolean {
   const { namespace = '', labels } = object.metadata;
-  if (!selects(binding.matchLabels, binding.expressions, texts(labels))) return false;
+  if (binding.routes === undefined || !selects(binding.routes, texts(labels))) return false;
   if (binding.from === 'Same') return namespace === binding.namespace;
   if (binding.from === 'All') return true;
-  const { namespaces } = binding;
-  return selects(
-    texts(namespaces['matchLabels']),
-    list(namespaces['matchExpressions']).map(record),
-    context.namespaceLabels(namespace),
-  );
+  return binding.namespaces !== undefined && selects(binding.namespaces, context.namespaceLabels(namespace));
 }
 
 /**

@@ -1,33 +1,15 @@
-// Label selectors as v1alpha1 Gateways write them, over labels of routes and namespaces. A selector that cannot be read
-// selects nothing.
-import { list, text, type UnknownRecord } from '../../support/untrusted.ts';
+// Label selectors as v1alpha1 objects write them. One that cannot be read selects nothing.
+import { isLabelOperator, type LabelSelector } from '../../routing/label-selector.ts';
+import { list, record, text, texts } from '../../support/untrusted.ts';
 
-export function selects(
-  matchLabels: Readonly<Record<string, string>>,
-  expressions: readonly UnknownRecord[],
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  return (
-    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
-    expressions.every((expression) => holds(expression, labels))
-  );
-}
-
-function holds(expression: UnknownRecord, labels: Readonly<Record<string, string>>): boolean {
-  const key = text(expression['key']);
-  if (key === undefined) return false;
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-  const values = list(expression['values']);
-  switch (expression['operator']) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    default:
-      return false;
-  }
+export function readSelector(value: unknown): LabelSelector | undefined {
+  const selector = record(value);
+  const matchExpressions = list(selector['matchExpressions']).flatMap((each) => {
+    const { key, operator, values } = record(each);
+    const name = text(key);
+    if (name === undefined || !isLabelOperator(operator)) return [];
+    return [{ key: name, operator, values: list(values).filter((item) => typeof item === 'string') }];
+  });
+  if (matchExpressions.length < list(selector['matchExpressions']).length) return undefined;
+  return { matchLabels: texts(selector['matchLabels']), matchExpressions };
 }

@@ -118,3 +118,11 @@ test('an access log has one line of JSON per request on standard output, and peo
   assert.deepEqual([entry['status'], entry['target']], [200, '/a']);
   assert.equal(running.out.trim().split('\n').length, 1);
 });
+
+test('an address that cannot be listened on is a problem of the listener, not the end', async (t) => {
+  const cwd = folderWith(t, { 'g.yaml': gateway(await freePort()), 'r.yaml': route('a', '/a', 'one') });
+  const running = await serving(t, ['-f', '.', '--echo', '--bind', '192.0.2.1'], { cwd });
+  assert.match(running.out, /default\/web\/http .* not open\n/);
+  assert.match(running.out, /error {3}g\.yaml:8:5 {2}Gateway default\/web .*\n.*EADDRNOTAVAIL/);
+  assert.ok(!running.out.includes('curl'));
+});

@@ -121,7 +121,7 @@ function parseFixedPort(text: string): FixedPort {
   return { ...(namespace === undefined ? {} : { namespace }), gateway, listener, port };
 }
 
-const slow = 500;
+const slow = 1500;
 
 /** A line that counts up on a terminal; elsewhere a line when it takes longer, and one for every few seconds. */
 function progress(stream: NodeJS.WriteStream): (progress: LoadProgress) => void {

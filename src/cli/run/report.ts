@@ -108,6 +108,7 @@ export class Report {
         const scheme = frontend.tls === undefined ? 'http' : 'https';
         const url = `${scheme}://${formatHostPort({ host: address, port })}`;
         const routes = count(tables.attached.get(key)?.length ?? 0, 'route');
+        const failed = tables.reports.get(bind)?.state === 'failed';
         const moved = port === wanted ? '' : this.#paint.yellow(`port ${wanted} was taken`);
         rows.push([
           printable(key),
@@ -115,7 +116,7 @@ export class Report {
           this.#paint.cyan(url),
           printable(frontend.hostname || '*'),
           routes,
-          moved,
+          failed ? this.#paint.red('not open') : moved,
         ]);
       }
     }

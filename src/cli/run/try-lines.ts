@@ -1,6 +1,8 @@
 // Requests to try, as command lines: one for each of a few matches, spread over the listeners.
 import type { Tables } from '../../pipeline/tables.ts';
-import type { Entry, Frontend, Placement } from '../../routing/model.ts';
+import { takesPath } from '../../routing/match/conditions.ts';
+import { leadingLiteral } from '../../routing/match/regex.ts';
+import type { Entry, Frontend, PathMatch, Placement } from '../../routing/model.ts';
 import { compareText } from '../../support/sorted.ts';
 import { formatHostPort } from '../model/names.ts';
 
@@ -21,6 +23,7 @@ export function tryLines(tables: Tables, { limit, authority }: TryRules): readon
     const frontend = tables.frontends.get(key);
     const placement = frontend === undefined ? undefined : tables.placements.get(frontend.bind);
     if (frontend === undefined || placement === undefined) continue;
+    if (tables.reports.get(frontend.bind)?.state === 'failed') continue;
     const lines: string[] = [];
     for (const host of hosts) {
       for (const entry of tables.virtualHosts.get(host)?.slice(0, limit) ?? []) {
@@ -47,10 +50,12 @@ interface Target {
   readonly authority: string | undefined;
 }
 
-/** undefined for a match by regular expression: a request that fits cannot be told. */
+/** undefined where no request that fits can be told. */
 function lineFor(target: Target, { match }: Entry): string | undefined {
-  const { path, headers, query } = match;
-  if (path.type === 'regex' || [...headers, ...query].some(({ type }) => type === 'regex')) return undefined;
+  const { headers, query } = match;
+  if ([...headers, ...query].some(({ type }) => type === 'regex')) return undefined;
+  const path = match.path.type === 'regex' ? guess(match.path) : match.path;
+  if (path === undefined) return undefined;
   const host = target.hostname.replace(/^\*\./, 'www.');
   const { address, port } = target.placement;
   const local = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
@@ -79,6 +84,14 @@ function lineFor(target: Target, { match }: Entry): string | undefined {
     words.push(`https://${name}:${port}${tail}`);
   }
   return words.map(quote).join(' ');
+}
+
+/** A path that the expression takes: what it begins with, with a little behind it. */
+function guess(path: PathMatch): PathMatch | undefined {
+  const start = leadingLiteral(path.value.replace(/^\(\?i\)/, '')) || '/';
+  const candidates = ['', '1', 'a', '/', '/1', '/a'].map((tail) => start + tail);
+  const value = candidates.find((candidate) => candidate.startsWith('/') && takesPath(path, candidate));
+  return value === undefined ? undefined : { type: 'exact', value };
 }
 
 /** Names that every resolver must take for this machine (RFC 6761, section 6.3). */

@@ -7,7 +7,8 @@ import net from 'node:net';
 import { describe, it } from 'node:test';
 import { END_STREAM, fields, frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, uint32 } from './http2-frames.ts';
 import { ACK, END_HEADERS, get, RawConnection } from './http2-frames.ts';
-import { atEnd, type Gateway, listen, plainGateway, service, startGateway } from './http2-gateway.ts';
+import type { Limits } from '../../src/engines/embedded/options.ts';
+import { atEnd, type Gateway, httpRoute, listen, plainGateway, service, startGateway } from './http2-gateway.ts';
 
 const REFUSED_STREAM = 7;
 
@@ -17,15 +18,15 @@ interface Answer {
 }
 
 /** Over HTTP/1.1, on a connection of its own. */
-function ask(gateway: Gateway, path = '/', method = 'GET', body = ''): Promise<Answer> {
+function ask({ port, host: name }: Target, path = '/', method = 'GET', body = ''): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const options = {
-      port: gateway.port(80),
+      port,
       host: '127.0.0.1',
       path,
       method,
       agent: false,
-      headers: { host: 'b.test' },
+      headers: { host: name },
     };
     const request = http.request(options, (response) => {
       let text = '';
@@ -69,8 +70,28 @@ async function backend(handle: Handler, settings: http2.Settings = {}): Promise<
   return Object.assign(result, { port });
 }
 
-async function gatewayTo(port: number, options = {}): Promise<Gateway> {
-  return startGateway(plainGateway('b') + service('b', port, 'kubernetes.io/h2c'), options);
+/** A host of a gateway. */
+interface Target {
+  readonly gateway: Gateway;
+  readonly port: number;
+  readonly host: string;
+}
+
+let shared: Promise<Gateway> | undefined;
+let targets = 0;
+
+/** A host of its own for a backend: of the gateway that all tests share, or of one with other limits. */
+async function gatewayTo(backendPort: number, limits?: Partial<Limits>): Promise<Target> {
+  return targetOf(
+    await (limits === undefined ? (shared ??= startGateway(plainGateway())) : startGateway(plainGateway(), { limits })),
+    backendPort,
+  );
+}
+
+async function targetOf(gateway: Gateway, backendPort: number): Promise<Target> {
+  const name = `b${++targets}`;
+  await gateway.apply(httpRoute(name, [`${name}.test`]) + service(name, backendPort, 'kubernetes.io/h2c'));
+  return { gateway, port: gateway.port(80), host: `${name}.test` };
 }
 
 const ok = (stream: http2.ServerHttp2Stream, text = 'ok'): void => {
@@ -209,9 +230,9 @@ describe('a backend over h2c', () => {
       stream.end('no');
     });
     const gateway = await gatewayTo(b.port);
-    const session = http2.connect(`http://127.0.0.1:${gateway.port(80)}`);
+    const session = http2.connect(`http://127.0.0.1:${gateway.port}`);
     atEnd(() => session.destroy());
-    const stream = session.request({ ':method': 'POST', ':path': '/', ':authority': 'b.test' });
+    const stream = session.request({ ':method': 'POST', ':path': '/', ':authority': gateway.host });
     stream.on('error', () => {});
     stream.write(Buffer.alloc(100_000));
     const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
@@ -228,7 +249,7 @@ describe('a backend over h2c', () => {
       stream.resume();
     });
     const gateway = await gatewayTo(b.port);
-    const h1 = http.request({ port: gateway.port(80), host: '127.0.0.1', method: 'POST', headers: { host: 'b.test' } });
+    const h1 = http.request({ port: gateway.port, host: '127.0.0.1', method: 'POST', headers: { host: gateway.host } });
     h1.on('error', () => {});
     h1.write('half');
     await until(() => b.connections === 1);
@@ -237,9 +258,9 @@ describe('a backend over h2c', () => {
     await until(() => seen.length > 0);
     assert.equal(seen[0], 'aborted 8');
     seen.length = 0;
-    const session = http2.connect(`http://127.0.0.1:${gateway.port(80)}`);
+    const session = http2.connect(`http://127.0.0.1:${gateway.port}`);
     atEnd(() => session.destroy());
-    const h2 = session.request({ ':method': 'POST', ':path': '/', ':authority': 'b.test' });
+    const h2 = session.request({ ':method': 'POST', ':path': '/', ':authority': gateway.host });
     h2.on('error', () => {});
     h2.write('half');
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -277,7 +298,7 @@ describe('a backend over h2c', () => {
         socket.on('close', () => upstream.destroy());
       }),
     );
-    const gateway = await gatewayTo(port, { limits: { responseTimeout: 1200 } });
+    const gateway = await gatewayTo(port, { responseTimeout: 1200 });
     assert.equal((await ask(gateway)).status, 200);
     stalled = true;
     assert.equal((await ask(gateway)).status, 504);
@@ -286,7 +307,7 @@ describe('a backend over h2c', () => {
 
   it('is left alone when nothing was asked for a while', async () => {
     const b = await backend((stream) => ok(stream));
-    const gateway = await gatewayTo(b.port, { limits: { poolTimeout: 200 } });
+    const gateway = await gatewayTo(b.port, { poolTimeout: 200 });
     assert.equal((await ask(gateway)).status, 200);
     assert.equal(b.sessions.size, 1);
     await until(() => b.sessions.size === 0);
@@ -304,21 +325,19 @@ describe('a backend over h2c', () => {
       frame(HEADERS, END_HEADERS | END_STREAM, 1, fields(':status', '101')),
       frame(RST_STREAM, 0, 1, uint32(1)),
     ];
-    let turn = 0;
-    const port = await listen(
-      net.createServer((socket) => {
-        const answer = answers[turn++] as Buffer;
-        socket.on('error', () => {});
-        socket.write(frame(SETTINGS, 0, 0));
-        socket.on('data', (octets: Buffer) => {
-          if (octets.includes(Buffer.from('b.test')) || octets.length > 60) socket.write(answer);
-        });
-      }),
-    );
-    for (const [i] of answers.entries()) {
-      const gateway = await gatewayTo(port, { limits: { responseTimeout: 1000 } });
-      assert.equal((await ask(gateway)).status, 502, `answer ${i}`);
-      await gateway.engine.close();
+    const gateway = await startGateway(plainGateway(), { limits: { responseTimeout: 1000 } });
+    for (const [i, answer] of answers.entries()) {
+      const port = await listen(
+        net.createServer((socket) => {
+          socket.on('error', () => {});
+          socket.write(frame(SETTINGS, 0, 0));
+          // The request comes in one piece, behind the preface.
+          socket.on('data', (octets: Buffer) => {
+            if (octets.length > 60) socket.write(answer);
+          });
+        }),
+      );
+      assert.equal((await ask(await targetOf(gateway, port))).status, 502, `answer ${i}`);
     }
   });
 });

@@ -5,7 +5,7 @@ import net from 'node:net';
 import type { OutgoingRequest, Receiver, Upstream } from '../sides.ts';
 import type { Thread } from '../thread.ts';
 import type { Http2Pool } from './pool.ts';
-import { BACKEND_STREAMS, clientOptions, CONNECTION_WINDOW, PRESUMED_STREAMS } from './settings.ts';
+import { BACKEND_STREAMS, clientOptions, CONNECTION_WINDOW } from './settings.ts';
 import { Http2Upstream } from './upstream.ts';
 
 /** Silence after which a request that was given up raises the question whether anybody is there. */
@@ -29,7 +29,7 @@ export class Http2Connection {
   heard: number;
   readonly #pool: Http2Pool;
   readonly #streams = new Set<Http2Upstream>();
-  #capacity: number = PRESUMED_STREAMS;
+  #capacity: number;
   #idleSince: number;
   #connectDeadline: number;
   #pingDeadline: number = Number.POSITIVE_INFINITY;
@@ -37,6 +37,7 @@ export class Http2Connection {
   constructor(pool: Http2Pool, thread: Thread) {
     this.#pool = pool;
     this.thread = thread;
+    this.#capacity = pool.capacity;
     const { now } = thread.sweeper;
     this.heard = this.#idleSince = now;
     this.#connectDeadline = now + thread.limits.connectTimeout;
@@ -53,7 +54,10 @@ export class Http2Connection {
       if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW);
     });
     session.on('remoteSettings', (settings) => {
-      this.#capacity = Math.min(settings.maxConcurrentStreams ?? BACKEND_STREAMS, BACKEND_STREAMS);
+      this.#capacity = pool.capacity = Math.max(
+        1,
+        Math.min(settings.maxConcurrentStreams ?? BACKEND_STREAMS, BACKEND_STREAMS),
+      );
       this.heard = thread.sweeper.now;
     });
     session.on('goaway', (_code, lastStream) => {

@@ -2,12 +2,15 @@
 import type { Connector, OutgoingRequest, Receiver, Upstream } from '../sides.ts';
 import type { Thread } from '../thread.ts';
 import { Http2Connection } from './connection.ts';
+import { PRESUMED_STREAMS } from './settings.ts';
 
 export class Http2Pool implements Connector {
   readonly address: string;
   readonly port: number;
   readonly #thread: Thread;
   readonly #connections: Http2Connection[] = [];
+  /** Streams that the backend allows on a connection, as it said last: what a new one is given before it says so itself. */
+  capacity: number = PRESUMED_STREAMS;
 
   constructor(address: string, port: number, thread: Thread) {
     this.address = address;

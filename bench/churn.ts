@@ -1,28 +1,32 @@
-// 100,000 requests through `portolan run` while a route file is rewritten every 50 ms: none may fail, and WebSockets that
-// were open stay open. Usage: node bench/churn.ts [REQUESTS]
+// 100,000 requests through `portolan run` while the files that serve them change every 50 ms: the route that takes the
+// requests, its other rules, and every tenth time the endpoints behind it. No request may fail, WebSockets that were open stay
+// open, and each version comes into force. Usage: node bench/churn.ts [--requests N]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { stringify } from 'yaml';
 import { startEcho } from '../src/cli/run/echo-server.ts';
-import { portolanObjects } from './http/contenders.ts';
+import { endpointsOf, portolanObjects, routeHead } from './http/contenders.ts';
+import { freePorts } from './http/measure.ts';
+import { quantile } from './http/table.ts';
 
-const total = Number(process.argv[2] ?? 100_000);
-const port = 19_900;
+const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' } } });
+const total = Number(values.requests);
+const [port = 0] = await freePorts(1);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
-let sent = 0;
 const folder = mkdtempSync(join(tmpdir(), 'portolan-churn-'));
-const echo = await startEcho({ namespace: 'default', service: 'backend', port: 80 });
-writeFileSync(
-  join(folder, 'gateway.yaml'),
-  portolanObjects({ folder, port, backendPort: echo.port, hosts: 0 })
-    .map((object) => stringify(object, { aliasDuplicateObjects: false }))
-    .join('---\n'),
+const echoes = await Promise.all([0, 1].map(() => startEcho({ namespace: 'default', service: 'backend', port: 80 })));
+const objects = portolanObjects({ port, backendPort: 0, hosts: -1 }) as readonly { readonly kind: string }[];
+write(
+  'gateway.yaml',
+  objects.filter(({ kind }) => kind !== 'EndpointSlice'),
 );
+writeEndpoints(0);
 writeRoute(0);
 const main = join(import.meta.dirname, '..', 'src/cli/main.ts');
 const proxy = spawn(process.execPath, [main, 'run', '-f', folder, '--port-offset', '0'], {
@@ -32,8 +36,13 @@ process.on('exit', () => {
   proxy.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 });
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
-for (let attempt = 0; attempt < 100 && (await statusOf('/')) !== 200; attempt++) await sleep(100);
+const limit = performance.now() + 30_000;
+while ((await ask('/').catch(() => undefined))?.status !== 200) {
+  if (performance.now() > limit) throw new Error('portolan does not answer');
+  await sleep(50);
+}
 const sockets = Array.from({ length: 10 }, () => new WebSocket(`ws://127.0.0.1:${port}/socket`));
 await Promise.all(
   sockets.map((socket) => new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))),
@@ -41,66 +50,94 @@ await Promise.all(
 let closed = 0;
 for (const socket of sockets) socket.on('close', () => closed++);
 
-let changes = 0;
-const timer = setInterval(() => writeRoute(++changes), 50);
-const started = performance.now();
+/** When each version was written, and when it was first seen in an answer. */
+const written: number[] = [performance.now()];
+const seen: number[] = [];
 const failures = new Map<string, number>();
+let sent = 0;
+const timer = setInterval(() => {
+  const version = written.push(performance.now()) - 1;
+  writeRoute(version);
+  if (version % 10 === 0) writeEndpoints(version);
+}, 50);
+const began = performance.now();
 await Promise.all(Array.from({ length: 32 }, client));
 clearInterval(timer);
-const seconds = (performance.now() - started) / 1000;
+const seconds = (performance.now() - began) / 1000;
+await sleep(500);
+noted((await ask('/last')).version);
 const answered = await Promise.all(sockets.map(replies));
+
 const failed = [...failures.values()].reduce((sum, count) => sum + count, 0);
+const delays = seen.flatMap((at, version) => (version === 0 ? [] : [at - (written[version] as number)]));
+const last = written.length - 1;
 process.stdout.write(
-  `${sent} requests in ${seconds.toFixed(1)} s under ${changes} configuration changes: ${failed} failed ${JSON.stringify([...failures])}; ` +
-    `WebSockets: ${sockets.length - closed} of ${sockets.length} open, ${answered.filter(Boolean).length} answer\n`,
+  `${sent} requests in ${seconds.toFixed(1)} s under ${last} changes: ${failed} failed ${failed > 0 ? JSON.stringify([...failures]) : ''}\n` +
+    `WebSockets: ${sockets.length - closed} of ${sockets.length} open, ${answered.filter(Boolean).length} answer\n` +
+    `versions seen in answers: ${Object.keys(seen).length} of ${written.length}, the last ${seen[last] === undefined ? 'NOT ' : ''}among them; ` +
+    `from the write to the first answer: p50 ${quantile(delays, 0.5).toFixed(1)} ms, p99 ${quantile(delays, 0.99).toFixed(1)} ms\n`,
 );
 for (const socket of sockets) socket.terminate();
 agent.destroy();
-echo.close();
-process.exit(failed === 0 && closed === 0 && answered.every(Boolean) ? 0 : 1);
+for (const echo of echoes) echo.close();
+process.exit(failed === 0 && closed === 0 && answered.every(Boolean) && seen[last] !== undefined ? 0 : 1);
 
-/** Each change adds and removes rules, headers and a listener's worth of hosts, beside a route that stays. */
-function writeRoute(version: number): void {
-  const rules = Array.from({ length: 1 + (version % 7) }, (_, at) => ({
-    matches: [{ path: { value: `/v${version}/${at}` } }],
-    filters: [
-      {
-        type: 'ResponseHeaderModifier',
-        responseHeaderModifier: { set: [{ name: 'x-version', value: String(version) }] },
-      },
-    ],
-    backendRefs: [{ name: 'backend', port: 80 }],
-  }));
-  const route = {
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name: 'changing' },
-    spec: { parentRefs: [{ name: 'bench' }], rules },
-  };
-  const file = join(folder, 'changing.yaml');
-  writeFileSync(`${file}.tmp`, stringify(route));
+/** As editors save: written beside, then renamed. */
+function write(name: string, objects: readonly unknown[]): void {
+  const file = join(folder, name);
+  writeFileSync(`${file}.tmp`, objects.map((object) => stringify(object)).join('---\n'));
   renameSync(`${file}.tmp`, file);
+}
+
+/** The rule that takes the requests says its version in the answer; beside it, rules come and go. */
+function writeRoute(version: number): void {
+  const backendRefs = [{ name: 'backend', port: 80 }];
+  const say = {
+    type: 'ResponseHeaderModifier',
+    responseHeaderModifier: { set: [{ name: 'x-version', value: String(version) }] },
+  };
+  const others = Array.from({ length: version % 7 }, (_, at) => ({
+    matches: [{ path: { value: `/v${version}/${at}` } }],
+    backendRefs,
+  }));
+  const rules = [...others, { filters: [say], backendRefs }];
+  write('changing.yaml', [{ ...routeHead('changing'), spec: { parentRefs: [{ name: 'bench' }], rules } }]);
+}
+
+/** One of two processes, in turn; the other lives on for what is under way. */
+function writeEndpoints(version: number): void {
+  write('endpoints.yaml', [endpointsOf((echoes[(version / 10) % 2] as { port: number }).port)]);
 }
 
 async function client(): Promise<void> {
   while (sent < total) {
-    sent++;
-    const status = await statusOf(`/request/${sent}`).catch((error: unknown) =>
-      error instanceof Error ? error.message : 'error',
-    );
-    if (status !== 200) failures.set(String(status), (failures.get(String(status)) ?? 0) + 1);
+    const asked = sent++;
+    try {
+      const { status, version } = await ask(`/request/${asked}`);
+      if (status === 200) noted(version);
+      else failures.set(String(status), (failures.get(String(status)) ?? 0) + 1);
+    } catch (error) {
+      const { message } = error as Error;
+      failures.set(message, (failures.get(message) ?? 0) + 1);
+    }
   }
 }
 
-function statusOf(path: string): Promise<number> {
+function noted(version: number): void {
+  seen[version] ??= performance.now();
+}
+
+function ask(path: string): Promise<{ readonly status: number; readonly version: number }> {
   return new Promise((resolve, reject) => {
     const request = http.request({ host: '127.0.0.1', port, path, agent, timeout: 10_000 }, (response) => {
       response.resume();
-      response.on('end', () => resolve(response.statusCode ?? 0));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, version: Number(response.headers['x-version']) }),
+      );
       response.on('error', reject);
     });
     request.on('timeout', () => request.destroy(new Error('timeout')));
-    request.on('error', (error) => (sent === 0 ? resolve(0) : reject(error)));
+    request.on('error', reject);
     request.end();
   });
 }

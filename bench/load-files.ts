@@ -1,49 +1,133 @@
-// 10,000 HTTPRoutes in files -> serving, through `portolan run`: time until the last route answers, and the memory of the
-// process. Usage: node bench/load-files.ts [ROUTES]
+// 10,000 HTTPRoutes in files -> serving. First through `portolan run`: time until the last route answers, and the memory of
+// the process; then step by step in a process of its own: reading, checking, computing the model, updating the engine.
+// Usage: node bench/load-files.ts [--routes N] [--rules N] [--files N]
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
+import { openFiles } from '../src/cli/model/model.ts';
 import { startEcho } from '../src/cli/run/echo-server.ts';
-import { portolanObjects } from './http/contenders.ts';
+import { startEngine } from '../src/engines/embedded/engine.ts';
+import { Pipeline } from '../src/pipeline/pipeline.ts';
+import { portolanObjects, routeObjects } from './http/contenders.ts';
+import { freePorts, hostName } from './http/measure.ts';
 
-const routes = Number(process.argv[2] ?? 10_000);
-const port = 19_950;
-const folder = mkdtempSync(join(tmpdir(), 'portolan-load-'));
-const echo = await startEcho({ namespace: 'default', service: 'backend', port: 80 });
-const objects = portolanObjects({ folder, port, backendPort: echo.port, hosts: routes });
-writeFileSync(
-  join(folder, 'all.yaml'),
-  objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n'),
-);
-const started = performance.now();
-const main = join(import.meta.dirname, '..', 'src/cli/main.ts');
-const proxy = spawn(process.execPath, [main, 'run', '-f', folder, '--port-offset', '0'], {
-  stdio: ['ignore', 'pipe', 'inherit'],
+const { values } = parseArgs({
+  options: {
+    routes: { type: 'string', default: '10000' },
+    rules: { type: 'string', default: '1' },
+    files: { type: 'string', default: '100' },
+    steps: { type: 'string' },
+  },
 });
-let said = '';
-proxy.stdout.on('data', (chunk: Buffer) => (said += chunk.toString().slice(0, 2000 - said.length)));
-process.on('exit', () => {
+const routes = Number(values.routes);
+
+if (values.steps === undefined) await compare();
+else await steps(values.steps);
+
+async function compare(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'portolan-load-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+  const echo = await startEcho({ namespace: 'default', service: 'backend', port: 80 });
+  const [port = 0] = await freePorts(1);
+  writeFiles(folder, { port, backendPort: echo.port });
+  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
+  const megabytes = sizes.reduce((sum, size) => sum + size, 0) / 1e6;
+  process.stdout.write(
+    `${routes} routes of ${values.rules} rule(s), ${megabytes.toFixed(1)} MB in ${sizes.length} files\n`,
+  );
+  const good = await throughRun(folder, port);
+  await inSteps(folder);
+  echo.close();
+  process.exit(good ? 0 : 1);
+}
+
+function writeFiles(folder: string, ports: { readonly port: number; readonly backendPort: number }): void {
+  const text = (objects: readonly unknown[]): string =>
+    objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n');
+  writeFileSync(join(folder, 'gateway.yaml'), text(portolanObjects({ ...ports, hosts: -1 })));
+  const objects = routeObjects(routes, Number(values.rules));
+  const perFile = Math.ceil(routes / Math.max(1, Number(values.files)));
+  for (let at = 0; at < routes; at += perFile)
+    writeFileSync(join(folder, `routes-${at}.yaml`), text(objects.slice(at, at + perFile)));
+}
+
+async function throughRun(folder: string, port: number): Promise<boolean> {
+  const started = performance.now();
+  const main = join(import.meta.dirname, '..', 'src/cli/main.ts');
+  const proxy = spawn(process.execPath, [main, 'run', '-f', folder, '--port-offset', '0'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  process.on('exit', () => proxy.kill('SIGKILL'));
+  const last = hostName(routes - 1);
+  while (performance.now() - started < 120_000 && proxy.exitCode === null && (await statusOf(port, last)) !== 200)
+    await sleep(20);
+  const seconds = (performance.now() - started) / 1000;
+  const answers = [await statusOf(port, hostName(0)), await statusOf(port, last)];
+  const status = readFileSync(`/proc/${proxy.pid}/status`, 'utf8');
+  const stat = readFileSync(`/proc/${proxy.pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  const memory = (name: string): string =>
+    (Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024).toFixed(0);
+  process.stdout.write(
+    `portolan run: serving after ${seconds.toFixed(2)} s (${((Number(stat[11]) + Number(stat[12])) / 100).toFixed(2)} s of CPU, all threads); ` +
+      `${memory('VmRSS')} MiB resident, peak ${memory('VmHWM')}; first and last host answer ${answers.join(' and ')}\n`,
+  );
   proxy.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
+  return answers.every((status) => status === 200);
+}
 
-while (performance.now() - started < 60_000 && (await statusOf(`h${routes - 1}.example.com`)) !== 200) await sleep(20);
-const seconds = (performance.now() - started) / 1000;
-const [first, last] = [await statusOf('h0.example.com'), await statusOf(`h${routes - 1}.example.com`)];
-const memory = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.pid}/status`, 'utf8'))?.[1]) / 1024;
-const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.pid}/status`, 'utf8'))?.[1]) / 1024;
-process.stdout.write(
-  `${routes} routes of 5 rules (${(readFileSync(join(folder, 'all.yaml')).length / 1e6).toFixed(1)} MB): serving after ${seconds.toFixed(2)} s, ` +
-    `${memory.toFixed(0)} MiB resident (peak ${peak.toFixed(0)}); first and last host answer ${first} and ${last}\n${said.split('\n')[0]}\n`,
-);
-echo.close();
-process.exit(first === 200 && last === 200 ? 0 : 1);
+function inSteps(folder: string): Promise<void> {
+  const child = spawn(process.execPath, [import.meta.filename, '--steps', folder], { stdio: 'inherit' });
+  return new Promise((resolve) => child.on('exit', () => resolve()));
+}
 
-function statusOf(host: string): Promise<number> {
+async function steps(folder: string): Promise<void> {
+  const engine = startEngine({});
+  const source = openFiles({
+    paths: [folder],
+    recursive: false,
+    standardInput: () => Promise.resolve(Buffer.alloc(0)),
+  });
+  const pipeline = new Pipeline({
+    channel: 'standard',
+    controllerName: 'portolan.dev/gateway-controller',
+    classes: 'any',
+    presume: true,
+    engine: 'embedded',
+    awaitEngine: true,
+  });
+  const [port = 0] = await freePorts(1);
+  const taken: string[] = [];
+  const step = async <T>(name: string, run: () => T | Promise<T>): Promise<T> => {
+    const began = performance.now();
+    const cpu = process.threadCpuUsage();
+    const result = await run();
+    const used = process.threadCpuUsage(cpu);
+    const wall = (performance.now() - began).toFixed(0);
+    taken.push(`${name} ${wall} ms (CPU of the main thread ${((used.user + used.system) / 1000).toFixed(0)})`);
+    return result;
+  };
+  const { applied } = await step('read', () => source.load());
+  await step('check', () => {
+    for (const object of applied) pipeline.apply(object);
+  });
+  await step('settle', () => {
+    pipeline.settle();
+    pipeline.place([...pipeline.tables.binds.keys()].map((bind) => ({ bind, address: '127.0.0.1', port })));
+    return pipeline.settle();
+  });
+  await step('update the engine', () => engine.apply(pipeline.snapshot()));
+  process.stdout.write(`step by step: ${taken.join(', ')}\n`);
+  source.close();
+  await engine.close();
+}
+
+function statusOf(port: number, host: string): Promise<number> {
   return new Promise((resolve) => {
     const request = http.request(
       { host: '127.0.0.1', port, path: '/static/a', headers: { host }, agent: false, timeout: 5000 },

@@ -5,152 +5,227 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { contenders, type Contender } from './http/contenders.ts';
+import { common, contenders, type Contender } from './http/contenders.ts';
 import {
   backendConfig,
   burst,
   cpuOf,
+  freePorts,
+  installed,
   loadProgram,
   memoryOf,
+  paced,
   start,
-  stop,
   stopAll,
   type Load,
   type Running,
 } from './http/measure.ts';
-import { table, type Sample } from './http/table.ts';
+import { table, type LatencySample, type Routes, type Sample } from './http/table.ts';
 
-interface Workload extends Load {
-  readonly name: string;
-  /** Added to the port of the backend: 1 answers with 10 KiB. */
-  readonly backend: 0 | 1;
-}
-
-const shapes: readonly { readonly name: string; readonly load: Omit<Load, 'hosts'>; readonly backend: 0 | 1 }[] = [
-  { name: 'small GET', load: { method: 'GET', body: 0 }, backend: 0 },
-  { name: '10 KiB GET', load: { method: 'GET', body: 0 }, backend: 1 },
-  { name: '10 KiB POST', load: { method: 'POST', body: 10_240 }, backend: 0 },
+const workloads: readonly ({ readonly name: string } & Omit<Load, 'hosts'>)[] = [
+  { name: 'small GET', method: 'GET', body: 0, large: false },
+  { name: '10 KiB GET', method: 'GET', body: 0, large: true },
+  { name: '10 KiB POST', method: 'POST', body: 10_240, large: false },
 ];
-const workloads: readonly Workload[] = [0, 1000].flatMap((hosts) =>
-  shapes.map(({ name, load, backend }) => ({
-    name: `${name}, ${hosts === 0 ? '1 route' : `${hosts} hosts × 5 routes`}`,
-    hosts,
-    ...load,
-    backend,
-  })),
-);
+const hosts: Readonly<Record<Routes, number>> = { one: 0, many: 1000 };
+
+const usage = `npm run bench -- [options]
+  --smoke            seconds: one workload, two bursts; shows that it runs and that every contender answers
+  --bursts N         bursts of each contender and workload (default 9)
+  --only A,B         these contenders: ${contenders.map(({ name }) => name).join(', ')}
+  --workload TEXT    workloads whose name contains TEXT: ${workloads.map(({ name }) => name).join(', ')}
+  --routes one|many  one route only, or 1000 hosts × 5 routes only (default both)
+  --warm N           requests before the first burst that counts, of each contender (default 50000)
+  --connections N    of the generator (default 64)
+  --rate N           requests a second for the latencies; 0 leaves them out (default 2000)
+  --write            keeps the table in bench/results/http1.txt
+`;
 
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     bursts: { type: 'string', default: '9' },
-    seconds: { type: 'string', default: '1' },
-    connections: { type: 'string', default: '64' },
     only: { type: 'string', default: '' },
     workload: { type: 'string', default: '' },
+    routes: { type: 'string', default: '' },
+    warm: { type: 'string', default: '50000' },
+    connections: { type: 'string', default: '64' },
+    rate: { type: 'string', default: '2000' },
     write: { type: 'boolean', default: false },
   },
 });
+const settings = {
+  bursts: values.smoke ? 2 : Number(values.bursts),
+  warm: values.smoke ? 1 : Number(values.warm),
+  connections: Number(values.connections),
+  rate: values.smoke ? 0 : Number(values.rate),
+};
 
 const proxyCore = 0;
 const loadCore = cpus().length > 1 ? 1 : 0;
 const folder = mkdtempSync(join(tmpdir(), 'portolan-bench-'));
-process.on('SIGINT', () => finish(130));
-process.on('SIGTERM', () => finish(143));
-
-try {
-  const samples = await measure();
-  const text = table(samples, {
-    node: process.versions.node,
-    cores: cpus().length,
-    kernel: release().split('-')[0] ?? '',
-    contenders: contenders.map((each) => `${each.name} ${each.version() ?? '(not installed)'}: ${each.features}`),
-  });
-  process.stdout.write(`${text}\n`);
-  if (values.write) {
-    const results = join(import.meta.dirname, 'results');
-    mkdirSync(results, { recursive: true });
-    writeFileSync(join(results, 'http1.txt'), `${text}\n`);
-  }
-  const failed = samples.filter((sample) => sample.errors > 0);
-  for (const sample of failed)
-    process.stderr.write(`${sample.contender}: ${sample.errors} failed requests in ${sample.workload}\n`);
-  finish(samples.length === 0 || failed.length > 0 ? 1 : 0);
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  finish(1);
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.on(signal, () => void finish(code));
 }
 
-async function measure(): Promise<Sample[]> {
+if (values.help) {
+  process.stdout.write(usage);
+  await finish(0);
+}
+const missing = ['taskset', 'nginx', 'wrk'].filter((program) => !installed(program));
+if (missing.length > 0) {
+  process.stderr.write(`nothing was measured: ${missing.join(', ')} not installed (backend, generator, pinning)\n`);
+  await finish(values.smoke ? 0 : 1);
+}
+try {
+  await finish(await bench());
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  await finish(1);
+}
+
+/** @returns the exit code */
+async function bench(): Promise<number> {
   const present = contenders.filter(
     (each) => (values.only === '' || values.only.split(',').includes(each.name)) && isPresent(each),
   );
-  const chosen = workloads.filter((each) => each.name.includes(values.workload)).slice(0, values.smoke ? 1 : undefined);
-  const backendPort = 19_000;
-  await start('backend', ['nginx', '-c', backendConfig(folder, backendPort), '-e', join(folder, 'backend-error.log')], {
+  const lanes = await startAll(present);
+  const samples: Sample[] = [];
+  for (const workload of workloads
+    .filter((each) => each.name.includes(values.workload))
+    .slice(0, values.smoke ? 1 : undefined)) {
+    say(`${workload.name}: ${settings.bursts} bursts of each`);
+    samples.push(...(await measure(workload, lanes)));
+  }
+  const latencies = await measureLatencies(lanes.filter(({ routes }) => routes === 'one'));
+  const text = table(samples, latencies, {
+    cores: cpus().length,
+    kernel: release().split('-')[0] ?? '',
+    connections: settings.connections,
+    common,
+    contenders: contenders.map((each) => `${each.name} ${each.version() ?? '(not installed)'}: ${each.features}`),
+    routes: { one: '1 route', many: `${hosts.many} hosts × 5 routes` },
+    rate: settings.rate,
+  });
+  process.stdout.write(`${text}\n`);
+  if (values.write) keep(text);
+  const failed = samples.filter((sample) => sample.errors > 0);
+  for (const { contender, workload, errors } of failed) say(`${contender}: ${errors} failed requests in ${workload}`);
+  const silent = present.filter(
+    ({ name }) => !samples.some(({ contender, perSecond }) => contender === name && perSecond > 0),
+  );
+  for (const { name } of silent) say(`${name} answered nothing`);
+  return samples.length === 0 || failed.length > 0 || silent.length > 0 ? 1 : 0;
+}
+
+/** One proxy with one set of routes. */
+interface Lane {
+  readonly proxy: Running;
+  readonly routes: Routes;
+  readonly port: number;
+}
+
+async function startAll(present: readonly Contender[]): Promise<readonly Lane[]> {
+  const sets = (['one', 'many'] as const).filter((each) => values.routes === '' || values.routes === each);
+  const ports = [...(await freePorts(1 + present.length * sets.length * 2))];
+  const backendPort = ports.pop() as number;
+  const log = join(folder, 'backend-error.log');
+  await start('backend', ['nginx', '-c', backendConfig(folder, backendPort), '-e', log], {
     core: loadCore,
     port: backendPort,
     folder,
   });
-  const samples: Sample[] = [];
-  for (const [at, workload] of chosen.entries()) {
-    process.stderr.write(`${workload.name}: ${present.map((each) => each.name).join(', ')}\n`);
-    samples.push(
-      ...(await measureOne(workload, present, { backendPort: backendPort + workload.backend, base: 19_100 + at * 10 })),
-    );
+  const lanes: Lane[] = [];
+  for (const contender of present) {
+    for (const routes of sets) {
+      const [port = 0, adminPort = 0] = ports.splice(0, 2);
+      const own = join(folder, `${contender.name}-${routes}`);
+      mkdirSync(own);
+      const command = contender.command({ folder: own, port, adminPort, backendPort, hosts: hosts[routes] });
+      lanes.push({ proxy: await start(contender.name, command, { core: proxyCore, port, folder: own }), routes, port });
+    }
   }
-  return samples;
+  return lanes;
 }
 
-async function measureOne(
-  workload: Workload,
-  present: readonly Contender[],
-  ports: { readonly backendPort: number; readonly base: number },
-): Promise<Sample[]> {
-  const program = loadProgram(folder, workload);
-  const running: { readonly proxy: Running; readonly port: number }[] = [];
-  for (const [at, contender] of present.entries()) {
-    const port = ports.base + at;
-    const own = join(folder, `${contender.name}-${port}`);
-    mkdirSync(own);
-    const command = contender.command({ folder: own, port, backendPort: ports.backendPort, hosts: workload.hosts });
-    running.push({ proxy: await start(contender.name, command, { core: proxyCore, port, folder: own }), port });
+async function measure(workload: (typeof workloads)[number], lanes: readonly Lane[]): Promise<readonly Sample[]> {
+  const options = { seconds: 1, connections: settings.connections, core: loadCore };
+  const programs = {
+    one: loadProgram(folder, { ...workload, hosts: hosts.one }),
+    many: loadProgram(folder, { ...workload, hosts: hosts.many }),
+  };
+  // Compilers, pools and caches are warm when it begins: what counts is the proxy that has been running for a while.
+  for (const { routes, port } of lanes) {
+    let sent = 0;
+    for (let bursts = 0; bursts < 15 && sent < settings.warm; bursts++)
+      sent += (await burst(programs[routes], port, { ...options, seconds: settings.warm > 1 ? 2 : 1 })).requests;
   }
-  const options = { seconds: Number(values.seconds), connections: Number(values.connections), core: loadCore };
-  // The first bursts warm up compilers, pools and caches, and do not count.
-  for (const { port } of running) await burst(program, port, { ...options, seconds: values.smoke ? 1 : 3 });
   const samples: Sample[] = [];
-  for (let round = 0; round < (values.smoke ? 2 : Number(values.bursts)); round++) {
-    for (const { proxy, port } of running) {
+  for (let round = 0; round < settings.bursts; round++) {
+    // Each round begins with another, so that nobody always follows the same.
+    const first = round % lanes.length;
+    for (const { proxy, routes, port } of [...lanes.slice(first), ...lanes.slice(0, first)]) {
       const before = cpuOf(proxy.pid);
-      const result = await burst(program, port, options);
+      const { requests, errors, perSecond } = await burst(programs[routes], port, options);
       const after = cpuOf(proxy.pid);
       samples.push({
         workload: workload.name,
+        routes,
         contender: proxy.name,
         round,
-        user: ((after.user - before.user) / result.requests) * 1000,
-        system: ((after.system - before.system) / result.requests) * 1000,
-        perSecond: result.perSecond,
-        p50: result.p50,
-        p99: result.p99,
-        errors: result.errors,
+        user: ((after.user - before.user) / requests) * 1000,
+        system: ((after.system - before.system) / requests) * 1000,
+        perSecond,
+        errors,
         memory: memoryOf(proxy.pid),
       });
     }
   }
-  for (const { proxy } of running) stop(proxy);
+  // As they were started, not as the rounds began.
+  return samples.toSorted(
+    (a, b) =>
+      lanes.findIndex(({ proxy }) => proxy.name === a.contender) -
+      lanes.findIndex(({ proxy }) => proxy.name === b.contender),
+  );
+}
+
+async function measureLatencies(lanes: readonly Lane[]): Promise<readonly LatencySample[]> {
+  if (settings.rate === 0) return [];
+  if (!installed('h2load')) {
+    say('h2load is not installed: no latencies');
+    return [];
+  }
+  say(`latencies at ${settings.rate} requests a second`);
+  const samples: LatencySample[] = [];
+  const options = { seconds: 2, connections: 32, core: loadCore, folder };
+  for (let round = 0; round < 5; round++)
+    for (const { proxy, port } of lanes)
+      samples.push({ contender: proxy.name, ...(await paced(port, settings.rate, options)) });
   return samples;
+}
+
+function keep(text: string): void {
+  const results = join(import.meta.dirname, 'results');
+  mkdirSync(results, { recursive: true });
+  writeFileSync(join(results, 'http1.txt'), `${text}\n`);
 }
 
 function isPresent(contender: Contender): boolean {
   const present = contender.version() !== undefined;
-  if (!present) process.stderr.write(`${contender.name} is not installed and is left out\n`);
+  if (!present) say(`${contender.name} is not installed and is left out`);
   return present;
 }
 
-function finish(code: number): never {
-  stopAll();
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+async function finish(code: number): Promise<never> {
+  await stopAll();
   rmSync(folder, { recursive: true, force: true });
   process.exit(code);
 }

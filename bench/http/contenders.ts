@@ -1,14 +1,19 @@
-// The proxies that are compared, each with the same routes, the same headers added (X-Forwarded-For, X-Forwarded-Proto),
-// keep-alive on both sides, access logs off, one core. A contender is a command line and the files that it reads.
+// The proxies that are compared, each with the same routes and the same work per request: X-Forwarded-For, -Proto and -Host
+// written, a request id given, keep-alive on both sides, timeouts, metrics on, access log off, one thread. A contender is a
+// command line and the files that it reads.
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { version } from '../../src/cli/version.ts';
+import { hostName } from './measure.ts';
 
 export interface Setup {
   /** For configuration and logs. */
   readonly folder: string;
   readonly port: number;
+  /** Where its metrics are read. */
+  readonly adminPort: number;
   readonly backendPort: number;
   /** 0: one route for every host. Else that many hosts with five routes each. */
   readonly hosts: number;
@@ -18,7 +23,7 @@ export interface Contender {
   readonly name: string;
   /** The version, or undefined when it is not installed. */
   readonly version: () => string | undefined;
-  /** What is switched on beside the common features. */
+  /** How the common features are done, and what is on beside them. */
   readonly features: string;
   readonly command: (setup: Setup) => readonly string[];
 }
@@ -36,17 +41,21 @@ function versionOf(command: string, args: readonly string[]): string | undefined
   }
 }
 
-export const prefixes: readonly string[] = ['/api/v1', '/api/v2', '/static', '/'];
+/** On in all of them. */
+export const common: string =
+  'X-Forwarded-For, -Proto and -Host written, X-Request-Id given, keep-alive on both sides, timeouts, metrics on, access log off';
+
+const prefixes: readonly string[] = ['/api/v1', '/api/v2', '/static', '/'];
 
 function hostNames(hosts: number): readonly string[] {
-  return Array.from({ length: hosts }, (_, at) => `h${at}.example.com`);
+  return Array.from({ length: hosts }, (_, at) => hostName(at));
 }
 
 export const contenders: readonly Contender[] = [
   {
     name: 'portolan',
-    version: () => `node ${process.versions.node}`,
-    features: 'metrics, timeouts, one worker',
+    version: () => `${version()} on Node ${process.versions.node}`,
+    features: 'one worker; counters and histograms by listener and route; passive health',
     command: (setup) => {
       const file = join(setup.folder, 'portolan.yaml');
       writeFileSync(
@@ -64,7 +73,7 @@ export const contenders: readonly Contender[] = [
         '--port-offset',
         '0',
         '--admin',
-        `127.0.0.1:${setup.port + 1000}`,
+        `127.0.0.1:${setup.adminPort}`,
         '--workers',
         '1',
       ];
@@ -73,7 +82,7 @@ export const contenders: readonly Contender[] = [
   {
     name: 'haproxy',
     version: () => versionOf('haproxy', ['-v']),
-    features: 'timeouts',
+    features: 'one thread; Prometheus exporter; routes in a map of prefixes',
     command: (setup) => {
       const file = join(setup.folder, 'haproxy.cfg');
       writeFileSync(file, haproxyConfig(setup));
@@ -83,7 +92,7 @@ export const contenders: readonly Contender[] = [
   {
     name: 'nginx',
     version: () => versionOf('nginx', ['-v']),
-    features: 'timeouts',
+    features: 'one process; stub_status only (no metrics by route)',
     command: (setup) => {
       const file = join(setup.folder, 'nginx.conf');
       writeFileSync(file, nginxConfig(setup));
@@ -93,7 +102,7 @@ export const contenders: readonly Contender[] = [
   {
     name: 'envoy',
     version: () => (existsSync(envoyBinary) ? versionOf(envoyBinary, ['--version']) : undefined),
-    features: 'statistics, timeouts, no request id',
+    features: 'one worker; statistics and histograms by listener and cluster',
     command: (setup) => {
       const file = join(setup.folder, 'envoy.json');
       writeFileSync(file, JSON.stringify(envoyConfig(setup)));
@@ -102,18 +111,17 @@ export const contenders: readonly Contender[] = [
   },
 ];
 
-export function portolanObjects({ port, backendPort, hosts }: Setup): readonly unknown[] {
-  const backendRefs = [{ name: 'backend', port: 80 }];
-  const route = (name: string, spec: object): unknown => ({
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name },
-    spec: { parentRefs: [{ name: 'bench' }], ...spec },
-  });
-  const rules = [
-    { matches: [{ path: { value: '/api/v1' }, headers: [{ name: 'x-canary', value: '1' }] }], backendRefs },
-    ...prefixes.map((value) => ({ matches: [{ path: { value } }], backendRefs })),
-  ];
+/** @param setup.hosts -1: no route at all */
+export function portolanObjects(setup: {
+  readonly port: number;
+  readonly backendPort: number;
+  readonly hosts: number;
+}): readonly unknown[] {
+  const { port, backendPort, hosts } = setup;
+  const one = {
+    ...routeHead('all'),
+    spec: { parentRefs: [{ name: 'bench' }], rules: [{ backendRefs: [{ name: 'backend', port: 80 }] }] },
+  };
   return [
     {
       apiVersion: 'gateway.networking.k8s.io/v1',
@@ -128,21 +136,44 @@ export function portolanObjects({ port, backendPort, hosts }: Setup): readonly u
       spec: { gatewayClassName: 'portolan', listeners: [{ name: 'http', port, protocol: 'HTTP' }] },
     },
     { apiVersion: 'v1', kind: 'Service', metadata: { name: 'backend' }, spec: { ports: [{ port: 80 }] } },
-    {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { name: 'backend-1', labels: { 'kubernetes.io/service-name': 'backend' } },
-      addressType: 'IPv4',
-      endpoints: [{ addresses: ['127.0.0.1'] }],
-      ports: [{ port: backendPort }],
-    },
-    ...(hosts === 0
-      ? [route('all', { rules: [{ backendRefs }] })]
-      : hostNames(hosts).map((host, at) => route(`r${at}`, { hostnames: [host], rules }))),
+    endpointsOf(backendPort),
+    ...(hosts === 0 ? [one] : routeObjects(Math.max(0, hosts), 5)),
   ];
 }
 
-function haproxyConfig({ folder, port, backendPort, hosts }: Setup): string {
+export function endpointsOf(backendPort: number): unknown {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 'backend-1', labels: { 'kubernetes.io/service-name': 'backend' } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['127.0.0.1'] }],
+    ports: [{ port: backendPort }],
+  };
+}
+
+/** A route for each of so many hosts; up to five rules each, the last of them for every path. */
+export function routeObjects(count: number, rules: number): readonly unknown[] {
+  const backendRefs = [{ name: 'backend', port: 80 }];
+  const all = [
+    { matches: [{ path: { value: '/api/v1' }, headers: [{ name: 'x-canary', value: '1' }] }], backendRefs },
+    ...prefixes.map((value) => ({ matches: [{ path: { value } }], backendRefs })),
+  ];
+  return hostNames(count).map((host, at) => ({
+    ...routeHead(`r${at}`),
+    spec: { parentRefs: [{ name: 'bench' }], hostnames: [host], rules: all.slice(-rules) },
+  }));
+}
+
+export function routeHead(name: string): {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+} {
+  return { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute', metadata: { name } };
+}
+
+function haproxyConfig({ folder, port, adminPort, backendPort, hosts }: Setup): string {
   const map = join(folder, 'routes.map');
   if (hosts > 0)
     writeFileSync(
@@ -164,10 +195,18 @@ defaults
   timeout connect 5s
   timeout client 60s
   timeout server 60s
+  timeout http-request 10s
+  timeout http-keep-alive 60s
+  unique-id-format %{+X}o%Ts%pid%rt
+frontend metrics
+  bind 127.0.0.1:${adminPort}
+  http-request use-service prometheus-exporter if { path /metrics }
 frontend in
   bind 127.0.0.1:${port}
   option forwardfor
   http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  unique-id-header X-Request-Id
   ${choice}
 backend backend
 ${server}backend canary
@@ -176,7 +215,7 @@ ${server}backend none
 `;
 }
 
-function nginxConfig({ folder, port, backendPort, hosts }: Setup): string {
+function nginxConfig({ folder, port, adminPort, backendPort, hosts }: Setup): string {
   const location = (path: string): string => `    location ${path} { proxy_pass http://backend; }\n`;
   const server = (name: string, locations: string): string =>
     `  server {\n    listen 127.0.0.1:${port} backlog=4096;\n    server_name ${name};\n${locations}  }\n`.replace(
@@ -205,11 +244,14 @@ http {
   proxy_set_header Host $http_host;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Forwarded-Proto $scheme;
+  proxy_set_header X-Forwarded-Host $http_host;
+  proxy_set_header X-Request-Id $request_id;
+  server { listen 127.0.0.1:${adminPort}; location /metrics { stub_status; } }
 ${servers}}
 `;
 }
 
-function envoyConfig({ port, backendPort, hosts }: Setup): unknown {
+function envoyConfig({ port, adminPort, backendPort, hosts }: Setup): unknown {
   const route = { cluster: 'backend', timeout: '60s' };
   const routes = [
     { match: { prefix: '/api/v1', headers: [{ name: 'x-canary', string_match: { exact: '1' } }] }, route },
@@ -221,6 +263,7 @@ function envoyConfig({ port, backendPort, hosts }: Setup): unknown {
       : hostNames(hosts).map((host) => ({ name: host, domains: [host], routes }));
   const address = (value: number): unknown => ({ socket_address: { address: '127.0.0.1', port_value: value } });
   return {
+    admin: { address: address(adminPort) },
     static_resources: {
       listeners: [
         {
@@ -236,8 +279,17 @@ function envoyConfig({ port, backendPort, hosts }: Setup): unknown {
                       'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
                     stat_prefix: 'in',
                     use_remote_address: true,
-                    generate_request_id: false,
-                    route_config: { virtual_hosts: virtualHosts },
+                    generate_request_id: true,
+                    request_headers_timeout: '10s',
+                    route_config: {
+                      virtual_hosts: virtualHosts,
+                      request_headers_to_add: [
+                        {
+                          header: { key: 'x-forwarded-host', value: '%REQ(:AUTHORITY)%' },
+                          append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+                        },
+                      ],
+                    },
                     http_filters: [
                       {
                         name: 'envoy.filters.http.router',

@@ -1,53 +1,77 @@
-// Processes pinned to a core, the CPU time that they used, and bursts of load from wrk.
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+// Processes pinned to a core, the CPU time that they used, and load: bursts as fast as it goes from wrk, and a fixed rate from
+// h2load for latencies.
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Running {
   readonly name: string;
   readonly pid: number;
-  readonly child: ChildProcess;
 }
 
 /** Only what was started here is ever ended. */
 const started = new Set<ChildProcess>();
 
-export function stopAll(): void {
+export async function stopAll(): Promise<void> {
+  const ended = [...started]
+    .filter((child) => child.exitCode === null && child.signalCode === null)
+    .map((child) => once(child, 'exit'));
   for (const child of started) child.kill('SIGKILL');
   started.clear();
+  await Promise.race([Promise.all(ended), sleep(2000)]);
 }
 
-/** Starts a command on one core and waits until it answers on the port. @param core -1 leaves the choice to the system */
+/** Whether a program is there to be run. */
+export function installed(program: string): boolean {
+  try {
+    execFileSync('sh', ['-c', 'command -v "$1"', 'sh', program], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  const ports: number[] = [];
+  for (const server of servers) {
+    if (!server.listening) await once(server, 'listening');
+    ports.push((server.address() as AddressInfo).port);
+  }
+  for (const server of servers) {
+    server.close();
+    await once(server, 'close');
+  }
+  return ports;
+}
+
+/** Starts a command on one core and waits until it answers on the port. @param options.folder where its output goes */
 export async function start(
   name: string,
   command: readonly string[],
   options: { readonly core: number; readonly port: number; readonly folder: string },
 ): Promise<Running> {
-  const log = openSync(join(options.folder, `${name}.log`), 'w');
-  const [program, ...args] = options.core < 0 ? command : ['taskset', '-c', String(options.core), ...command];
-  const child = spawn(program as string, args, { stdio: ['ignore', log, log] });
+  const logFile = join(options.folder, `${name}.log`);
+  const log = openSync(logFile, 'w');
+  const child = spawn('taskset', ['-c', String(options.core), ...command], { stdio: ['ignore', log, log] });
   closeSync(log);
   started.add(child);
-  for (let attempt = 0; attempt < 300; attempt++) {
-    if (child.exitCode !== null) break;
-    if (await answers(options.port)) return { name, pid: child.pid as number, child };
+  for (let attempt = 0; attempt < 300 && child.exitCode === null; attempt++) {
+    if (await answers(options.port)) return { name, pid: child.pid as number };
     await sleep(100);
   }
-  const said = readFileSync(join(options.folder, `${name}.log`), 'utf8').slice(-2000);
-  throw new Error(`${name} does not answer on port ${options.port}: ${said}`);
-}
-
-export function stop(running: Running): void {
-  running.child.kill('SIGKILL');
-  started.delete(running.child);
+  throw new Error(`${name} does not answer on port ${options.port}: ${readFileSync(logFile, 'utf8').slice(-2000)}`);
 }
 
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = request(
-      { host: '127.0.0.1', port, path: '/', headers: { host: 'h0.example.com' }, timeout: 500 },
+      { host: '127.0.0.1', port, path: '/', headers: { host: hostName(0) }, agent: false, timeout: 500 },
       (response) => {
         response.resume();
         resolve(response.statusCode === 200);
@@ -59,13 +83,17 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
+export function hostName(at: number): string {
+  return `h${at}.example.com`;
+}
+
 export interface Cpu {
   /** Milliseconds. */
   readonly user: number;
   readonly system: number;
 }
 
-/** Of the process with all its threads, from /proc/PID/stat in clock ticks of 10 ms. */
+/** Of the process with all its threads, those that ended too; /proc counts in ticks of 10 ms. */
 export function cpuOf(pid: number): Cpu {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -78,52 +106,62 @@ export function memoryOf(pid: number): number {
 }
 
 export interface Load {
+  /** 0: one host. */
   readonly hosts: number;
   readonly method: 'GET' | 'POST';
   /** Octets of the request's body. */
   readonly body: number;
+  /** The backend answers with 10 KiB instead of 100 octets. */
+  readonly large: boolean;
 }
 
-export interface Burst {
-  readonly requests: number;
-  readonly errors: number;
-  readonly perSecond: number;
-  /** Milliseconds. */
-  readonly p50: number;
-  readonly p99: number;
-}
+const headers: readonly (readonly [name: string, value: string])[] = [
+  ['User-Agent', 'Mozilla/5.0 (X11; Linux x86_64)'],
+  ['Accept', 'text/html,application/json'],
+  ['Accept-Language', 'en'],
+  ['Accept-Encoding', 'gzip, deflate'],
+  ['Cookie', 'session=0123456789abcdef; theme=dark'],
+  ['Referer', 'http://example.com/'],
+];
 
 /** The lua program of a load: seven usual headers, a host and a path at random where there are several. */
 export function loadProgram(folder: string, load: Load): string {
-  const file = join(folder, `load-${load.hosts}-${load.method}-${load.body}.lua`);
-  const hosts = load.hosts === 0 ? '"h0.example.com"' : `"h" .. math.random(0, ${load.hosts - 1}) .. ".example.com"`;
+  const file = join(folder, `load-${load.hosts}-${load.method}-${load.body}-${load.large}.lua`);
+  const host = load.hosts === 0 ? `"${hostName(0)}"` : `"h" .. math.random(0, ${load.hosts - 1}) .. ".example.com"`;
+  const fixed = [...headers, ['X-Answer', load.large ? 'large' : 'small']];
   writeFileSync(
     file,
     `local paths = {"/api/v1/users", "/api/v2/items", "/static/app.js", "/other"}
-local headers = {["User-Agent"]="Mozilla/5.0 (X11; Linux x86_64)", ["Accept"]="text/html,application/json", ["Accept-Language"]="en",
-  ["Accept-Encoding"]="gzip, deflate", ["Cookie"]="session=0123456789abcdef; theme=dark", ["Referer"]="http://example.com/"}
+local headers = {${fixed.map(([name, value]) => `["${name}"]="${value}"`).join(', ')}}
 local body = ${load.body === 0 ? 'nil' : `string.rep("x", ${load.body})`}
 request = function()
-  headers["Host"] = ${hosts}
+  headers["Host"] = ${host}
   return wrk.format("${load.method}", paths[math.random(#paths)], headers, body)
 end
 done = function(summary, latency)
   local e = summary.errors
-  io.write(string.format("RESULT %d %d %d %f %f\\n", summary.requests, e.connect + e.read + e.write + e.status + e.timeout, summary.duration, latency:percentile(50), latency:percentile(99)))
+  io.write(string.format("RESULT %d %d %d\\n", summary.requests, e.connect + e.read + e.write + e.status + e.timeout, summary.duration))
 end
 `,
   );
   return file;
 }
 
-export function burst(
-  program: string,
-  port: number,
-  options: { readonly seconds: number; readonly connections: number; readonly core: number },
-): Promise<Burst> {
-  const args = [
-    '-c',
-    String(options.core),
+export interface Burst {
+  readonly requests: number;
+  readonly errors: number;
+  readonly perSecond: number;
+}
+
+interface BurstOptions {
+  readonly seconds: number;
+  readonly connections: number;
+  readonly core: number;
+}
+
+/** As many requests as it takes, on connections that stay open. */
+export async function burst(program: string, port: number, options: BurstOptions): Promise<Burst> {
+  const said = await runToEnd(options, [
     'wrk',
     '-t1',
     `-c${options.connections}`,
@@ -131,22 +169,71 @@ export function burst(
     '-s',
     program,
     `http://127.0.0.1:${port}/`,
-  ];
+  ]);
+  const found = /RESULT (\d+) (\d+) (\d+)/.exec(said);
+  if (found === null) throw new Error(`wrk said nothing usable: ${said}`);
+  const [requests = 0, errors = 0, micros = 0] = found.slice(1).map(Number);
+  return { requests, errors, perSecond: requests / (micros / 1e6) };
+}
+
+export interface Latencies {
+  /** Milliseconds. */
+  readonly p50: number;
+  readonly p99: number;
+  readonly errors: number;
+}
+
+/** Latencies at a fixed rate, each from when a request is sent. @param rate requests per second over all connections */
+export async function paced(
+  port: number,
+  rate: number,
+  options: BurstOptions & { readonly folder: string },
+): Promise<Latencies> {
+  const log = join(options.folder, 'latencies.log');
+  rmSync(log, { force: true });
+  const perClient = Math.max(1, Math.round(rate / options.connections));
+  await runToEnd(options, [
+    'h2load',
+    '--h1',
+    '-t1',
+    `-c${options.connections}`,
+    `--rps=${perClient}`,
+    `-D${options.seconds}`,
+    `--log-file=${log}`,
+    ...headers.flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
+    '-H',
+    `:authority: ${hostName(0)}`,
+    `http://127.0.0.1:${port}/api/v1/users`,
+  ]);
+  const lines = readFileSync(log, 'utf8').trim().split('\n');
+  const rows = lines.map((line) => line.split('\t').map(Number));
+  const times = rows.map(([, , micros = 0]) => micros / 1000).toSorted((a, b) => a - b);
+  const at = (share: number): number => times[Math.floor((times.length - 1) * share)] ?? Number.NaN;
+  return { p50: at(0.5), p99: at(0.99), errors: rows.filter(([, status]) => status !== 200).length };
+}
+
+function runToEnd({ core, seconds }: BurstOptions, command: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile('taskset', args, { timeout: (options.seconds + 30) * 1000 }, (error, stdout) => {
-      const found = /RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)/.exec(stdout);
-      if (found === null) return reject(new Error(`wrk said nothing usable: ${error?.message ?? stdout}`));
-      const [requests = 0, errors = 0, micros = 0, p50 = 0, p99 = 0] = found.slice(1).map(Number);
-      return resolve({ requests, errors, perSecond: requests / (micros / 1e6), p50: p50 / 1000, p99: p99 / 1000 });
-    });
+    const child = execFile(
+      'taskset',
+      ['-c', String(core), ...command],
+      { timeout: (seconds + 30) * 1000, killSignal: 'SIGKILL' },
+      (error, stdout) => {
+        started.delete(child);
+        if (error === null) resolve(stdout);
+        else reject(error);
+      },
+    );
+    started.add(child);
   });
 }
 
-/** A backend of fixed answers: `small` octets on one port, 10 KiB on the next. */
+/** A backend of fixed answers: 100 octets, or 10 KiB where the request says `X-Answer: large`. */
 export function backendConfig(folder: string, port: number): string {
   const file = join(folder, 'backend.conf');
-  const server = (at: number, body: string): string =>
-    `  server { listen 127.0.0.1:${at} backlog=4096; location / { default_type text/plain; return 200 "${body}"; } }\n`;
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (each) => `${each}_temp_path ${folder}/${each};`,
+  );
   writeFileSync(
     file,
     `daemon off;
@@ -157,11 +244,15 @@ http {
   access_log off;
   keepalive_requests 100000000;
   client_max_body_size 1m;
-  client_body_temp_path ${folder}/bb; proxy_temp_path ${folder}/bp; fastcgi_temp_path ${folder}/bf; uwsgi_temp_path ${folder}/bu; scgi_temp_path ${folder}/bs;
-${server(port, 'x'.repeat(100))}${server(port + 1, 'x'.repeat(4000))}}
-`
-      .replace('x'.repeat(4000), '$b$b$b')
-      .replace('http {\n', `http {\n  map $host $b { default "${'x'.repeat(3413)}"; }\n`),
+  ${paths.join(' ')}
+  map $http_x_answer $third { large "${'x'.repeat(3413)}"; default ""; }
+  map $http_x_answer $answer { large "$third$third$third."; default "${'x'.repeat(100)}"; }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / { default_type text/plain; return 200 "$answer"; }
+  }
+}
+`,
   );
   return file;
 }

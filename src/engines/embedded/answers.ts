@@ -1,7 +1,11 @@
 // What the proxy answers by itself: status, fields and a short text; for gRPC a response of trailers only, in the mapping of
 // statuses that gRPC and the Gateway API prescribe.
+import { preflightHeaders } from '../../routing/filters/cors.ts';
+import { redirectLocation } from '../../routing/filters/redirect.ts';
+import type { Exchange } from './exchange.ts';
 import { reasonOf as phraseOf } from './http1/text.ts';
-import type { Failure, FieldList } from './sides.ts';
+import type { RulePlan } from './plan.ts';
+import type { Failure, FieldList, IncomingRequest } from './sides.ts';
 
 /** Why there is no response of a backend; the access log's and the text's word for it. */
 export type Reason =
@@ -58,6 +62,24 @@ function grpcStatus(status: number): number {
     default:
       return GRPC_INTERNAL;
   }
+}
+
+/** What a rule answers by itself, without any backend: a preflight of CORS, a redirect. */
+export function ownAnswer(plan: RulePlan, request: IncomingRequest, exchange: Exchange): Answer | undefined {
+  const { cors, redirect } = plan;
+  if (cors !== null && request.method === 'OPTIONS') {
+    const origin = request.field('origin');
+    const method = request.field('access-control-request-method');
+    if (origin !== undefined && method !== undefined) {
+      const headers = request.field('access-control-request-headers');
+      return { status: 204, fields: preflightHeaders(cors, { origin, method, headers }), text: '' };
+    }
+  }
+  if (redirect === null) return undefined;
+  const { path, queryText: query, client, frontend } = exchange;
+  const { port: listenerPort = 0, publicPorts = {} } = frontend?.row ?? {};
+  const asked = { scheme: client.scheme, authority: request.authority, path, query, listenerPort, publicPorts };
+  return { status: redirect.status, fields: ['location', redirectLocation(redirect, asked)], text: '' };
 }
 
 /** Not connected: 503, the request may be sent again. Silent: 504. Else 502. */

@@ -118,4 +118,9 @@ export class LiveCluster {
   constructor(key: string) {
     this.key = key;
   }
+
+  /** More than one endpoint takes requests. */
+  get hasChoice(): boolean {
+    return this.endpoints.usable.length > 1;
+  }
 }

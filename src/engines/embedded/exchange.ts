@@ -1,13 +1,11 @@
 // One request and its response: routed, changed, balanced, sent, repeated, timed and counted; between any downstream and any
 // upstream (sides.ts). HTTP/1 uses one per connection for one request after the other. Routing is state.ts, changes of the
 // request outgoing.ts, of the response response-changes.ts, counting record.ts.
-import { type CompiledCors, isPreflight, preflightHeaders } from '../../routing/filters/cors.ts';
-import { redirectLocation } from '../../routing/filters/redirect.ts';
 import { isGrpc, type MatchRequest } from '../../routing/match/conditions.ts';
 import { normalizeHost } from '../../routing/match/hostnames.ts';
 import { normalizeTarget, type Target } from '../../routing/match/path.ts';
 import { queryParameter } from '../../routing/match/query.ts';
-import { failureAnswer, failureTrailers, type Reason, reasonOf, statusOf } from './answers.ts';
+import { failureAnswer, failureTrailers, ownAnswer, type Reason, reasonOf, statusOf } from './answers.ts';
 import type { LiveEndpoint } from './balance.ts';
 import type { Head } from './http1/parser.ts';
 import { callTimeout } from './http2/grpc.ts';
@@ -51,11 +49,13 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
   // Of MatchRequest.
   path = '';
   method = '';
+  /** With its `?`, or ''. */
+  queryText = '';
 
   // What record.ts tells of.
   readonly thread: Thread;
   readonly client: Client;
-  readonly outgoing: Outgoing = new Outgoing();
+  readonly outgoing: Outgoing;
   request: IncomingRequest | null = null;
   frontend: LiveFrontend | null = null;
   entry: LiveEntry | null = null;
@@ -72,7 +72,11 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
   readonly #replay = new Replay();
   #phase = IDLE;
   #grpc: boolean | undefined;
-  #query = '';
+  // The host that the client named last, and what serves it: most clients name the same again and again.
+  #authority: string | null = null;
+  #epoch = -1;
+  #host = '';
+  #found: LiveFrontend | 404 | 421 = 404;
   #origin: string | undefined;
   #plan: RulePlan | null = null;
   #backend: BackendPlan | null = null;
@@ -90,6 +94,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     super();
     this.thread = thread;
     this.client = client;
+    this.outgoing = new Outgoing(thread, client);
     this.#downstream = downstream;
   }
 
@@ -104,7 +109,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
   }
 
   query(name: string): string | undefined {
-    return queryParameter(this.#query, name);
+    return queryParameter(this.queryText, name);
   }
 
   // ---- From the client.
@@ -117,21 +122,29 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       return;
     }
     this.path = target === null ? '*' : target.path;
-    this.#query = target === null ? '' : target.query;
+    this.queryText = target === null ? '' : target.query;
     const { state } = this.thread;
-    const host = normalizeHost(request.authority);
-    const frontend = state.frontendOf(this.client, host);
+    if (request.authority !== this.#authority || state.epoch !== this.#epoch) this.#lookUp(request.authority);
+    const frontend = this.#found;
     if (typeof frontend === 'number') {
       this.#answer(frontend, frontend === 421 ? 'misdirected' : 'no-route');
       return;
     }
     this.frontend = frontend;
     frontend.series.active++;
-    const entry = state.match(frontend, host, this);
+    const entry = state.match(frontend, this.#host, this);
     this.entry = entry ?? null;
     const plan = entry?.slot.plan ?? null;
     if (plan === null) this.#answer(404, 'no-route');
     else this.#follow(plan, target, request);
+  }
+
+  #lookUp(authority: string): void {
+    const { state } = this.thread;
+    this.#authority = authority;
+    this.#epoch = state.epoch;
+    this.#host = normalizeHost(authority);
+    this.#found = state.frontendOf(this.client, this.#host);
   }
 
   #reset(request: IncomingRequest): void {
@@ -154,32 +167,19 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     this.#replay.clear();
   }
 
-  #answerPreflight(cors: CompiledCors): boolean {
-    const method = this.header('access-control-request-method');
-    const origin = this.#origin;
-    if (origin === undefined || method === undefined || !isPreflight(this.method, origin, method)) return false;
-    const headers = this.header('access-control-request-headers');
-    this.#send(204, preflightHeaders(cors, { origin, method, headers }), '');
-    return true;
-  }
-
   #follow(plan: RulePlan, target: Target | null, request: IncomingRequest): void {
     this.#plan = plan;
-    if (plan.cors !== null) {
-      this.#origin = request.field('origin');
-      if (this.method === 'OPTIONS' && this.#answerPreflight(plan.cors)) return;
-    }
+    if (plan.cors !== null) this.#origin = request.field('origin');
     if (plan.respond !== 0) {
       this.#answer(plan.respond, 'not-honoured');
       return;
     }
-    if (plan.redirect !== null) {
-      const { publicPorts, port } = (this.frontend as LiveFrontend).row;
-      const { scheme } = this.client;
-      const from = { scheme, authority: request.authority, path: this.path, query: this.#query };
-      const location = redirectLocation(plan.redirect, { ...from, listenerPort: port, publicPorts });
-      this.#send(plan.redirect.status, ['location', location], '');
-      return;
+    if (plan.cors !== null || plan.redirect !== null) {
+      const answer = ownAnswer(plan, request, this);
+      if (answer !== undefined) {
+        this.#send(answer.status, answer.fields, '');
+        return;
+      }
     }
     const backend = chooseBackend(plan);
     const cluster = backend?.cluster ?? null;
@@ -193,9 +193,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       this.#answer(503, 'no-endpoint');
       return;
     }
-    const http2 = cluster.row.protocol === 'h2c';
-    const choice = { backend, thread: this.thread, http2, lists: http2 || backend.mirrors.length > 0 };
-    this.outgoing.prepare(request, target, this.client, choice);
+    this.outgoing.prepare(request, target, backend, cluster.row.protocol === 'h2c');
     this.framedRequest = this.outgoing.framed;
     const timeout = this.grpc ? callTimeout(plan.requestTimeout, request.field('grpc-timeout')) : plan.requestTimeout;
     if (timeout > 0) this.#requestDue = this.started + timeout;
@@ -216,7 +214,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     this.#trailers = trailers;
     this.#upstream?.end(trailers);
     const backend = this.#backend;
-    if (backend !== null && backend.mirrors.length > 0)
+    if (backend !== null && backend.mirrors.length > 0 && this.outgoing.upgrade === '')
       reflectMirrors(this.thread, backend.mirrors, this.outgoing, this.#replay);
     if (this.#phase === TUNNEL && this.#responseDone) this.#finish();
   }
@@ -305,7 +303,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       case 'refused-stream':
         if (this.#plan?.retry !== null) return this.#retry();
         // Who cannot be reached cannot be reached again; who refused a stream goes away, and another connection will do.
-        if (failure !== 'refused-stream' && (this.#backend?.cluster?.endpoints.usable.length ?? 0) < 2) return false;
+        if (failure !== 'refused-stream' && this.#backend?.cluster?.hasChoice !== true) return false;
         if (this.#failovers++ >= FAILOVERS) return false;
         break;
       default:

@@ -6,7 +6,7 @@ import { fieldPairs } from './http1/text.ts';
 import type { BackendPlan } from './plan.ts';
 import type { Client, FieldList, HeadEdit, IncomingRequest, OutgoingRequest } from './sides.ts';
 import { UNKNOWN_LENGTH } from './sides.ts';
-import type { Thread } from './thread.ts';
+import { REQUEST_ID, type Thread } from './thread.ts';
 
 /** Fields that say where a request came from, always written anew. */
 const replaced: readonly string[] = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'];
@@ -26,17 +26,34 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
   framed = false;
   // Of HeadEdit.
   dropped: readonly string[] = [];
-  trusted = false;
+  readonly trusted: boolean;
   added = '';
   /** '' when there is none. */
   requestId = '';
 
+  readonly #thread: Thread;
+  readonly #client: Client;
   #http1: string | null = null;
   #list: FieldList | null = null;
+  /** X-Forwarded-* of a client that is not trusted, made once for the host that it names again and again. */
+  #forwarded = '';
+  #forwardedHost: string | null = null;
 
-  /** Reads all that will be needed of `request`, whose fields do not outlive this call. `target` is null for `*`. */
-  prepare(request: IncomingRequest, target: Target | null, client: Client, choice: Choice): void {
-    const { backend, thread } = choice;
+  constructor(thread: Thread, client: Client) {
+    this.#thread = thread;
+    this.#client = client;
+    this.trusted = thread.trustedHops > 0;
+  }
+
+  /**
+   * Reads all that will be needed of `request`, whose fields do not outlive this call.
+   * @param target null for `*`
+   * @param http2 the cluster speaks HTTP/2, over which nothing is upgraded
+   */
+  prepare(request: IncomingRequest, target: Target | null, backend: BackendPlan, http2: boolean): void {
+    const client = this.#client;
+    // Fields are asked for as a list, and the body as payload, for HTTP/2 and for mirrors.
+    const lists = http2 || backend.mirrors.length > 0;
     this.method = request.method;
     this.scheme = client.scheme;
     this.authority = backend.hostname ?? (request.authority === '' ? client.localAuthority : request.authority);
@@ -45,16 +62,35 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
     this.acceptsTrailers = request.acceptsTrailers;
     this.repeatable = isRepeatable(request.method);
     this.anew = false;
-    this.upgrade = choice.http2 ? '' : request.upgrade;
-    this.framed = request.length === UNKNOWN_LENGTH && request.version !== '2' && !choice.lists;
+    this.upgrade = http2 ? '' : request.upgrade;
+    this.framed = request.length === UNKNOWN_LENGTH && request.version !== '2' && !lists;
     this.dropped = backend.request.dropped;
-    this.trusted = thread.trustedHops > 0;
-    const id = request.field('x-request-id');
-    this.requestId = id ?? (thread.requestIds ? thread.newRequestId() : '');
-    const idLine = id === undefined && thread.requestIds ? `x-request-id: ${this.requestId}\r\n` : '';
-    this.added = forwardedLines(request, client, this.trusted) + idLine + backend.request.text;
+    const idLine = this.#identify(request);
+    this.added = this.#forwardedLines(request) + idLine + backend.request.text;
     this.#http1 = request.rewritten(this) ?? null;
-    this.#list = this.#http1 === null || choice.lists ? this.#merged(request, client, backend) : null;
+    this.#list = this.#http1 === null || lists ? this.#merged(request, backend) : null;
+  }
+
+  /** Returns the line to add, '' if the request has an id or gets none. */
+  #identify(request: IncomingRequest): string {
+    const thread = this.#thread;
+    const id = request.field('x-request-id');
+    this.requestId = id ?? '';
+    if (id !== undefined || !thread.requestIds) return '';
+    const line = thread.newRequestIdLine();
+    this.requestId = line.slice(REQUEST_ID.length, -2);
+    return line;
+  }
+
+  #forwardedLines(request: IncomingRequest): string {
+    if (this.trusted) return fieldPairs(forwardedFields(request, this.#client, true));
+    const { authority } = request;
+    if (authority !== this.#forwardedHost) {
+      this.#forwardedHost = authority;
+      const { forwarded } = this.#client;
+      this.#forwarded = authority === '' ? forwarded : flat(`${forwarded}X-Forwarded-Host: ${authority}\r\n`);
+    }
+    return this.#forwarded;
   }
 
   http1(): string {
@@ -66,7 +102,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
   }
 
   /** The fields that go on, names in lower case. */
-  #merged(request: IncomingRequest, client: Client, backend: BackendPlan): FieldList {
+  #merged(request: IncomingRequest, backend: BackendPlan): FieldList {
     const gone = new Set([...(this.trusted ? replaced : untrusted), ...backend.request.dropped]);
     if (this.requestId !== '') gone.add('x-request-id');
     const fields = request.fields();
@@ -75,7 +111,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
       const name = (fields[i] as string).toLowerCase();
       if (!gone.has(name)) list.push(name, fields[i + 1] as string);
     }
-    list.push(...forwardedFields(request, client, this.trusted));
+    list.push(...forwardedFields(request, this.#client, this.trusted));
     if (this.requestId !== '') list.push('x-request-id', this.requestId);
     list.push(...backend.request.lowered);
     return list;
@@ -89,15 +125,6 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
   }
 }
 
-export interface Choice {
-  readonly backend: BackendPlan;
-  readonly thread: Thread;
-  /** The cluster speaks HTTP/2, over which nothing is upgraded. */
-  readonly http2: boolean;
-  /** The fields will be asked for as a list, and the body as payload: for HTTP/2, and for mirrors. */
-  readonly lists: boolean;
-}
-
 function pathOf(request: IncomingRequest, target: Target | null, backend: BackendPlan): string {
   if (target === null) return request.target;
   let { path } = target;
@@ -109,10 +136,9 @@ function pathOf(request: IncomingRequest, target: Target | null, backend: Backen
   return path + target.query;
 }
 
-function forwardedLines(request: IncomingRequest, client: Client, trusted: boolean): string {
-  if (trusted) return fieldPairs(forwardedFields(request, client, true));
-  const { authority } = request;
-  return authority === '' ? client.forwarded : `${client.forwarded}X-Forwarded-Host: ${authority}\r\n`;
+/** In one piece: a string made of others is put together anew each time that it is written. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 function forwardedFields(request: IncomingRequest, client: Client, trusted: boolean): string[] {

@@ -68,6 +68,8 @@ const NOT_FOUND = 404;
 
 export class State {
   readonly binds: Map<string, LiveBind> = new Map();
+  /** Grows whenever `frontendOf` may give another answer. */
+  epoch = 0;
   readonly #thread: Thread;
   readonly #frontends = new Map<string, LiveFrontend>();
   readonly #rules = new Map<string, RuleSlot>();
@@ -132,6 +134,7 @@ export class State {
       this.#deleteFrontend(frontend);
     }
     for (const key of stale) this.#tabulate(key);
+    if (stale.size > 0 || (update.binds?.delete.length ?? 0) > 0) this.epoch++;
     for (const key of update.rules?.delete ?? []) this.#deleteRule(key);
     for (const key of update.clusters?.delete ?? []) this.#deleteCluster(key);
     for (const key of update.endpoints?.delete ?? []) this.#deleteEndpoints(key);

@@ -10,6 +10,11 @@ import { State } from './state.ts';
 import { Sweeper, type Swept } from './sweep.ts';
 import { Wheel } from './wheel.ts';
 
+/** The name of the field and what follows it. */
+export const REQUEST_ID = 'x-request-id: ';
+/** The last digits of an id and the end of its line: numbers are turned into text once, not per request. */
+const LOW: readonly string[] = Array.from({ length: 4096 }, (_, i) => `${i.toString(16).padStart(3, '0')}\r\n`);
+
 /** A connection of a client, of any version of HTTP. */
 export interface ClientConnection extends Swept {
   readonly client: Client;
@@ -40,6 +45,7 @@ export class Thread {
   readonly connections: Set<ClientConnection> = new Set();
   readonly #headLimits: HeadLimits;
   readonly #idPrefix: string = randomBytes(8).toString('hex');
+  #idHead = '';
   #id = 0;
 
   constructor(options: WorkerOptions) {
@@ -59,10 +65,12 @@ export class Thread {
     return new Head(kind, this.#headLimits);
   }
 
-  /** Unique over workers and restarts (64 random bits and a counter); not a secret. */
-  newRequestId(): string {
-    const count = this.#id++;
-    return `${this.#idPrefix}-${count.toString(16)}`;
+  /** `x-request-id` with an id that is unique over workers and restarts (64 random bits and a counter); not a secret. */
+  newRequestIdLine(): string {
+    const low = this.#id % LOW.length;
+    if (low === 0) this.#idHead = `${REQUEST_ID}${this.#idPrefix}-${Math.trunc(this.#id / LOW.length).toString(16)}`;
+    this.#id++;
+    return this.#idHead + (LOW[low] as string);
   }
 
   /** A client's connection, to be swept and drained from now on. */

@@ -7,7 +7,9 @@ export class Http1Pool implements Connector {
   readonly address: string;
   readonly port: number;
   readonly #thread: Thread;
-  readonly #idle: Http1Upstream[] = [];
+  /** The first `#count` are idle, the one used last at the end. Never shortened: that would cost more than it frees. */
+  readonly #idle: (Http1Upstream | null)[] = [];
+  #count = 0;
   #closed = false;
 
   constructor(address: string, port: number, thread: Thread) {
@@ -17,38 +19,41 @@ export class Http1Pool implements Connector {
   }
 
   open(request: OutgoingRequest, receiver: Receiver): Upstream {
-    const upstream =
-      (request.anew ? undefined : this.#take(request.repeatable)) ?? new Http1Upstream(this, this.#thread);
+    const upstream = (request.anew ? null : this.#take(request.repeatable)) ?? new Http1Upstream(this, this.#thread);
     upstream.send(request, receiver);
     return upstream;
   }
 
   /** A connection that was not used for a while may be about to be closed; what cannot be repeated goes on a new one. */
-  #take(repeatable: boolean): Http1Upstream | undefined {
-    const last = this.#idle.at(-1);
-    if (last === undefined) return undefined;
+  #take(repeatable: boolean): Http1Upstream | null {
+    if (this.#count === 0) return null;
+    const last = this.#idle[this.#count - 1] as Http1Upstream;
     const age = this.#thread.sweeper.now - last.idleSince;
-    if (age > last.idleLimit || (!repeatable && age > this.#thread.limits.freshTimeout)) return undefined;
-    return this.#idle.pop();
+    if (age > last.idleLimit || (!repeatable && age > this.#thread.limits.freshTimeout)) return null;
+    this.#idle[--this.#count] = null;
+    return last;
   }
 
   put(upstream: Http1Upstream): void {
-    if (this.#closed || this.#idle.length >= this.#thread.limits.poolSize || upstream.idleLimit <= 0) {
+    if (this.#closed || this.#count >= this.#thread.limits.poolSize || upstream.idleLimit <= 0) {
       upstream.destroy();
       return;
     }
     upstream.idleSince = this.#thread.sweeper.now;
-    this.#idle.push(upstream);
+    this.#idle[this.#count++] = upstream;
   }
 
   forget(upstream: Http1Upstream): void {
     const at = this.#idle.lastIndexOf(upstream);
-    if (at >= 0) this.#idle.splice(at, 1);
+    if (at < 0) return;
+    this.#idle.copyWithin(at, at + 1, this.#count);
+    this.#idle[--this.#count] = null;
   }
 
   close(): void {
     this.#closed = true;
-    for (const upstream of this.#idle) upstream.destroy();
-    this.#idle.length = 0;
+    for (let i = 0; i < this.#count; i++) this.#idle[i]?.destroy();
+    this.#idle.fill(null);
+    this.#count = 0;
   }
 }

@@ -127,3 +127,31 @@ test('--backend for a Service that no route names is noted, with what was probab
     /--backend default\/app=127\.0\.0\.1:9: no route names this Service; did you mean shop\/app\?/,
   );
 });
+
+test('an old route without a port gets the only port of the Service, or the usual one of a presumed Service', async (t) => {
+  const old = `apiVersion: networking.x-k8s.io/v1alpha1
+kind: Gateway
+metadata:
+  name: old
+spec:
+  gatewayClassName: any
+  listeners:
+  - protocol: HTTP
+    port: ${await freePort()}
+    routes:
+      kind: HTTPRoute
+---
+apiVersion: networking.x-k8s.io/v1alpha1
+kind: HTTPRoute
+metadata:
+  name: app
+spec:
+  rules:
+  - forwardTo:
+    - serviceName: app
+`;
+  const cwd = folderWith(t, { 'old.yaml': old });
+  const running = await serving(t, ['-f', '.', '--echo'], { cwd });
+  const { headers } = await ask(running.port('default/old/http'), '/');
+  assert.deepEqual([headers['x-echo-service'], headers['x-echo-port']], ['app', '80']);
+});

@@ -5,6 +5,9 @@ import type { Pipeline } from '../../pipeline/pipeline.ts';
 import type { BoundRoute } from '../../routing/bound.ts';
 import type { Origin } from '../../routing/origin.ts';
 
+/** v1alpha1 let the port be left out: that of the Service counts, and of a presumed one this. */
+const usualPort = 80;
+
 export class WantedBackends {
   readonly #pipeline: Pipeline;
   /** By row: what it wants, as `namespace/service:port`. */
@@ -43,8 +46,8 @@ export class WantedBackends {
       for (const problem of problems) {
         if (problem.code !== 'BackendNotFound' || problem.backend.kind !== 'Service') continue;
         const { namespace, name } = problem.backend;
-        const port = problem.port ?? this.#portBeside(problem.at);
-        if (port !== undefined) missing.add(`${namespace}/${name}:${port}`);
+        const port = problem.port ?? this.#portBeside(problem.at) ?? usualPort;
+        missing.add(`${namespace}/${name}:${port}`);
       }
     }
     return [...missing];

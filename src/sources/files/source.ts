@@ -63,6 +63,8 @@ interface Claim {
   readonly found: FoundObject;
 }
 
+/** Folders may come as fast as they are walked; the event of the next one walks again. */
+const maxWalks = 8;
 /** The event loop turns at least this often (ms) during a long load. */
 const breath = 40;
 
@@ -106,7 +108,7 @@ export class FileSource {
   follow(onChange: (change: FileChange) => void): void {
     this.#onChange = onChange;
     this.#watch = new FolderWatch((touched) => this.#look(touched));
-    this.#watch.follow(walk(this.#options.paths, this.#options.recursive).folders);
+    this.#walkWatched();
   }
 
   close(): void {
@@ -170,9 +172,7 @@ export class FileSource {
 
   /** Brings the list of files up to date and returns the new ones. */
   #walk(): ManifestFile[] {
-    const { paths, recursive } = this.#options;
-    const { files, faults, folders } = walk(paths, recursive);
-    this.#watch?.follow(folders);
+    const { files, faults } = this.#walkWatched();
     this.#faults = faults;
     const added: ManifestFile[] = [];
     const present = new Set<string>();
@@ -189,6 +189,15 @@ export class FileSource {
     });
     for (const [key, file] of this.#files) if (!present.has(key) && !file.once) file.order = Number.POSITIVE_INFINITY;
     return added;
+  }
+
+  /** Folders that came are watched first and then walked again, so that no file in them falls between. */
+  #walkWatched(): Walk {
+    const { paths, recursive } = this.#options;
+    let found = walk(paths, recursive);
+    for (let round = 0; round < maxWalks && this.#watch?.follow(found.folders) === true; round++)
+      found = walk(paths, recursive);
+    return found;
   }
 
   #look(touched: Touched): void {

@@ -24,6 +24,7 @@ const pollInterval = 1000;
 
 export class FolderWatch {
   readonly #onTouched: (touched: Touched) => void;
+  readonly #watchFolder: typeof watch;
   readonly #watchers = new Map<string, FSWatcher>();
   #folders: ReadonlyMap<string, ReadonlySet<string> | 'all'> = new Map();
   #paths = new Set<string>();
@@ -34,8 +35,10 @@ export class FolderWatch {
   #poll: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(onTouched: (touched: Touched) => void) {
+  /** `watchFolder`: fs.watch, but for tests. */
+  constructor(onTouched: (touched: Touched) => void, watchFolder: typeof watch = watch) {
     this.#onTouched = onTouched;
+    this.#watchFolder = watchFolder;
   }
 
   /** Folders that are looked at by time because the system would not watch them. */
@@ -43,21 +46,24 @@ export class FolderWatch {
     return [...this.#folders.keys()].filter((folder) => !this.#watchers.has(folder));
   }
 
-  /** The folders from now on. To be called before they are read, so that nothing falls between. */
-  follow(folders: ReadonlyMap<string, ReadonlySet<string> | 'all'>): void {
+  /** The folders from now on. Says whether any is new: what came into it before it was watched went unnoticed. */
+  follow(folders: ReadonlyMap<string, ReadonlySet<string> | 'all'>): boolean {
     this.#folders = folders;
     for (const [folder, watcher] of this.#watchers) {
       if (folders.has(folder)) continue;
       watcher.close();
       this.#watchers.delete(folder);
     }
+    const kept = this.#watchers.size;
     for (const folder of folders.keys()) if (!this.#watchers.has(folder)) this.#open(folder);
+    const opened = this.#watchers.size > kept;
     const poll = this.#mustPoll();
     if (poll && this.#poll === undefined) this.#poll = setInterval(() => this.#touch('everything'), pollInterval);
     if (!poll) {
       clearInterval(this.#poll);
       this.#poll = undefined;
     }
+    return opened;
   }
 
   close(): void {
@@ -75,7 +81,7 @@ export class FolderWatch {
 
   #open(folder: string): void {
     try {
-      const watcher = watch(folder, (type, name) => this.#event(folder, type, name));
+      const watcher = this.#watchFolder(folder, (type, name) => this.#event(folder, type, name));
       watcher.on('error', () => this.#lose(folder, watcher));
       this.#watchers.set(folder, watcher);
     } catch {

@@ -62,13 +62,15 @@ export const run: Run = async (args) => {
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
     if (model.source.size === 0 && complain(model)) return 1;
     await session.start();
+    // Before anybody can read that it serves, and then send a signal.
+    const told = stopSignal();
     report.opening(serving(), performance.now() - begun);
     if (certificates?.authority !== undefined) report.trust(certificates.authority);
     checkPorts(ports, model, report);
     model.backends.follow(() => session.refresh());
     const stopping = { now: false };
     const admin = await openAdmin(args, { model, engine, stopping }, report);
-    await stopSignal();
+    await told;
     stopping.now = true;
     report.say(`stopping: requests in flight have ${settings.drain} s`);
     session.close();

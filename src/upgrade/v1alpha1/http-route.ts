@@ -68,6 +68,7 @@ function choose(object: KubeObject, spec: UnknownRecord, context: BindingContext
       'says nothing of the Gateways that it allows: served on every Gateway that selects it, where v1alpha1 at its end took only those of its own namespace';
     notes.say('spec.gateways', { code: 'CarriedOver', message });
   }
+  if (allowed.length === 0) return namedParents(spec);
   return allowed.map((binding) => ({
     group: gatewayGroup,
     kind: 'Gateway',
@@ -75,6 +76,15 @@ function choose(object: KubeObject, spec: UnknownRecord, context: BindingContext
     name: binding.gateway,
     sectionName: binding.listener,
   }));
+}
+
+/** This vintage has no parentRefs: they are there when somebody attached the route by hand (`run --attach`). */
+function namedParents(spec: UnknownRecord): ParentRef[] {
+  return list(spec['parentRefs']).flatMap((each) => {
+    const { name, namespace } = record(each);
+    if (typeof name !== 'string') return [];
+    return [{ group: gatewayGroup, kind: 'Gateway', name, ...(typeof namespace === 'string' ? { namespace } : {}) }];
+  });
 }
 
 function takes(binding: RouteBinding, object: KubeObject, context: BindingContext): boolean {

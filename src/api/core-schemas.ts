@@ -15,28 +15,72 @@ function list(items: Schema, rest: Partial<Schema> = {}): Schema {
   return { type: 'array', items, ...rest };
 }
 
+// The patterns are spelt as in the CRDs where they say the same, so that they share their words (patterns.ts).
 const dnsLabel = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+const subdomain = String.raw`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`;
 const hostname = String.raw`^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`;
+const domainPath = String.raw`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+$`;
+/** RFC 6335: at most 15 characters, a letter among them, no two hyphens in a row. */
+const portName: Schema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 15,
+  pattern: dnsLabel,
+  'x-kubernetes-validations': [
+    {
+      rule: "self.matches('[a-z]') && !self.contains('--')",
+      message: "must contain a letter, and no '--'",
+    },
+  ],
+};
 
 const service: Schema = open({
-  spec: open({
-    type: { type: 'string', enum: ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] },
-    clusterIP: text,
-    selector: texts,
-    ports: list(
-      open(
+  spec: open(
+    {
+      type: { type: 'string', enum: ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] },
+      clusterIP: text,
+      externalName: text,
+      selector: texts,
+      ports: list(
+        open(
+          {
+            name: { type: 'string', pattern: dnsLabel, maxLength: 63 },
+            port,
+            protocol: { type: 'string', enum: ['TCP', 'UDP', 'SCTP'], default: 'TCP' },
+            appProtocol: text,
+            targetPort: { 'x-kubernetes-int-or-string': true },
+          },
+          { required: ['port'] },
+        ),
         {
-          name: { type: 'string', pattern: dnsLabel, maxLength: 63 },
-          port,
-          protocol: { type: 'string', enum: ['TCP', 'UDP', 'SCTP'], default: 'TCP' },
-          appProtocol: text,
-          targetPort: { 'x-kubernetes-int-or-string': true },
+          'x-kubernetes-list-type': 'map',
+          'x-kubernetes-list-map-keys': ['port', 'protocol'],
+          'x-kubernetes-validations': [
+            {
+              rule: 'self.size() <= 1 || self.all(p, has(p.name))',
+              message: 'every port must have a name when there are several',
+            },
+            {
+              rule: 'self.all(p, !has(p.name) || self.exists_one(q, has(q.name) && p.name == q.name))',
+              message: 'the names of ports must be unique',
+            },
+          ],
         },
-        { required: ['port'] },
       ),
-      { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['port', 'protocol'] },
-    ),
-  }),
+    },
+    {
+      'x-kubernetes-validations': [
+        {
+          rule: "has(self.type) && self.type == 'ExternalName' ? has(self.externalName) && self.externalName != '' : true",
+          message: 'externalName is required for the type ExternalName',
+        },
+        {
+          rule: "has(self.type) && self.type == 'ExternalName' || has(self.clusterIP) && self.clusterIP == 'None' || has(self.ports) && self.ports.size() > 0",
+          message: "ports are required, unless clusterIP is 'None' or the type ExternalName",
+        },
+      ],
+    },
+  ),
 });
 
 const flag: Schema = { type: 'boolean', nullable: true };
@@ -57,7 +101,23 @@ const endpointSlice: Schema = open(
       ),
       { maxItems: 1000 },
     ),
-    ports: list(open({ name: text, port, protocol: text, appProtocol: text }), { maxItems: 100 }),
+    ports: list(
+      open({
+        name: { type: 'string', pattern: `^$|${dnsLabel}`, maxLength: 63 },
+        port,
+        protocol: { type: 'string', enum: ['TCP', 'UDP', 'SCTP'], default: 'TCP' },
+        appProtocol: text,
+      }),
+      {
+        maxItems: 100,
+        'x-kubernetes-validations': [
+          {
+            rule: "self.all(p, self.exists_one(q, (has(p.name) ? p.name : '') == (has(q.name) ? q.name : '')))",
+            message: 'the names of ports must be unique',
+          },
+        ],
+      },
+    ),
   },
   { required: ['addressType'] },
 );
@@ -67,9 +127,9 @@ const backend: Schema = open(
     resource: open({ apiGroup: text, kind: text, name: text }, { required: ['kind', 'name'] }),
     service: open(
       {
-        name: { type: 'string', minLength: 1, maxLength: 63 },
+        name: { type: 'string', minLength: 1, maxLength: 63, pattern: dnsLabel },
         port: open(
-          { name: { type: 'string', minLength: 1, maxLength: 15 }, number: port },
+          { name: portName, number: port },
           {
             'x-kubernetes-validations': [
               { rule: 'has(self.name) != has(self.number)', message: 'set exactly one of name and number' },
@@ -113,12 +173,22 @@ const ingress: Schema = open(
   {
     spec: open(
       {
-        ingressClassName: { type: 'string', minLength: 1, maxLength: 253 },
+        ingressClassName: { type: 'string', minLength: 1, maxLength: 253, pattern: subdomain },
         defaultBackend: backend,
-        tls: list(open({ hosts: list({ type: 'string', pattern: hostname, maxLength: 253 }), secretName: text })),
+        tls: list(
+          open({
+            hosts: list({ type: 'string', pattern: hostname, maxLength: 253 }),
+            secretName: { type: 'string', maxLength: 253, pattern: `^$|${subdomain}` },
+          }),
+        ),
         rules: list(
           open({
-            host: { type: 'string', pattern: `^$|${hostname}`, maxLength: 253 },
+            host: {
+              type: 'string',
+              pattern: `^$|${hostname}`,
+              maxLength: 253,
+              'x-kubernetes-validations': [{ rule: '!isIP(self)', message: 'must be a DNS name, not an IP address' }],
+            },
             http: open({ paths: list(ingressPath, { minItems: 1 }) }, { required: ['paths'] }),
           }),
         ),
@@ -136,21 +206,27 @@ const ingress: Schema = open(
   { required: ['spec'] },
 );
 
-const ingressClass: Schema = open({
-  spec: open({
-    controller: { type: 'string', maxLength: 250 },
-    parameters: open(
+const ingressClass: Schema = open(
+  {
+    spec: open(
       {
-        apiGroup: text,
-        kind: text,
-        name: text,
-        namespace: text,
-        scope: { type: 'string', enum: ['Cluster', 'Namespace'] },
+        controller: { type: 'string', minLength: 1, maxLength: 250, pattern: domainPath },
+        parameters: open(
+          {
+            apiGroup: text,
+            kind: text,
+            name: text,
+            namespace: text,
+            scope: { type: 'string', enum: ['Cluster', 'Namespace'] },
+          },
+          { required: ['kind', 'name'] },
+        ),
       },
-      { required: ['kind', 'name'] },
+      { required: ['controller'] },
     ),
-  }),
-});
+  },
+  { required: ['spec'] },
+);
 
 /** By `group/kind`. */
 export const coreSchemas: Readonly<Record<string, Schema>> = {

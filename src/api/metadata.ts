@@ -9,7 +9,10 @@ export function checkMetadata(kind: string, metadata: unknown): Checked {
   const problems: FieldProblem[] = [];
   const say = (path: string, rule: string, message: string): void =>
     void problems.push({ kind: 'invalid', path: path === '' ? 'metadata' : `metadata.${path}`, rule, message });
-  if (metadata !== undefined && !isRecord(metadata)) say('', 'type', `must be an object, is ${described(metadata)}`);
+  if (metadata !== undefined && !isRecord(metadata)) {
+    say('', 'type', `must be an object, is ${described(metadata)}`);
+    return { value: metadata, problems, warnings: [] };
+  }
   const { name, namespace, labels, annotations } = record(metadata);
   checkName(kind, name, say);
   if (namespace !== undefined && (typeof namespace !== 'string' || !isDns1123Label(namespace)))

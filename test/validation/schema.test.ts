@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { kindsOf } from '../../src/api/kinds.ts';
 import type { KubeObject } from '../../src/api/objects.ts';
-import { validate } from '../../src/api/validate.ts';
+import { validate, validateAs } from '../../src/api/validate.ts';
+import { objectOf } from './objects.ts';
 
 function route(spec: unknown): KubeObject {
   return {
@@ -95,34 +97,142 @@ test('an experimental field is unknown in the standard channel and known in the 
   assert.deepEqual(validate(route(spec), 'experimental').warnings, []);
 });
 
-test('nothing throws, and a key called __proto__ changes no prototype', () => {
+test('what the branches of oneOf and anyOf want', () => {
+  const gateway = (addresses: unknown): KubeObject => ({
+    ...route({ gatewayClassName: 'a', listeners: [{ name: 'a', port: 80, protocol: 'HTTP' }], addresses }),
+    kind: 'Gateway',
+  });
+  const result = validate(gateway([{ value: '192.0.2.300' }, { type: 'Hostname', value: 'a.com' }]), 'standard');
+  assert.ok(!result.ok);
+  assert.deepEqual(
+    result.problems.map(({ path, message }) => [path, message]),
+    [['spec.addresses[0].value', 'is "192.0.2.300"; must be an IPv4 address or an IPv6 address']],
+  );
+});
+
+test('a null stays where it may stand, and nowhere else', () => {
+  const slice = (ready: unknown): KubeObject => ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 'a', namespace: 'b' },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['192.0.2.1'], conditions: { ready } }],
+  });
+  const result = validate(slice(null), 'standard');
+  assert.ok(result.ok);
+  assert.deepEqual(result.object['endpoints'], [{ addresses: ['192.0.2.1'], conditions: { ready: null } }]);
+  const list = validate(route({ hostnames: [null] }), 'standard');
+  assert.ok(!list.ok);
+  assert.equal(list.problems[0]?.message, 'must be a string, is null');
+});
+
+test('no rule is evaluated on a value of the wrong structure, and every rule on any other', () => {
+  const problemsOf = (path: unknown, method: unknown): readonly string[] => {
+    const result = validate(route({ rules: [{ matches: [{ path, method }] }] }), 'standard');
+    return result.ok ? [] : result.problems.map(({ rule }) => rule.slice(0, 20));
+  };
+  assert.deepEqual(problemsOf({ value: 'a' }, 'get'), ['enum']);
+  assert.deepEqual(problemsOf({ value: 'a' }, undefined), ["(self.type in ['Exac"]);
+});
+
+test('an object is validated by the version that it names', () => {
+  const grant = (apiVersion: string, from: unknown): KubeObject => ({
+    apiVersion,
+    kind: 'ReferenceGrant',
+    metadata: { name: 'a', namespace: 'b' },
+    spec: { from, to: [{ group: '', kind: 'Service' }] },
+  });
+  for (const version of ['v1', 'v1beta1']) {
+    assert.equal(validate(grant(`gateway.networking.k8s.io/${version}`, undefined), 'standard').ok, false, version);
+  }
+  assert.equal(validate(grant('example.com/v1', undefined), 'standard').ok, true, 'a kind without schema');
+  const old = grant('gateway.networking.k8s.io/v1alpha2', undefined);
+  assert.equal(validateAs({ group: 'gateway.networking.k8s.io', kind: 'ReferenceGrant' }, old, 'standard').ok, false);
+});
+
+test('defaults are shared, and nobody can change them', () => {
+  const first = validate(route({ rules: [{}] }), 'standard');
+  const second = validate(route({ rules: [{}] }), 'standard');
+  assert.ok(first.ok && second.ok);
+  const matches = (spec: unknown): unknown => (spec as { rules: { matches: unknown }[] }).rules[0]?.matches;
+  assert.equal(matches(first.object['spec']), matches(second.object['spec']));
+  assert.ok(Object.isFrozen(matches(first.object['spec'])));
+});
+
+test('the object given is left as it was', () => {
+  const given = route({ parentRefs: [{ name: 'a' }], rules: [{ backendRefs: [{ name: 'b', port: 1, other: 2 }] }] });
+  const before = JSON.stringify(given);
+  validate(given, 'standard');
+  assert.equal(JSON.stringify(given), before);
+});
+
+const kinds = [...kindsOf('experimental').values()].filter(({ group }) => group.startsWith('gateway.'));
+
+test('an object that was accepted is accepted again as it came out', () => {
   fc.assert(
     fc.property(
-      fc.constantFrom('HTTPRoute', 'Gateway', 'GRPCRoute', 'Ingress', 'Service', 'EndpointSlice'),
-      fc.jsonValue({ maxDepth: 6 }),
-      (kind, spec) => {
-        const apiVersion =
-          kind === 'Ingress'
-            ? 'networking.k8s.io/v1'
-            : kind === 'Service'
-              ? 'v1'
-              : kind === 'EndpointSlice'
-                ? 'discovery.k8s.io/v1'
-                : 'gateway.networking.k8s.io/v1';
-        validate({ apiVersion, kind, metadata: { name: 'a' }, spec, endpoints: spec, ports: spec }, 'standard');
+      fc.constantFrom(...kinds).chain((kind) => objectOf(kind, kind.current)),
+      (object) => {
+        const once = validate(object as unknown as KubeObject, 'experimental');
+        if (!once.ok) return;
+        assert.deepEqual(validate(once.object, 'experimental'), { ok: true, object: once.object, warnings: [] });
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 200 },
   );
+});
+
+test('nothing throws, whatever stands in place of an object', () => {
+  const apiVersions = ['gateway.networking.k8s.io/v1', 'networking.k8s.io/v1', 'v1', 'discovery.k8s.io/v1'];
+  const names = [...kindsOf('experimental').values()].map(({ kind }) => kind);
+  const json = fc.jsonValue({ maxDepth: 6 });
+  const spec = fc.oneof(
+    json,
+    fc.constantFrom(...kinds).chain((kind) => objectOf(kind, kind.current).map((object) => object['spec'])),
+  );
+  fc.assert(
+    fc.property(
+      fc.record({
+        apiVersion: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...apiVersions) }, json),
+        kind: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...names) }, json),
+        metadata: fc.oneof({ weight: 9, arbitrary: fc.constant<unknown>({ name: 'a', namespace: 'b' }) }, json),
+        spec,
+        endpoints: json,
+        ports: json,
+      }),
+      (object) => {
+        validate(object as unknown as KubeObject, 'standard');
+        validate(object as unknown as KubeObject, 'experimental');
+      },
+    ),
+    { numRuns: 400 },
+  );
+});
+
+test('a key called __proto__ or constructor is a key like others', () => {
   const evil = JSON.parse(
-    '{"__proto__": {"polluted": true}, "rules": [{"matches": [{"__proto__": {"path": 1}}]}]}',
+    '{"__proto__": {"polluted": true}, "rules": [{"matches": [{"__proto__": {"path": 1}, "constructor": 1}]}]}',
   ) as unknown;
-  validate(route(evil), 'standard');
+  const result = validate(route(evil), 'standard');
+  assert.deepEqual(
+    result.warnings.map(({ path }) => path),
+    ['spec.__proto__', 'spec.rules[0].matches[0].__proto__', 'spec.rules[0].matches[0].constructor'],
+  );
+  const tls = JSON.parse('{"certificateRefs":[{"name":"a"}],"options":{"__proto__":"a","constructor":"b"}}') as unknown;
+  const gateway = { gatewayClassName: 'a', listeners: [{ name: 'a', port: 443, protocol: 'HTTPS', tls }] };
+  const accepted = validate({ ...route(gateway), kind: 'Gateway' }, 'standard');
+  assert.ok(accepted.ok);
+  assert.match(JSON.stringify(accepted.object), /"options":\{"__proto__":"a","constructor":"b"\}/);
   assert.equal(({} as Record<string, unknown>)['polluted'], undefined);
 });
 
-test('an object deeper than any schema is refused, not recursed into without end', () => {
+test('an object deeper than any stack is walked only as deep as its schema', () => {
   let deep: unknown = 1;
-  for (let n = 0; n < 10_000; n++) deep = { rules: [deep] };
+  for (let n = 0; n < 100_000; n++) deep = n % 2 === 0 ? { rules: deep } : [deep];
   validate(route(deep), 'standard');
+  validate(route({ rules: deep, other: deep, hostnames: [deep] }), 'standard');
+  validate(
+    { ...route(deep), apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: deep as never },
+    'standard',
+  );
 });

@@ -5,7 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startEngine } from '../../src/engines/embedded/engine.ts';
-import { converse, echo, eventually, freePort, httpBackend, rawBackend, RawClient, serve } from './engine-fixture.ts';
+import {
+  converse,
+  echo,
+  eventually,
+  freePort,
+  httpBackend,
+  rawBackend,
+  RawClient,
+  serve,
+  updateOf,
+} from './engine-fixture.ts';
 
 test('one line of JSON per request, whatever the client sent', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'portolan-log-'));
@@ -120,4 +130,20 @@ test('metrics: requests by route and class, durations, refusals, failures', asyn
   for (const [, name = ''] of text.matchAll(/^([a-z_]+)/gm)) {
     assert.ok(families.has(name) || families.has(name.replace(/_(bucket|sum|count)$/, '')), name);
   }
+});
+
+test('series end with their routes, and go on while a route only changes', async (t) => {
+  const backend = await httpBackend(t, echo);
+  const { url, port, engine } = await serve(t, { routes: [{ path: '/a', backends: [{ to: backend }] }] });
+  await (await fetch(`${url}/a`)).text();
+  const [host] = updateOf({ port, routes: [{ path: '/a', backends: [{ to: backend }] }] }).virtualHosts ?? [];
+  assert.ok(host !== undefined);
+  const [entry] = host.inserted;
+  assert.ok(entry !== undefined);
+  const moved = { ...entry, match: { ...entry.match, path: { type: 'prefix' as const, value: '/b' } } };
+  await engine.apply({ version: 2, virtualHosts: [{ ...host, removed: [entry], inserted: [moved] }] });
+  await (await fetch(`${url}/b`)).text();
+  assert.match(await engine.metrics(), /route="HTTPRoute\/test\/route-0",code="2xx"\} 2\n/);
+  await engine.apply({ version: 3, virtualHosts: [{ ...host, removed: [moved], inserted: [] }] });
+  assert.doesNotMatch(await engine.metrics(), /route-0/);
 });

@@ -15,6 +15,8 @@ export class RouteSeries {
   readonly frontend: string;
   /** kind/namespace/name, or '' for requests that no route took. */
   readonly route: string;
+  /** Entries that count here; a series that nothing counts in any more is forgotten. */
+  users = 0;
   readonly responses: Float64Array = new Float64Array(CODE_CLASSES);
 
   constructor(frontend: string, route: string) {
@@ -85,18 +87,31 @@ export class Metrics {
   readonly #refusals: Record<string, number> = {};
   readonly #failures: Record<string, number> = {};
 
-  /** The same object for the same names, for as long as the worker runs: counters of routes that come back go on. */
+  /** The same object for the same names, until it is released as often as it was asked for. */
   routeSeries(frontend: string, route: string): RouteSeries {
     const key = `${frontend}|${route}`;
     let series = this.#routes.get(key);
     if (series === undefined) this.#routes.set(key, (series = new RouteSeries(frontend, route)));
+    series.users++;
     return series;
+  }
+
+  /** Routes that are no more leave no series behind; should they come back, they count from 0. */
+  releaseRoute(frontend: string, route: string): void {
+    const key = `${frontend}|${route}`;
+    const series = this.#routes.get(key);
+    if (series !== undefined && --series.users <= 0) this.#routes.delete(key);
   }
 
   frontendSeries(frontend: string): FrontendSeries {
     let series = this.#frontends.get(frontend);
     if (series === undefined) this.#frontends.set(frontend, (series = new FrontendSeries(frontend)));
     return series;
+  }
+
+  releaseFrontend(frontend: string): void {
+    this.#frontends.delete(frontend);
+    this.releaseRoute(frontend, '');
   }
 
   /** A message that is no request; reasons are those of refusals.ts and a few of the connection's own. */

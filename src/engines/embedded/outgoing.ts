@@ -28,11 +28,12 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
   dropped: readonly string[] = [];
   readonly trusted: boolean;
   added = '';
-  /** '' when there is none. */
-  requestId = '';
 
   readonly #thread: Thread;
   readonly #client: Client;
+  /** Of the request; else the line that gives it one. */
+  #id: string | undefined;
+  #idLine = '';
   #http1: string | null = null;
   #list: FieldList | null = null;
   /** X-Forwarded-* of a client that is not trusted, made once for the host that it names again and again. */
@@ -65,21 +66,16 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
     this.upgrade = http2 ? '' : request.upgrade;
     this.framed = request.length === UNKNOWN_LENGTH && request.version !== '2' && !lists;
     this.dropped = backend.request.dropped;
-    const idLine = this.#identify(request);
-    this.added = this.#forwardedLines(request) + idLine + backend.request.text;
+    this.#id = request.field('x-request-id');
+    this.#idLine = this.#id === undefined && this.#thread.requestIds ? this.#thread.newRequestIdLine() : '';
+    this.added = this.#forwardedLines(request) + this.#idLine + backend.request.text;
     this.#http1 = request.rewritten(this) ?? null;
     this.#list = this.#http1 === null || lists ? this.#merged(request, backend) : null;
   }
 
-  /** Returns the line to add, '' if the request has an id or gets none. */
-  #identify(request: IncomingRequest): string {
-    const thread = this.#thread;
-    const id = request.field('x-request-id');
-    this.requestId = id ?? '';
-    if (id !== undefined || !thread.requestIds) return '';
-    const line = thread.newRequestIdLine();
-    this.requestId = line.slice(REQUEST_ID.length, -2);
-    return line;
+  /** '' when there is none. */
+  get requestId(): string {
+    return this.#id ?? this.#idLine.slice(REQUEST_ID.length, -2);
   }
 
   #forwardedLines(request: IncomingRequest): string {
@@ -88,7 +84,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
     if (authority !== this.#forwardedHost) {
       this.#forwardedHost = authority;
       const { forwarded } = this.#client;
-      this.#forwarded = authority === '' ? forwarded : flat(`${forwarded}X-Forwarded-Host: ${authority}\r\n`);
+      this.#forwarded = authority === '' ? forwarded : `${forwarded}X-Forwarded-Host: ${authority}\r\n`;
     }
     return this.#forwarded;
   }
@@ -132,13 +128,9 @@ function pathOf(request: IncomingRequest, target: Target | null, backend: Backen
     path = changePath(path, backend.paths[i] as BackendPlan['paths'][number]);
   // The very string that came, when nothing changed: the head is then forwarded as it stands.
   const { target: original } = request;
+  if (target.query === '') return path;
   if (original.length === path.length + target.query.length && original.startsWith(path)) return original;
   return path + target.query;
-}
-
-/** In one piece: a string made of others is put together anew each time that it is written. */
-function flat(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 function forwardedFields(request: IncomingRequest, client: Client, trusted: boolean): string[] {

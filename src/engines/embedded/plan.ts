@@ -60,6 +60,8 @@ export interface RulePlan {
   readonly weights: readonly number[];
   /** The sum of `weights`. */
   readonly weight: number;
+  /** The backend of a rule that has only one, and it has weight: nothing needs to be drawn. */
+  readonly only: BackendPlan | null;
 }
 
 const DEFAULT_BACKOFF = 25;
@@ -68,6 +70,7 @@ const DEFAULT_BACKOFF = 25;
 export function compileRule(rule: Rule, cluster: (key: string) => LiveCluster): RulePlan {
   const { action } = rule;
   const forwards = action.kind === 'forward' ? action.backends : [];
+  const backends = forwards.map((backend) => compileBackend(rule.filters, backend, cluster));
   return {
     key: rule.key,
     route: routeOf(rule.key),
@@ -78,9 +81,10 @@ export function compileRule(rule: Rule, cluster: (key: string) => LiveCluster): 
     cors: compileFilters(rule.filters).cors ?? null,
     redirect: action.kind === 'redirect' ? action.redirect : null,
     respond: action.kind === 'respond' ? action.status : 0,
-    backends: forwards.map((backend) => compileBackend(rule.filters, backend, cluster)),
+    backends,
     weights: forwards.map((backend) => backend.weight),
     weight: forwards.reduce((sum, backend) => sum + Math.max(0, backend.weight), 0),
+    only: forwards.length === 1 && (forwards[0]?.weight ?? 0) > 0 ? (backends[0] ?? null) : null,
   };
 }
 
@@ -120,7 +124,7 @@ export function routeOf(key: string): string {
 
 /** By weight; null when no backend has any. */
 export function chooseBackend(plan: RulePlan): BackendPlan | null {
-  return plan.backends[pickByWeight(plan.weights, plan.weight, Math.random())] ?? null;
+  return plan.only ?? plan.backends[pickByWeight(plan.weights, plan.weight, Math.random())] ?? null;
 }
 
 const LONGEST_BACKOFF = 10;

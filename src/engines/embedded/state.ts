@@ -124,7 +124,10 @@ export class State {
     for (const row of update.clusters?.set ?? []) this.#setCluster(row);
     for (const row of update.rules?.set ?? []) this.#setRule(row);
     for (const row of update.frontends?.set ?? []) this.#setFrontend(row);
-    for (const change of update.virtualHosts ?? []) this.#changeHost(change);
+    const left: { readonly frontend: string; readonly route: string }[] = [];
+    for (const change of update.virtualHosts ?? []) this.#changeHost(change, left);
+    // After all hosts have what came: the counters of a route that was only changed go on.
+    for (const { frontend, route } of left) this.#thread.metrics.releaseRoute(frontend, route);
     const stale = this.#changeBinds(update.binds);
     for (const { bind } of update.frontends?.set ?? []) stale.add(bind);
     for (const key of update.frontends?.delete ?? []) {
@@ -228,10 +231,17 @@ export class State {
 
   #deleteFrontend(frontend: LiveFrontend): void {
     frontend.known = false;
-    if (frontend.hosts.size === 0) this.#frontends.delete(frontend.row.key);
+    this.#forget(frontend);
   }
 
-  #changeHost(change: VirtualHostChange): void {
+  #forget(frontend: LiveFrontend): void {
+    if (frontend.hosts.size > 0) return;
+    this.#frontends.delete(frontend.row.key);
+    this.#thread.metrics.releaseFrontend(frontend.row.key);
+  }
+
+  /** @param left takes the routes of the entries that left */
+  #changeHost(change: VirtualHostChange, left: { frontend: string; route: string }[]): void {
     let frontend = this.#frontends.get(change.frontend);
     if (frontend === undefined) {
       frontend = new LiveFrontend(placeholder(change.frontend), this.#thread);
@@ -240,7 +250,10 @@ export class State {
     let matcher = frontend.hosts.get(change.hostname);
     if (matcher === undefined) frontend.hosts.set(change.hostname, (matcher = new VirtualHostMatcher()));
     for (const entry of change.removed) {
+      const { size } = matcher;
       matcher.remove(entry);
+      if (matcher.size === size) continue;
+      left.push({ frontend: change.frontend, route: routeOf(entry.rule) });
       const slot = this.#slotOf(entry.rule);
       slot.users--;
       if (slot.users <= 0 && slot.plan === null) this.#rules.delete(slot.key);
@@ -254,7 +267,7 @@ export class State {
     }
     if (matcher.size > 0) return;
     frontend.hosts.delete(change.hostname);
-    if (!frontend.known && frontend.hosts.size === 0) this.#frontends.delete(change.frontend);
+    if (!frontend.known) this.#forget(frontend);
   }
 
   /** Returns the keys of those whose table of frontends has to be made anew. */

@@ -109,3 +109,18 @@ test('the authority is made once, and a Secret of the files wins', async (t) => 
   const after = await askSecurely(port, 'a.example.com', authority.certificate);
   assert.equal(after.certificate.subjectAltName, 'DNS:a.example.com, DNS:own.example.com');
 });
+
+test('a listener for every host gets the names that clients ask for, during the handshake', async (t) => {
+  const cwd = folderWith(t, {
+    'g.yaml': secureGateway(await freePort()),
+    'r.yaml': route('a', '/', 'app'),
+  });
+  const running = await serving(t, ['-f', '.', '--echo', '--dev-certificates'], { cwd });
+  const port = running.port('default/web/https');
+  const ca = readFileSync(join(cwd, '.data', 'authority', 'certificate.pem'), 'utf8');
+  for (const name of ['never-heard-of.example.org', 'another.test']) {
+    const { status, certificate } = await askSecurely(port, name, ca);
+    assert.equal(status, 200);
+    assert.equal(certificate.checkHost(name), name);
+  }
+});

@@ -32,12 +32,14 @@ export const run: Run = async (args) => {
   const begun = performance.now();
   const model = new Model({ ...modelOptions(args), serving: true });
   const sessions: Session[] = [];
+  const naming: { ask: (secrets: readonly string[], name: string) => void } = { ask: () => {} };
   const engine = startEngine({
     workers: settings.workers,
     trustedHops: settings.trustedHops,
     limits: parseLimits(args.texts('limit')),
     ...(settings.accessLog ? { accessLog: '-' } : {}),
     onReport: (bind: BindReport) => sessions[0]?.report(bind),
+    ...(args.on('dev-certificates') ? { onMissingName: (secrets, name) => naming.ask(secrets, name) } : {}),
     onCrash: (error) => report.say(paint.red(`a worker ended and is started again: ${error.message}`)),
   });
   try {
@@ -57,6 +59,9 @@ export const run: Run = async (args) => {
       },
     });
     sessions.push(session);
+    naming.ask = (secrets, name) => {
+      if (certificates?.ask(secrets, name) === true) session.refresh();
+    };
     model.source.follow((change) => session.take(change));
     await model.load(progress(process.stderr));
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');

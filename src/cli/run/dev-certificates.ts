@@ -1,5 +1,6 @@
 // --dev-certificates: Secrets that listeners name and no file has are issued by the local authority. Their names come from
-// the listener's hostname, else from the routes that are attached to it, and then localhost besides.
+// the listener's hostname, else from the routes that are attached to it, and then localhost besides; a listener for every
+// host also gets the names that clients ask for (SNI).
 import type { KubeObject } from '../../api/objects.ts';
 import type { BoundListener } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
@@ -8,6 +9,7 @@ import type { Authority } from './authority.ts';
 
 /** Names in one certificate; browsers take thousands, but handshakes carry them all. */
 const maxNames = 100;
+const dnsName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const localNames = ['localhost', '*.localhost', '127.0.0.1', '::1'];
 
 interface IssuedSecret {
@@ -18,6 +20,8 @@ interface IssuedSecret {
 export class DevCertificates implements Outside {
   #authority: Authority | undefined;
   readonly #issued = new Map<string, IssuedSecret>();
+  /** Names that clients asked for, by the Secret that is to have them. */
+  readonly #asked = new Map<string, Set<string>>();
   readonly #kept: boolean;
 
   /** `kept`: by the authority of the user, which is made when there is none; else by one that is forgotten at once. */
@@ -36,6 +40,16 @@ export class DevCertificates implements Outside {
     return objects;
   }
 
+  /** A client asks for a name that these Secrets (`namespace/name`) do not have. Says whether one of them will get it. */
+  ask(secrets: readonly string[], name: string): boolean {
+    const secret = secrets.find((key) => this.#issued.has(key));
+    if (secret === undefined || !dnsName.test(name) || name.length > 253) return false;
+    const names = this.#asked.get(secret) ?? new Set<string>();
+    if (names.has(name) || names.size >= maxNames) return false;
+    this.#asked.set(secret, names.add(name));
+    return true;
+  }
+
   /** The Secrets to issue, as `namespace/name`, with their names. */
   #wanted(view: OutsideView): ReadonlyMap<string, ReadonlySet<string>> {
     const wanted = new Map<string, Set<string>>();
@@ -45,6 +59,7 @@ export class DevCertificates implements Outside {
         for (const secret of this.#secretsOf(view, listener)) {
           const names = wanted.get(secret) ?? new Set<string>();
           for (const name of namesFor(view, listener)) if (names.size < maxNames) names.add(name);
+          for (const name of this.#asked.get(secret) ?? []) names.add(name);
           wanted.set(secret, names);
         }
       }

@@ -13,6 +13,7 @@ const thread = new Thread({
   accessLog: '',
   shared: false,
   ticketKeys: new Uint8Array(48),
+  asksNames: false,
 });
 
 const endpoint = (port: number, state: Partial<Endpoint> = {}): Endpoint => ({

@@ -67,6 +67,7 @@ class EmbeddedEngine implements Engine {
       accessLog,
       shared: count > 1,
       ticketKeys: randomBytes(48),
+      asksNames: options.onMissingName !== undefined,
     };
     this.#shared = count > 1;
     this.#drainTimeout = limits.drainTimeout;
@@ -75,6 +76,7 @@ class EmbeddedEngine implements Engine {
       const worker: WorkerHandle = new WorkerHandle(settings, {
         all: () => JSON.stringify(this.#workerView(this.#rows.all())),
         reported: (report) => this.#reports.take(index, report),
+        missingName: (certificates, name) => options.onMissingName?.(certificates, name),
         crashed: (error, last) => {
           this.#crashes++;
           if (last !== null) this.#retired = [sumSnapshots([...this.#retired, last])];

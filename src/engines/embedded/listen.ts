@@ -9,7 +9,7 @@ import { Http2Downstream } from './http2/downstream.ts';
 import type { WorkerReport } from './messages.ts';
 import type { LiveBind } from './state.ts';
 import type { Thread } from './thread.ts';
-import { Certificates } from './tls/certificates.ts';
+import { Certificates, type MissingName } from './tls/certificates.ts';
 import { Termination } from './tls/termination.ts';
 
 /** Between two attempts to listen where it failed. */
@@ -24,6 +24,14 @@ interface Socket {
   serving: boolean;
 }
 
+export interface ListenerOptions {
+  /** Other workers listen at the same places. */
+  readonly shared: boolean;
+  readonly ticketKeys: Buffer;
+  readonly report: (report: WorkerReport) => void;
+  readonly missingName: MissingName | undefined;
+}
+
 export class Listeners {
   readonly #thread: Thread;
   readonly #shared: boolean;
@@ -35,12 +43,11 @@ export class Listeners {
   #settled: Promise<void> = Promise.resolve();
   #closed = false;
 
-  /** @param shared other workers listen at the same places */
-  constructor(thread: Thread, shared: boolean, ticketKeys: Buffer, report: (report: WorkerReport) => void) {
+  constructor(thread: Thread, options: ListenerOptions) {
     this.#thread = thread;
-    this.#shared = shared;
-    this.#report = report;
-    this.#certificates = new Certificates(ticketKeys);
+    this.#shared = options.shared;
+    this.#report = options.report;
+    this.#certificates = new Certificates(options.ticketKeys, options.missingName);
   }
 
   /**

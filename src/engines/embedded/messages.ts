@@ -14,6 +14,8 @@ export type FromWorker =
   | { readonly kind: 'applied'; readonly sequence: number }
   | { readonly kind: 'bind'; readonly report: WorkerReport }
   | { readonly kind: 'metrics'; readonly request: number; readonly snapshot: MetricsSnapshot }
+  /** A client asked for a name that none of these certificates has; its handshake waits a moment for one. */
+  | { readonly kind: 'missing-name'; readonly certificates: readonly string[]; readonly name: string }
   /** No connection is left. */
   | { readonly kind: 'drained' };
 

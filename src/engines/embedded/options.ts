@@ -83,6 +83,11 @@ export interface EngineOptions {
   readonly accessLog?: string;
   /** Told whenever the state of a bind changed. */
   readonly onReport?: (report: BindReport) => void;
+  /**
+   * Told of a name that a TLS client asks for and that none of the listener's certificates (their keys) has. When given, the
+   * handshake waits up to a second for an update that brings one.
+   */
+  readonly onMissingName?: (certificates: readonly string[], name: string) => void;
   /** Told of a thread that ended unexpectedly; it is started again with all of the configuration. */
   readonly onCrash?: (error: Error) => void;
 }
@@ -93,6 +98,8 @@ export interface WorkerOptions {
   readonly trustedHops: number;
   readonly requestIds: boolean;
   readonly accessLog: string;
+  /** Whether the main thread wants to know of names without a certificate. */
+  readonly asksNames: boolean;
   /** Other workers listen on the same ports. */
   readonly shared: boolean;
   /** 48 octets that seal TLS session tickets: the same for all workers of a port. */

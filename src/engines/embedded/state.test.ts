@@ -24,6 +24,7 @@ const newThread = (): Thread =>
     accessLog: '',
     shared: false,
     ticketKeys: new Uint8Array(48),
+    asksNames: false,
   });
 
 /** A change of one thing, as numbers to be read by `changeOf`. */

@@ -8,6 +8,7 @@ export interface WorkerEvents {
   /** All of the configuration as JSON, for a worker that starts. */
   all(): string;
   reported(report: WorkerReport): void;
+  missingName(certificates: readonly string[], name: string): void;
   /** It is started again by itself. @param last its counters when they were last asked for */
   crashed(error: Error, last: MetricsSnapshot | null): void;
 }
@@ -142,6 +143,9 @@ export class WorkerHandle {
       case 'metrics':
         this.#last = message.snapshot;
         this.#answer(message.request, message.snapshot);
+        break;
+      case 'missing-name':
+        this.#events.missingName(message.certificates, message.name);
         break;
       case 'drained':
         this.#drained();

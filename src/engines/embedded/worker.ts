@@ -12,9 +12,14 @@ const options = workerData as WorkerOptions;
 
 const tell = (message: FromWorker): void => port.postMessage(message);
 const thread = new Thread(options);
-const listeners = new Listeners(thread, options.shared, Buffer.from(options.ticketKeys), (report) =>
-  tell({ kind: 'bind', report }),
-);
+const listeners = new Listeners(thread, {
+  shared: options.shared,
+  ticketKeys: Buffer.from(options.ticketKeys),
+  report: (report) => tell({ kind: 'bind', report }),
+  missingName: options.asksNames
+    ? (certificates, name) => tell({ kind: 'missing-name', certificates, name })
+    : undefined,
+});
 
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {

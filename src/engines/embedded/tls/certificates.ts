@@ -3,21 +3,37 @@ import { randomBytes } from 'node:crypto';
 import tls from 'node:tls';
 import type { CertificateSet } from '../../../routing/model.ts';
 
+/** A handshake for which no certificate has the name waits so long for one that is made for it. */
+const NAME_TIMEOUT = 1000;
+/** Handshakes that wait at a time; over it they get what there is. */
+const MOST_WAITING = 64;
+
+/** Told of a name that none of these certificates has. */
+export type MissingName = (certificates: readonly string[], name: string) => void;
+
 export class Certificates {
   readonly #ticketKeys: Buffer;
+  readonly #missing: MissingName | undefined;
+  /** Handshakes that wait for a certificate; each looks whether it is the one. */
+  readonly #waiting = new Set<() => void>();
   readonly #rows = new Map<string, CertificateSet>();
   /** By key of the row, made when first asked for; null when OpenSSL refuses it. */
   readonly #contexts = new Map<string, tls.SecureContext | null>();
 
-  /** @param ticketKeys 48 octets that seal session tickets; workers that share a port must share them, or few sessions resume */
-  constructor(ticketKeys: Buffer = randomBytes(48)) {
+  /**
+   * @param ticketKeys 48 octets that seal session tickets; workers that share a port must share them, or few sessions resume
+   * @param missing when given, handshakes for names without a certificate are told of and wait for it
+   */
+  constructor(ticketKeys: Buffer = randomBytes(48), missing?: MissingName) {
     this.#ticketKeys = ticketKeys;
+    this.#missing = missing;
   }
 
   /** A row came, or was replaced: from now on handshakes get the new one; connections keep what they have. */
   set(row: CertificateSet): void {
     this.#rows.set(row.key, row);
     this.#contexts.delete(row.key);
+    for (const look of this.#waiting) look();
   }
 
   delete(key: string): void {
@@ -40,6 +56,30 @@ export class Certificates {
       this.#contexts.set(row.key, context);
     }
     return context ?? undefined;
+  }
+
+  /** As contextFor, but where somebody makes certificates for names (`missing`) a name without one waits for it. */
+  offer(keys: readonly string[], host: string, done: (context: tls.SecureContext | undefined) => void): void {
+    const answer = (): void => done(this.contextFor(keys, host));
+    if (this.#missing === undefined || host === '' || this.#covers(keys, host) || this.#waiting.size >= MOST_WAITING) {
+      answer();
+      return;
+    }
+    const end = (): void => {
+      clearTimeout(timer);
+      this.#waiting.delete(look);
+      answer();
+    };
+    const look = (): void => {
+      if (this.#covers(keys, host)) end();
+    };
+    const timer = setTimeout(end, NAME_TIMEOUT);
+    this.#waiting.add(look);
+    this.#missing(keys, host);
+  }
+
+  #covers(keys: readonly string[], host: string): boolean {
+    return keys.some((key) => this.#rows.get(key)?.names.some((name) => coversName(name, host)) === true);
   }
 
   /** The same as settings, for clients that name no host; without a certificate when there is nothing usable. */

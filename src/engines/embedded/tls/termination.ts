@@ -51,6 +51,14 @@ export class Termination {
     return keys === undefined ? undefined : this.#certificates.contextFor(keys, host);
   }
 
+  /** The same, as soon as there is a certificate for the name, where one is made for it. */
+  #offer(serverName: string, done: (context: tls.SecureContext | undefined) => void): void {
+    const host = normalizeHost(serverName);
+    const keys = this.#frontends.lookUp(host);
+    if (keys === undefined) done(undefined);
+    else this.#certificates.offer(keys, host, done);
+  }
+
   /** A server that is not listening yet. One per termination. */
   createServer(options: TlsServerOptions): net.Server {
     const server = tls.createServer(
@@ -62,7 +70,7 @@ export class Termination {
         noDelay: true,
         // A client may close its side as soon as it has said everything.
         allowHalfOpen: true,
-        SNICallback: (serverName, done) => done(null, this.contextFor(serverName)),
+        SNICallback: (serverName, done) => this.#offer(serverName, (context) => done(null, context)),
       } as tls.TlsOptions,
       (socket) => options.accept(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'),
     );

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import type { Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
 import { exposition, sumSnapshots } from './exposition.ts';
@@ -69,6 +70,9 @@ class EmbeddedEngine implements Engine {
       ticketKeys: randomBytes(48),
       asksNames: options.onMissingName !== undefined,
     };
+    // Of isolates that are made from now on: a proxy's garbage is young, and rarer collections cost less (measured: a tenth
+    // of the time of a request) for some 30 MiB per worker.
+    setFlagsFromString('--min-semi-space-size=16');
     this.#shared = count > 1;
     this.#drainTimeout = limits.drainTimeout;
     this.#reports = new Reports(count, options.onReport ?? ignore);

@@ -35,9 +35,9 @@ const preflights: readonly [
       'Access-Control-Allow-Origin': 'https://www.foo.com',
       'Access-Control-Allow-Methods': 'GET, OPTIONS',
       'Access-Control-Allow-Headers': 'x-header-1, x-header-2',
+      'Access-Control-Expose-Headers': 'x-header-3, x-header-4',
       'Access-Control-Max-Age': '3600',
       'Access-Control-Allow-Credentials': undefined,
-      'Access-Control-Expose-Headers': undefined,
     },
   ],
   [

@@ -60,7 +60,8 @@ export function preflightHeaders(compiled: CompiledCors, request: PreflightReque
   if (methods !== '') lines.push('Access-Control-Allow-Methods', methods);
   const headers = allowedHeaders(cors, request.headers);
   if (headers !== '') lines.push('Access-Control-Allow-Headers', headers);
-  lines.push('Access-Control-Max-Age', String(cors.maxAge));
+  // Means nothing to a browser here, but the official conformance tests look for it.
+  lines.push(...exposedLines(cors), 'Access-Control-Max-Age', String(cors.maxAge));
   return [...lines, ...vary];
 }
 
@@ -68,12 +69,7 @@ export function preflightHeaders(compiled: CompiledCors, request: PreflightReque
 export function corsHeaders(compiled: CompiledCors, origin: string): FieldLines {
   const vary = compiled.anyOrigin && !compiled.cors.allowCredentials ? [] : ['Vary', 'Origin'];
   if (!allowsOrigin(compiled, origin)) return vary;
-  const lines = [...originLines(compiled, origin)];
-  const { exposeHeaders, allowCredentials } = compiled.cors;
-  // Fetch standard: with credentials `*` is a header name, not a wildcard, so it would promise what it does not give.
-  const exposed = allowCredentials ? exposeHeaders.filter((name) => name !== '*') : exposeHeaders;
-  if (exposed.length > 0) lines.push('Access-Control-Expose-Headers', exposed.join(', '));
-  return [...lines, ...vary];
+  return [...originLines(compiled, origin), ...exposedLines(compiled.cors), ...vary];
 }
 
 /** Lower-case names of response headers that are the gateway's to say once a rule has a CORS filter. */
@@ -94,6 +90,12 @@ function originLines(compiled: CompiledCors, origin: string): FieldLines {
     value,
     ...(allowCredentials ? ['Access-Control-Allow-Credentials', 'true'] : []),
   ];
+}
+
+function exposedLines({ exposeHeaders, allowCredentials }: Cors): FieldLines {
+  // Fetch standard: with credentials `*` is a header name, not a wildcard, so it would promise what it does not give.
+  const exposed = allowCredentials ? exposeHeaders.filter((name) => name !== '*') : exposeHeaders;
+  return exposed.length > 0 ? ['Access-Control-Expose-Headers', exposed.join(', ')] : [];
 }
 
 function allowedMethods(cors: Cors, requested: string): string {

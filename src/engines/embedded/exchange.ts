@@ -1,6 +1,7 @@
 // One request and its response: routed, changed, balanced, sent, repeated, timed and counted; between any downstream and any
 // upstream (sides.ts). HTTP/1 uses one per connection for one request after the other. Routing is state.ts, changes of the
 // request outgoing.ts, of the response response-changes.ts, counting record.ts.
+import { performance } from 'node:perf_hooks';
 import { isGrpc, type MatchRequest } from '../../routing/match/conditions.ts';
 import { normalizeHost } from '../../routing/match/hostnames.ts';
 import { normalizeTarget, type Target } from '../../routing/match/path.ts';
@@ -12,7 +13,7 @@ import { callTimeout } from './http2/grpc.ts';
 import { reflectMirrors } from './mirror.ts';
 import { Outgoing } from './outgoing.ts';
 import { backoff, type BackendPlan, chooseBackend, type RulePlan } from './plan.ts';
-import { record } from './record.ts';
+import { type Notes, notesOf, record } from './record.ts';
 import { Replay } from './replay.ts';
 import { addedFields, addedLines, changedFields, changedList, contentLength, cutFields } from './response-changes.ts';
 import type {
@@ -60,7 +61,8 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
   frontend: LiveFrontend | null = null;
   entry: LiveEntry | null = null;
   endpoint: LiveEndpoint | null = null;
-  userAgent: string | undefined;
+  /** Only with an access log. */
+  notes: Notes | null = null;
   started = 0;
   status = 0;
   octetsSent = 0;
@@ -156,7 +158,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     this.frontend = this.entry = this.endpoint = null;
     this.status = this.octetsSent = this.octetsReceived = this.attempts = 0;
     this.failure = '';
-    this.userAgent = this.thread.log === null ? undefined : request.field('user-agent');
+    this.notes = this.thread.log === null ? null : notesOf(request, this.client, this.thread.trustedHops);
     this.framedRequest = this.#requestDone = this.#responseDone = false;
     this.#phase = WAITING;
     this.#grpc = this.#origin = undefined;
@@ -335,6 +337,8 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       const added = cors === null ? response.text : addedLines(response, cors, this.#origin as string);
       const from = downstream.respondInPlace(head, buf, framing, added);
       this.framedResponse = downstream.framedResponse === true;
+      // What is delivered together with content is no content.
+      this.octetsSent = from - head.base - head.size;
       return from;
     }
     this.framedResponse = false;

@@ -1,8 +1,27 @@
 // An exchange that is over, or a message that was no request -> counters, duration, and a line of the access log.
+import net from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { Exchange } from './exchange.ts';
-import type { Client } from './sides.ts';
+import type { Client, IncomingRequest } from './sides.ts';
 import type { LiveFrontend } from './state.ts';
 import type { Thread } from './thread.ts';
+
+/** What the log wants to know of a request whose fields are gone by then. */
+export interface Notes {
+  readonly userAgent: string | undefined;
+  /** Of the client, seen through the trusted proxies in front. */
+  readonly address: string;
+}
+
+export function notesOf(request: IncomingRequest, client: Client, trustedHops: number): Notes {
+  const userAgent = request.field('user-agent');
+  const sources = trustedHops > 0 ? request.field('x-forwarded-for') : undefined;
+  if (sources === undefined) return { userAgent, address: client.address };
+  // The last was written by the proxy that we speak to, the one before it by the proxy before that.
+  const addresses = sources.split(',');
+  const address = addresses[Math.max(0, addresses.length - trustedHops)]?.trim() ?? '';
+  return { userAgent, address: net.isIP(address) === 0 ? client.address : address };
+}
 
 export function record(exchange: Exchange): void {
   const { thread, frontend, entry, status } = exchange;
@@ -18,17 +37,17 @@ export function record(exchange: Exchange): void {
 }
 
 function write(exchange: Exchange, duration: number, frontend: LiveFrontend | null): void {
-  const { thread, client, request, entry, endpoint, outgoing } = exchange;
+  const { thread, client, request, entry, endpoint, outgoing, notes } = exchange;
   if (request === null) return;
   thread.log?.add({
     time: Date.now(),
-    client: client.address,
+    client: notes?.address ?? client.address,
     method: request.method,
     scheme: client.scheme,
     authority: request.authority,
     target: request.target,
     version: request.version,
-    userAgent: exchange.userAgent,
+    userAgent: notes?.userAgent,
     requestId: endpoint === null ? '' : outgoing.requestId,
     status: exchange.status,
     sent: exchange.octetsSent,

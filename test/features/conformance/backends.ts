@@ -40,15 +40,6 @@ export class Backends {
     return this.#listen(server as Server);
   }
 
-  /** A port at which nobody listens any more. */
-  async startBroken(): Promise<number> {
-    const server = http.createServer();
-    const port = await this.#listen(server);
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
-
   /** How many requests with this id the backend got. */
   count(backend: string, id: string): number {
     return (this.received.get(id) ?? []).filter((one) => one.backend === backend).length;

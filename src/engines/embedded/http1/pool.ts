@@ -35,10 +35,12 @@ export class Http1Pool implements Connector {
   }
 
   put(upstream: Http1Upstream): void {
-    if (this.#closed || this.#count >= this.#thread.limits.poolSize || upstream.idleLimit <= 0) {
+    if (this.#closed || upstream.idleLimit <= 0) {
       upstream.destroy();
       return;
     }
+    // The oldest goes, not the one just used: else a pool full of old ones would cost a connection for each POST.
+    if (this.#count >= this.#thread.limits.poolSize) this.#dropOldest();
     upstream.idleSince = this.#thread.sweeper.now;
     this.#idle[this.#count++] = upstream;
   }
@@ -48,6 +50,13 @@ export class Http1Pool implements Connector {
     if (at < 0) return;
     this.#idle.copyWithin(at, at + 1, this.#count);
     this.#idle[--this.#count] = null;
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#idle;
+    if (oldest === undefined || oldest === null) return;
+    this.forget(oldest);
+    oldest.destroy();
   }
 
   close(): void {

@@ -115,6 +115,7 @@ function unknownFields(metadata: Readonly<Record<string, unknown>>): FieldProble
         kind: 'unknown-field',
         path: `metadata.${cut(name)}`,
         rule: 'unknown field',
+        ...(meant === undefined ? {} : { meant }),
         message: `is not a field of metadata and is ignored${meant === undefined ? '' : `; did you mean ${meant}?`}`,
       };
     });

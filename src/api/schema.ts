@@ -39,6 +39,8 @@ export interface FieldProblem {
   readonly path: string;
   readonly rule: string;
   readonly message: string;
+  /** The field that was probably meant by an unknown one. */
+  readonly meant?: string;
 }
 
 export interface Checked {

@@ -242,6 +242,7 @@ export class Walk {
       kind: 'unknown-field',
       path: pathText([...this.#path, name]),
       rule: 'unknown field',
+      ...(meant === undefined ? {} : { meant }),
       message: `is not a field of ${parent === '' ? 'this kind' : parent} and is ignored${meant === undefined ? '' : `; did you mean ${meant}?`}`,
     });
   }

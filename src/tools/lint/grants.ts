@@ -1,149 +1,131 @@
-// ReferenceGrants: groups that are spelt almost like one that exists, grants that nothing needs, and the grant that would
-// permit a reference.
-import { gatewayGroup } from '../../api/kinds.ts';
-import { keyOf, type KubeObject } from '../../api/objects.ts';
-import type { Tables } from '../../pipeline/tables.ts';
-import { at, type ObjectRef, type Origin } from '../../routing/origin.ts';
+// ReferenceGrants: those that no reference needs, and the grant that would permit a reference.
+import { gatewayGroup, oldGatewayGroup } from '../../api/kinds.ts';
+import { groupOf, keyOf, type KubeObject } from '../../api/objects.ts';
+import { refKey, type ObjectRef } from '../../routing/origin.ts';
+import type { Problem } from '../../routing/problem.ts';
 import { list, record, text } from '../../support/untrusted.ts';
 import type { Finding } from './finding.ts';
+import { misspelt } from './groups.ts';
+import { referencesOf, type Reference } from './references.ts';
 
-/** The grant that would permit a reference, in the namespace of what is referred to. */
-export function grantFor(from: ObjectRef, target: ObjectRef): KubeObject {
+type Refused = Extract<Problem, { readonly code: 'RefNotPermitted' }>;
+
+/**
+ * For each refused reference the grant that would permit it, by what may refer to what namespace: references of the same
+ * kind and namespace share one grant, which names all their targets. No grant has the name of one that is there.
+ */
+export class MissingGrants {
+  readonly #grants = new Map<string, KubeObject>();
+
+  constructor(problems: Iterable<Problem>, objects: Iterable<KubeObject>) {
+    const targets = new Map<string, Map<string, Refused>>();
+    for (const problem of problems) {
+      if (problem.code !== 'RefNotPermitted') continue;
+      const key = keyOfGrant(problem);
+      let refused = targets.get(key);
+      if (refused === undefined) targets.set(key, (refused = new Map()));
+      refused.set(refKey(problem.target), problem);
+    }
+    if (targets.size === 0) return;
+    const taken = new Set<string>();
+    for (const object of objects) if (isGrant(object)) taken.add(keyOf(object));
+    for (const [key, refused] of targets) {
+      const grant = grantFor([...refused.values()], taken);
+      taken.add(keyOf(grant));
+      this.#grants.set(key, grant);
+    }
+  }
+
+  grantFor(problem: Refused): KubeObject | undefined {
+    return this.#grants.get(keyOfGrant(problem));
+  }
+}
+
+function keyOfGrant({ from, target }: Refused): string {
+  return `${from.group}/${from.kind}/${from.namespace} ${target.namespace}`;
+}
+
+function grantFor(refused: readonly Refused[], taken: ReadonlySet<string>): KubeObject {
+  const [{ from, target }] = refused as readonly [Refused, ...Refused[]];
+  const plain = `${from.kind.toLowerCase()}-from-${from.namespace}`.slice(0, 240);
+  let name = plain;
+  for (let n = 2; taken.has(`${target.namespace}/${name}`); n++) name = `${plain}-${n}`;
   return {
     apiVersion: `${gatewayGroup}/v1`,
     kind: 'ReferenceGrant',
-    metadata: { name: `${from.kind.toLowerCase()}-from-${from.namespace}`, namespace: target.namespace },
+    metadata: { name, namespace: target.namespace },
     spec: {
       from: [{ group: from.group, kind: from.kind, namespace: from.namespace }],
-      to: [{ group: target.group, kind: target.kind, name: target.name }],
+      to: refused.map((each) => ({ group: each.target.group, kind: each.target.kind, name: each.target.name })),
     },
   };
 }
 
-export function lintGrants(objects: Iterable<KubeObject>, tables: Tables): Finding[] {
-  const uses = referencesAcross(tables);
-  const findings: Finding[] = [];
-  for (const object of objects) {
-    if (object.kind !== 'ReferenceGrant' && object.kind !== 'ReferencePolicy') continue;
-    const here: Origin = {
-      object: {
-        group: gatewayGroup,
-        kind: object.kind,
-        namespace: object.metadata.namespace ?? '',
-        name: object.metadata.name,
-      },
-      path: 'spec',
-    };
-    const spec = record(object['spec']);
-    const misspelt = [...misspeltGroups(spec['from'], at(here, 'from')), ...misspeltGroups(spec['to'], at(here, 'to'))];
-    findings.push(...misspelt);
-    if (misspelt.length === 0 && !isUsed(spec, object, uses)) {
-      findings.push({
-        severity: 'info',
-        code: 'UnusedGrant',
-        at: { ...here, path: '' },
-        message: `no reference needs ReferenceGrant ${keyOf(object)}`,
-        fix: 'check group, kind and namespace of its from and to, or remove it',
-        related: [],
-      });
-    }
-  }
-  return findings;
+/** Grants that nothing in the given objects refers by. One with a misspelt group is left to groups.ts. */
+export function unusedGrants(objects: readonly KubeObject[]): Finding[] {
+  const grants = objects.filter(isGrant);
+  if (grants.length === 0) return [];
+  const references = objects.flatMap(acrossNamespaces);
+  return grants
+    .filter((grant) => !hasSlip(grant) && !isUsed(grant, references))
+    .map((grant) => ({
+      severity: 'info',
+      code: 'UnusedGrant',
+      at: { object: refOf(grant), path: '' },
+      message: 'no reference in the objects given needs this grant',
+      fix: 'check group, kind and namespace of its from and to, or remove it',
+      related: [],
+    }));
 }
 
-interface Reference {
+function isGrant({ apiVersion, kind }: KubeObject): boolean {
+  return groupOf(apiVersion) === gatewayGroup && (kind === 'ReferenceGrant' || kind === 'ReferencePolicy');
+}
+
+function refOf({ apiVersion, kind, metadata }: KubeObject): ObjectRef {
+  return { group: groupOf(apiVersion), kind, namespace: metadata.namespace ?? '', name: metadata.name };
+}
+
+function entriesOf(grant: KubeObject, field: 'from' | 'to'): Readonly<Record<string, unknown>>[] {
+  return list(record(grant['spec'])[field]).map(record);
+}
+
+function hasSlip(grant: KubeObject): boolean {
+  return [...entriesOf(grant, 'from'), ...entriesOf(grant, 'to')].some(
+    ({ group, kind }) => misspelt(text(kind) ?? '', text(group) ?? '') !== undefined,
+  );
+}
+
+/** A reference into another namespace. */
+interface Across {
   readonly from: ObjectRef;
-  readonly target: ObjectRef;
+  readonly to: Reference;
 }
 
-/** References into another namespace, whether they were permitted or not. */
-function referencesAcross(tables: Tables): Reference[] {
-  const found: Reference[] = [];
-  for (const key of tables.routes.keys()) {
-    const route = tables.routes.get(key);
-    if (route === undefined) continue;
-    for (const { backend } of route.clusters) {
-      found.push({
-        from: route.ref,
-        target: { group: '', kind: backend.kind, namespace: backend.namespace, name: backend.name },
-      });
-    }
-    for (const problem of [...route.problems, ...route.parents.flatMap(({ problems }) => problems)]) {
-      if (problem.code === 'RefNotPermitted') found.push({ from: problem.from, target: problem.target });
-    }
-  }
-  for (const key of tables.gateways.keys()) {
-    const gateway = tables.gateways.get(key);
-    for (const listener of gateway?.listeners ?? []) {
-      const tls = listener.frontend?.tls;
-      const certificates = tls?.mode === 'terminate' ? tls.certificates : [];
-      for (const certificate of certificates) {
-        const [namespace = '', name = ''] = certificate.split('/');
-        found.push({
-          from: (gateway as { ref: ObjectRef }).ref,
-          target: { group: '', kind: 'Secret', namespace, name },
-        });
-      }
-      for (const problem of listener.problems) {
-        if (problem.code === 'RefNotPermitted') found.push({ from: problem.from, target: problem.target });
-        if (problem.code === 'InvalidCertificateRef') found.push({ from: problem.at.object, target: problem.target });
-      }
-    }
-  }
-  return found.filter(({ from, target }) => from.namespace !== target.namespace);
+function acrossNamespaces(object: KubeObject): Across[] {
+  const from = refOf(object);
+  const references = [...referencesOf(object)];
+  return references.flatMap((to) =>
+    to.namespace === undefined || to.namespace === from.namespace ? [] : [{ from, to }],
+  );
 }
 
-function isUsed(spec: Readonly<Record<string, unknown>>, grant: KubeObject, uses: readonly Reference[]): boolean {
-  const from = list(spec['from']).map(record);
-  const to = list(spec['to']).map(record);
-  return uses.some(
-    (use) =>
-      use.target.namespace === grant.metadata.namespace &&
-      from.some(
-        (each) =>
-          each['group'] === use.from.group &&
-          each['kind'] === use.from.kind &&
-          each['namespace'] === use.from.namespace,
+function isUsed(grant: KubeObject, references: readonly Across[]): boolean {
+  const froms = entriesOf(grant, 'from');
+  const tos = entriesOf(grant, 'to');
+  return references.some(
+    ({ from, to }) =>
+      to.namespace === grant.metadata.namespace &&
+      froms.some(
+        ({ group, kind, namespace }) => namespace === from.namespace && kind === from.kind && isGroupOf(from, group),
       ) &&
-      to.some(
-        (each) =>
-          each['group'] === use.target.group &&
-          each['kind'] === use.target.kind &&
-          (each['name'] ?? use.target.name) === use.target.name,
+      tos.some(
+        ({ kind, name }) => (to.kind ?? kind) === kind && (name === undefined || name === '' || name === to.name),
       ),
   );
 }
 
-/** What each kind of a reference belongs to; a group made of the same words in another order, or a letter off, is a slip. */
-const groupsOfKinds: Readonly<Record<string, string>> = {
-  Gateway: gatewayGroup,
-  HTTPRoute: gatewayGroup,
-  GRPCRoute: gatewayGroup,
-  TLSRoute: gatewayGroup,
-  TCPRoute: gatewayGroup,
-  UDPRoute: gatewayGroup,
-  ListenerSet: gatewayGroup,
-  Service: '',
-  Secret: '',
-  ConfigMap: '',
-};
-
-function misspeltGroups(entries: unknown, where: Origin): Finding[] {
-  return list(entries).flatMap((entry, index) => {
-    const kind = text(record(entry)['kind']) ?? '';
-    const group = text(record(entry)['group']) ?? '';
-    const meant = groupsOfKinds[kind];
-    if (meant === undefined || group === meant) return [];
-    const right = meant === '' ? '"" (the core group)' : meant;
-    return [
-      {
-        severity: 'error' as const,
-        code: 'MisspeltGroup',
-        at: at(where, index, 'group'),
-        message: `${group === '' ? 'the core group' : `group ${group}`} has no kind ${kind}, so this grants nothing`,
-        fix: `write group: ${right}`,
-        related: [],
-      },
-    ];
-  });
+/** Objects of the first vintage are upgraded to the group of today, by which they are granted. */
+function isGroupOf(from: ObjectRef, group: unknown): boolean {
+  return group === (from.group === oldGatewayGroup ? gatewayGroup : from.group);
 }

@@ -1,38 +1,53 @@
 // The model -> findings: every problem that translation met, in words, and what only the whole shows: matches that are
-// never reached, routes that claim the same requests, grants that grant nothing.
+// never reached, routes that claim the same requests, redirects without end, references and grants that lead nowhere.
 import type { Pipeline } from '../../pipeline/pipeline.ts';
 import { refKey } from '../../routing/origin.ts';
 import { describe } from '../../routing/problem-text.ts';
 import { severityOf, type Problem } from '../../routing/problem.ts';
 import { compareText } from '../../support/sorted.ts';
+import { lintCertificates } from './certificates.ts';
 import type { Finding, LintReport } from './finding.ts';
-import { grantFor, lintGrants } from './grants.ts';
+import { MissingGrants, unusedGrants } from './grants.ts';
+import { lintGroups } from './groups.ts';
+import { lintRedirects } from './redirects.ts';
 import { shadowedMatches } from './shadowed-matches.ts';
 import { lintTraffic } from './traffic.ts';
+import { UnknownFields } from './unknown-fields.ts';
 
 /** @param more problems from outside the model: files that do not parse, objects given twice */
 export function lint(pipeline: Pipeline, more: readonly Problem[] = []): LintReport {
   const { tables } = pipeline;
+  const objects = [...pipeline.objects()];
   const findings = [
-    ...[...more, ...pipeline.problems()].map(findingOf),
+    ...problemFindings(pipeline, [...more, ...pipeline.problems()]),
     ...shadowedMatches(tables),
     ...lintTraffic(tables),
-    ...lintGrants(pipeline.objects(), tables),
+    ...lintRedirects(tables),
+    ...lintCertificates(tables),
+    ...lintGroups(objects),
+    ...unusedGrants(objects),
   ].toSorted(compareFindings);
   const counts = { error: 0, warning: 0, info: 0 };
   for (const finding of findings) counts[finding.severity]++;
   return { findings, counts };
 }
 
-function findingOf(problem: Problem): Finding {
-  return {
-    severity: severityOf[problem.code],
-    code: problem.code,
-    at: problem.at,
-    ...describe(problem),
-    ...(problem.code === 'RefNotPermitted' ? { apply: grantFor(problem.from, problem.target) } : {}),
-    related: [],
-  };
+function problemFindings(pipeline: Pipeline, problems: readonly Problem[]): Finding[] {
+  const grants = new MissingGrants(problems, pipeline.objects());
+  const fields = new UnknownFields(pipeline);
+  return problems.map((problem) => {
+    const apply = problem.code === 'RefNotPermitted' ? grants.grantFor(problem) : undefined;
+    const better = problem.code === 'UnknownField' ? fields.fix(problem) : undefined;
+    return {
+      severity: severityOf[problem.code],
+      code: problem.code,
+      at: problem.at,
+      ...describe(problem),
+      ...(better === undefined ? {} : { fix: better }),
+      ...(apply === undefined ? {} : { apply }),
+      related: [],
+    };
+  });
 }
 
 function compareFindings(a: Finding, b: Finding): number {

@@ -1,7 +1,8 @@
 // A lint report as SARIF 2.1.0, the form that code hosts and editors read.
-import { nameOf, type Origin } from '../../routing/origin.ts';
-import type { Severity } from '../../routing/problem.ts';
-import { lintCodes, type Finding, type LintReport } from './finding.ts';
+import { createHash } from 'node:crypto';
+import { nameOf, refKey, type Origin } from '../../routing/origin.ts';
+import { severityOf, type ProblemCode, type Severity } from '../../routing/problem.ts';
+import { lintCodes, type Finding, type LintCode, type LintReport } from './finding.ts';
 
 /** Where an origin stands in a file; 1-based. */
 export interface Location {
@@ -25,51 +26,77 @@ export function toSarif(report: LintReport, locate: Locate, version: string): Re
     version: '2.1.0',
     runs: [
       {
-        tool: {
-          driver: {
-            name: 'portolan',
-            version,
-            rules: codes.map((id) => ({ id, shortDescription: { text: lintCodes[id] ?? id } })),
-          },
-        },
-        results: report.findings.map((finding) => result(finding, codes.indexOf(finding.code), locate)),
+        tool: { driver: { name: 'portolan', version, rules: codes.map(ruleOf) } },
+        columnKind: 'utf16CodeUnits',
+        results: report.findings.map((finding) => resultOf(finding, codes.indexOf(finding.code), locate)),
       },
     ],
   };
 }
 
-function result(finding: Finding, ruleIndex: number, locate: Locate): Readonly<Record<string, unknown>> {
+function ruleOf(id: Finding['code']): Readonly<Record<string, unknown>> {
+  const text = isLintCode(id) ? lintCodes[id] : `${inWords(id)}.`;
+  const level = isLintCode(id) ? {} : { defaultConfiguration: { level: levels[severityOf[id]] } };
+  return { id, shortDescription: { text }, ...level };
+}
+
+function isLintCode(code: ProblemCode | LintCode): code is LintCode {
+  return Object.hasOwn(lintCodes, code);
+}
+
+/** `BackendNotFound` -> `Backend not found`. */
+function inWords(code: string): string {
+  return code.replaceAll(/(?<=[a-z])[A-Z](?=[a-z])/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function resultOf(finding: Finding, ruleIndex: number, locate: Locate): Readonly<Record<string, unknown>> {
+  const { code, severity, at, message, fix, related } = finding;
+  const said = `${nameOf(at.object)}: ${message}`;
   return {
-    ruleId: finding.code,
+    ruleId: code,
     ruleIndex,
-    level: levels[finding.severity],
-    message: { text: finding.fix === undefined ? finding.message : `${finding.message}\n${finding.fix}` },
-    locations: [place(finding.at, locate)],
-    ...(finding.related.length > 0
-      ? {
-          relatedLocations: finding.related.map((related, id) => ({
+    level: levels[severity],
+    message: { text: fix === undefined ? said : `${said}\n${fix}` },
+    locations: [placeOf(at, locate)],
+    // The same finding has the same print wherever its object moves to.
+    partialFingerprints: { 'portolan/v1': fingerprint(finding) },
+    ...(related.length === 0
+      ? {}
+      : {
+          relatedLocations: related.map((each, id) => ({
             id,
-            ...place(related.at, locate),
-            message: { text: related.message },
+            ...placeOf(each.at, locate),
+            message: { text: `${nameOf(each.at.object)}: ${each.message}` },
           })),
-        }
-      : {}),
+        }),
   };
 }
 
-function place(origin: Origin, locate: Locate): Readonly<Record<string, unknown>> {
+function fingerprint({ code, at, message }: Finding): string {
+  return createHash('sha256')
+    .update(`${code}\n${refKey(at.object)}\n${at.path}\n${message}`)
+    .digest('hex')
+    .slice(0, 32);
+}
+
+function placeOf(origin: Origin, locate: Locate): Readonly<Record<string, unknown>> {
   const found = locate(origin);
+  const path = origin.path === '' ? '' : ` ${origin.path}`;
   return {
     ...(found === undefined
       ? {}
       : {
           physicalLocation: {
-            artifactLocation: { uri: encodeURI(found.file) },
+            artifactLocation: { uri: uriOf(found.file) },
             region: { startLine: found.line, startColumn: found.column },
           },
         }),
-    logicalLocations: [
-      { fullyQualifiedName: `${nameOf(origin.object)}${origin.path === '' ? '' : ` ${origin.path}`}`, kind: 'object' },
-    ],
+    logicalLocations: [{ fullyQualifiedName: `${nameOf(origin.object)}${path}`, kind: 'object' }],
   };
+}
+
+/** A relative reference for a relative path (RFC 3986 section 4.2), a file URI for an absolute one. */
+function uriOf(file: string): string {
+  const encoded = file.split('/').map(encodeURIComponent).join('/');
+  return file.startsWith('/') ? `file://${encoded}` : encoded;
 }

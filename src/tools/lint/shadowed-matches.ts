@@ -1,39 +1,49 @@
-// Matches that can never be reached, and matches that two routes claim alike. Sound, not complete: a finding is certain,
-// but two regular expressions are only compared as text.
+// Matches that can never be reached, matches that two routes claim alike, and those that overlap where only age or the
+// alphabet decides. Sound, not complete: what is said is certain, but two regular expressions are only compared as text.
 import type { Tables } from '../../pipeline/tables.ts';
-import type { Entry, Match, PathMatch, ValueMatch } from '../../routing/model.ts';
-import { at, nameOf, type Origin } from '../../routing/origin.ts';
+import { decidingStep } from '../../routing/match/precedence.ts';
+import type { Entry } from '../../routing/model.ts';
+import { nameOf, type Origin } from '../../routing/origin.ts';
+import { compareText } from '../../support/sorted.ts';
+import { covers, overlaps, pathIdentity } from './covers.ts';
+import { EarlierEntries } from './earlier-entries.ts';
 import type { Finding } from './finding.ts';
+import { describeHost, describeMatch, originOfEntry } from './match-text.ts';
 
 export function shadowedMatches(tables: Tables): Finding[] {
-  const seen = new Map<string, { readonly entry: Entry; hosts: number; covers: { host: string; by: Entry }[] }>();
-  for (const host of tables.virtualHosts.keys()) {
+  const matches = new Map<string, Seen>();
+  for (const host of [...tables.virtualHosts.keys()].toSorted(compareText)) {
     const entries = tables.virtualHosts.get(host) ?? [];
-    const index = new PathIndex();
+    const earlier = new EarlierEntries();
+    const tied = new TiedEntries();
     for (const entry of entries) {
-      const key = `${ruleName(entry)}/${entry.rank.match}`;
-      let state = seen.get(key);
-      if (state === undefined) seen.set(key, (state = { entry, hosts: 0, covers: [] }));
-      state.hosts++;
-      const by = index.candidates(entry.match.path).find((earlier) => covers(earlier.match, entry.match));
-      if (by !== undefined) state.covers.push({ host, by });
-      index.add(entry);
+      const seen = seenMatch(matches, entry);
+      seen.hosts++;
+      const by = earlier.covering(entry.match);
+      if (by === undefined) seen.rival ??= tied.rivalOf(entry);
+      else seen.covered.push({ host, by });
+      earlier.add(entry);
+      tied.add(entry);
     }
   }
-  const findings: Finding[] = [];
-  for (const { entry, hosts, covers: found } of seen.values()) {
-    const first = found[0];
-    if (first === undefined) continue;
-    findings.push(
-      finding(tables, {
-        entry,
-        by: first.by,
-        everywhere: found.length === hosts,
-        hosts: found.map((each) => each.host),
-      }),
-    );
-  }
-  return findings;
+  return [...matches.values()].flatMap((seen) => findingOf(tables, seen) ?? []);
+}
+
+/** One match of one rule, over all virtual hosts that it is in. */
+interface Seen {
+  readonly entry: Entry;
+  hosts: number;
+  /** Where another entry takes all of it. */
+  readonly covered: { readonly host: string; readonly by: Entry }[];
+  /** An earlier entry with which it has some requests in common. */
+  rival: Entry | undefined;
+}
+
+function seenMatch(matches: Map<string, Seen>, entry: Entry): Seen {
+  const key = `${ruleName(entry)}/${entry.rank.match}`;
+  let seen = matches.get(key);
+  if (seen === undefined) matches.set(key, (seen = { entry, hosts: 0, covered: [], rival: undefined }));
+  return seen;
 }
 
 /** The same rule of the same route, whatever the gateway. */
@@ -41,141 +51,130 @@ function ruleName(entry: Entry): string {
   return entry.rule.slice(entry.rule.indexOf('|') + 1);
 }
 
-interface Shadow {
-  readonly entry: Entry;
-  readonly by: Entry;
-  readonly everywhere: boolean;
-  readonly hosts: readonly string[];
+function routeName(entry: Entry): string {
+  const rule = ruleName(entry);
+  return rule.slice(0, rule.lastIndexOf('|'));
 }
 
-function finding(tables: Tables, shadow: Shadow): Finding {
-  const { entry, by } = shadow;
-  const place = origin(tables, entry);
-  const winner = origin(tables, by);
-  const sameRule = ruleName(entry) === ruleName(by);
-  const sameRoute = entry.rank.route === by.rank.route && place.object.kind === winner.object.kind;
-  const alike = !sameRoute && covers(entry.match, by.match) && entry.rank.hostname === by.rank.hostname;
-  const where = shadow.everywhere ? '' : ` on ${shadow.hosts.map(hostName).join(', ')}`;
-  const related = [{ at: winner, message: `takes these requests first: ${describeMatch(by.match)}` }];
-  if (sameRule) {
-    return {
-      severity: 'info',
-      code: 'RedundantMatch',
-      at: place,
-      related,
-      message: `${describeMatch(entry.match)} adds nothing${where}: another match of this rule takes the same requests.`,
-      fix: 'Remove one of the two matches.',
-    };
-  }
-  if (alike) {
-    const why = entry.rank.created === by.rank.created ? 'its name comes first in the alphabet' : 'it is older';
-    return {
-      severity: 'warning',
-      code: 'ConflictingMatch',
-      at: place,
-      related,
-      message: `${nameOf(place.object)} and ${nameOf(winner.object)} both match ${describeMatch(entry.match)}${where}; ${nameOf(winner.object)} gets the requests, only because ${why}.`,
-      fix: 'Give the two routes different hostnames, paths or headers, or merge them.',
-    };
-  }
+function findingOf(tables: Tables, { entry, hosts, covered, rival }: Seen): Finding | undefined {
+  const by = covered[0]?.by ?? rival;
+  const place = originOfEntry(tables, entry);
+  const winner = by && originOfEntry(tables, by);
+  if (by === undefined || place === undefined || winner === undefined) return undefined;
+  const everywhere = covered.length === hosts;
+  const where = everywhere || covered.length === 0 ? '' : ` on ${hostsText(covered.map(({ host }) => host))}`;
+  const pair: Pair = { entry, by, place, winner, where };
+  if (covered.length === 0) return ambiguous(pair);
+  if (ruleName(entry) === ruleName(by)) return redundant(pair);
+  return isTied(entry, by) ? conflicting(pair) : shadowed(pair, everywhere);
+}
+
+const shownHosts = 5;
+
+function hostsText(hosts: readonly string[]): string {
+  const shown = hosts.slice(0, shownHosts).map(describeHost).join(', ');
+  return hosts.length > shownHosts ? `${shown} and ${hosts.length - shownHosts} more` : shown;
+}
+
+interface Pair {
+  readonly entry: Entry;
+  readonly by: Entry;
+  readonly place: Origin;
+  readonly winner: Origin;
+  readonly where: string;
+}
+
+function related({ by, winner }: Pair): Finding['related'] {
+  return [{ at: winner, message: `takes them first: ${describeMatch(by.match)}` }];
+}
+
+function redundant(pair: Pair): Finding {
   return {
-    severity: shadow.everywhere ? 'warning' : 'info',
-    code: 'ShadowedMatch',
-    at: place,
-    related,
-    message: `${describeMatch(entry.match)} is never reached${where}: ${nameOf(winner.object)} takes all of it with ${describeMatch(by.match)}.`,
-    fix: 'Remove this match, or make it more specific than the one that comes first.',
+    severity: 'info',
+    code: 'RedundantMatch',
+    at: pair.place,
+    message: `${describeMatch(pair.entry.match)} adds nothing${pair.where}: another match of this rule takes the same requests`,
+    fix: 'remove one of the two matches',
+    related: related(pair),
   };
 }
 
-function origin(tables: Tables, entry: Entry): Origin {
-  const rule = tables.rules.get(entry.rule);
-  if (rule === undefined) throw new Error(`no rule row for entry of ${entry.rule}`);
-  // A rule of an upgraded object has an origin of its own shape, where `matches` need not exist.
-  return rule.origin.path.startsWith('spec.rules') && !rule.origin.path.includes('http')
-    ? at(rule.origin, 'matches', entry.rank.match)
-    : rule.origin;
+function conflicting(pair: Pair): Finding {
+  const { entry, by, place, winner, where } = pair;
+  return {
+    severity: 'warning',
+    code: 'ConflictingMatch',
+    at: place,
+    message: `${nameOf(winner.object)} takes every request of ${describeMatch(entry.match)}${where}, only because ${advantage(entry, by)}`,
+    fix: 'give the two routes different hostnames, paths or conditions, or merge them',
+    related: related(pair),
+  };
 }
 
-function hostName(key: string): string {
-  const host = key.slice(key.indexOf('|') + 1);
-  return `${host === '' ? 'any host' : host} (listener ${key.slice(0, key.indexOf('|'))})`;
+function ambiguous(pair: Pair): Finding {
+  const { entry, by, place, winner } = pair;
+  return {
+    severity: 'info',
+    code: 'AmbiguousMatch',
+    at: place,
+    message: `requests that meet both ${describeMatch(entry.match)} and ${describeMatch(by.match)} go to ${nameOf(winner.object)}, only because ${advantage(entry, by)}`,
+    fix: 'add the conditions of one to the other, so that one of the two is more specific',
+    related: related(pair),
+  };
 }
 
-/** Whether `a` takes every request that `b` takes. */
-export function covers(a: Match, b: Match): boolean {
-  return (
-    (a.protocol === 'http' || b.protocol === 'grpc') &&
-    (a.method === undefined || a.method === b.method || (b.protocol === 'grpc' && a.method === 'POST')) &&
-    coversPath(a.path, b.path) &&
-    coversValues(a.headers, b.headers) &&
-    coversValues(a.query, b.query)
-  );
+function shadowed(pair: Pair, everywhere: boolean): Finding {
+  const { entry, by, place, winner, where } = pair;
+  return {
+    severity: everywhere ? 'warning' : 'info',
+    code: 'ShadowedMatch',
+    at: place,
+    message: `${describeMatch(entry.match)} is never reached${where}: ${nameOf(winner.object)} takes all of it with ${describeMatch(by.match)}`,
+    fix: 'remove this match, or make it more specific than the one that comes first',
+    related: related(pair),
+  };
 }
 
-function coversPath(a: PathMatch, b: PathMatch): boolean {
-  if (a.type === 'prefix') {
-    if (a.value === '/' || a.value === '') return true;
-    if (b.type === 'exact' || b.type === 'prefix') return b.value === a.value || b.value.startsWith(`${a.value}/`);
-    return false;
-  }
-  return a.type === b.type && a.value === b.value;
+/** Whether nothing that the routes say decides between the two. */
+function isTied(a: Entry, b: Entry): boolean {
+  const step = decidingStep(a, b);
+  return step === 'created' || step === 'route';
 }
 
-/** Each condition of `a` must stand among those of `b`. */
-function coversValues(a: readonly ValueMatch[], b: readonly ValueMatch[]): boolean {
-  return a.every((one) =>
-    b.some((other) => one.type === other.type && one.name === other.name && one.value === other.value),
-  );
+function advantage(entry: Entry, by: Entry): string {
+  return decidingStep(by, entry) === 'created' ? 'it is older' : 'its name comes first in the alphabet';
 }
 
-/** Earlier entries by path, so that a host of thousands of rules costs one look-up per path element. */
-class PathIndex {
-  readonly #byPath = new Map<string, Entry[]>();
+/** Entries that nothing but age and names puts in order, and that take some requests in common for certain. */
+class TiedEntries {
+  readonly #groups = new Map<string, Entry[]>();
 
   add(entry: Entry): void {
-    const key = pathKey(entry.match.path);
-    const entries = this.#byPath.get(key);
-    if (entries) entries.push(entry);
-    else this.#byPath.set(key, [entry]);
+    const key = groupOf(entry);
+    const group = this.#groups.get(key);
+    if (group === undefined) this.#groups.set(key, [entry]);
+    else group.push(entry);
   }
 
-  /** Every earlier entry whose path could take all of `path`. */
-  candidates(path: PathMatch): Entry[] {
-    const keys = new Set([pathKey(path), 'prefix /']);
-    if (path.type === 'exact' || path.type === 'prefix') {
-      for (let end = path.value.length; end > 0; end = path.value.lastIndexOf('/', end - 1)) {
-        keys.add(`prefix ${path.value.slice(0, end)}`);
-      }
-    }
-    return [...keys].flatMap((key) => this.#byPath.get(key) ?? []);
+  /** Among the last few: a group may have thousands, each with another value of one header. */
+  rivalOf(entry: Entry): Entry | undefined {
+    return this.#groups
+      .get(groupOf(entry))
+      ?.slice(-compared)
+      .find(
+        (other) =>
+          routeName(other) !== routeName(entry) &&
+          isTied(other, entry) &&
+          overlaps(other.match, entry.match) &&
+          !covers(entry.match, other.match),
+      );
   }
 }
 
-function pathKey(path: PathMatch): string {
-  return `${path.type} ${path.type === 'prefix' && path.value === '' ? '/' : path.value}`;
-}
+const compared = 16;
 
-/** `GET prefix /cart, header x-canary=1`, for people. */
-export function describeMatch(match: Match): string {
-  const parts = [`${match.method === undefined ? '' : `${match.method} `}${pathText(match.path)}`];
-  for (const header of match.headers)
-    parts.push(`header ${header.name}${header.type === 'exact' ? '=' : '~'}${header.value}`);
-  for (const query of match.query) parts.push(`query ${query.name}${query.type === 'exact' ? '=' : '~'}${query.value}`);
-  return parts.join(', ');
-}
-
-function pathText(path: PathMatch): string {
-  switch (path.type) {
-    case 'exact':
-      return `path ${path.value}`;
-    case 'prefix':
-      return `prefix ${path.value === '' ? '/' : path.value}`;
-    case 'regex':
-      return `path ~ ${path.value}`;
-    case 'grpc-method':
-      return `gRPC method ${path.value}`;
-    default:
-      return path satisfies never;
-  }
+/** Entries in different groups differ in a step of precedence, or take no requests in common. */
+function groupOf({ match, rank }: Entry): string {
+  const counts = `${match.method ?? ''} ${match.headers.length} ${match.query.length}`;
+  return `${rank.hostname} ${rank.explicit ?? 0} ${match.protocol} ${counts} ${pathIdentity(match.path)}`;
 }

@@ -19,7 +19,8 @@ export function lintTraffic(tables: Tables): Finding[] {
     const gateway = tables.gateways.get(key);
     if (gateway === undefined || !gateway.managed) continue;
     for (const listener of gateway.listeners) {
-      if ((tables.attached.get(listener.key)?.length ?? 0) > 0) continue;
+      // One that is not served has a problem that says so.
+      if (listener.frontend === undefined || (tables.attached.get(listener.key)?.length ?? 0) > 0) continue;
       const message = `no route is attached to listener ${listener.name}, so it answers every request with 404`;
       findings.push({ severity: 'info', code: 'UnusedListener', at: listener.origin, message, related: [] });
     }

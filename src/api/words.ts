@@ -2,7 +2,8 @@
 
 /** The value as JSON, cut to a length that one reads. */
 export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  // YAML has numbers that JSON has not.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 80 ? `${text.slice(0, 77)}…"` : text;
 }
 

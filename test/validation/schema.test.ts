@@ -110,6 +110,14 @@ test('what the branches of oneOf and anyOf want', () => {
   );
 });
 
+test('numbers that only YAML has', () => {
+  for (const port of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const result = validate(route({ parentRefs: [{ name: 'a', port }] }), 'standard');
+    assert.ok(!result.ok);
+    assert.equal(result.problems[0]?.message, `must be an integer, is number ${port}`);
+  }
+});
+
 test('a null stays where it may stand, and nowhere else', () => {
   const slice = (ready: unknown): KubeObject => ({
     apiVersion: 'discovery.k8s.io/v1',

@@ -1,6 +1,6 @@
-// A CEL expression, parsed by cel-js -> a JavaScript function. cel-js' own evaluator costs 0.3 ms for the rules of an
-// ordinary HTTPRoute, closures a hundredth of that; test/validation holds both to the same answers on every rule of the
-// CRDs. Only what CRDs use is compiled; anything else throws when compiled, which a test over all rules would show.
+// A CEL expression, parsed by cel-js -> a JavaScript function: an HTTPRoute of two rules is 59 evaluations, which cost cel-js'
+// own evaluator five times as much (0.08 ms warm against 0.017 ms). test/validation holds both to the same answers on every
+// rule of the CRDs. Only what CRDs use is compiled; anything else throws when compiled, which a test over all rules shows.
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { compilePattern } from '../patterns.ts';
 import { formats, functions, methods } from './functions.ts';

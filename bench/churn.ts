@@ -1,13 +1,12 @@
 // 100,000 requests through `portolan run` while the files that serve them change every 50 ms: the route that takes the
 // requests, its other rules, and every tenth time the endpoints behind it. No request may fail, WebSockets that were open stay
-// open, and each version comes into force. Usage: node bench/churn.ts [--requests N]
+// open, and each version comes into force. Usage: node bench/churn.ts [REQUESTS]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { stringify } from 'yaml';
 import { startEcho } from '../src/cli/run/echo-server.ts';
@@ -15,8 +14,7 @@ import { endpointsOf, portolanObjects, routeHead } from './http/contenders.ts';
 import { freePorts } from './http/measure.ts';
 import { quantile } from './http/table.ts';
 
-const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' } } });
-const total = Number(values.requests);
+const total = Number(process.argv[2] ?? 100_000);
 const [port = 0] = await freePorts(1);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
 const folder = mkdtempSync(join(tmpdir(), 'portolan-churn-'));

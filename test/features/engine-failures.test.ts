@@ -327,6 +327,27 @@ test('idle connections to backends are given up, earlier when the backend says s
   await eventually(() => closed === 1, 'the connection is given up');
 });
 
+test('what must not be repeated takes no old connection, and leaves none behind', async (t) => {
+  let open = 0;
+  let opened = 0;
+  const backend = await rawBackend(t, (socket) => {
+    open++;
+    opened++;
+    socket.on('end', () => socket.end());
+    socket.on('close', () => open--);
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
+  });
+  const { url } = await serve(t, { routes: [{ backends: [{ to: backend }] }] }, { limits: { freshTimeout: 20 } });
+  for (let i = 0; i < 5; i++) {
+    await (await fetch(url, { method: 'POST', body: 'x' })).text();
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+  assert.equal(opened, 5);
+  await eventually(() => open === 1, 'one connection is left');
+  await (await fetch(url)).text();
+  assert.equal(opened, 5);
+});
+
 test('a pipelined request behind one that fails is still answered', async (t) => {
   const dead = await freePort();
   const { port } = await serve(t, { routes: [{ backends: [{ to: dead }] }] });

@@ -24,14 +24,18 @@ export class Http1Pool implements Connector {
     return upstream;
   }
 
-  /** A connection that was not used for a while may be about to be closed; what cannot be repeated goes on a new one. */
+  /**
+   * The one used last. When even that was not used for a while it may be about to be closed by the backend: what cannot be
+   * repeated takes a new one in its place, so that the pool does not fill with connections that nobody takes.
+   */
   #take(repeatable: boolean): Http1Upstream | null {
     if (this.#count === 0) return null;
-    const last = this.#idle[this.#count - 1] as Http1Upstream;
+    const last = this.#idle[--this.#count] as Http1Upstream;
+    this.#idle[this.#count] = null;
     const age = this.#thread.sweeper.now - last.idleSince;
-    if (age > last.idleLimit || (!repeatable && age > this.#thread.limits.freshTimeout)) return null;
-    this.#idle[--this.#count] = null;
-    return last;
+    if (age <= last.idleLimit && (repeatable || age <= this.#thread.limits.freshTimeout)) return last;
+    last.destroy();
+    return null;
   }
 
   put(upstream: Http1Upstream): void {

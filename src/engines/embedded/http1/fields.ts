@@ -16,23 +16,13 @@ export const EXPECT = 11;
 export const X_FORWARDED_FOR = 12;
 export const X_FORWARDED_PROTO = 13;
 export const X_FORWARDED_HOST = 14;
-export const X_REQUEST_ID = 15;
-export const TRACEPARENT = 16;
-export const TRACESTATE = 17;
-export const ORIGIN = 18;
-export const CONTENT_TYPE = 19;
-export const DATE = 20;
-export const SERVER = 21;
-export const VIA = 22;
-export const COOKIE = 23;
-export const USER_AGENT = 24;
-export const REFERER = 25;
-export const ACCESS_CONTROL_REQUEST_METHOD = 26;
-export const GRPC_TIMEOUT = 27;
-export const LOCATION = 28;
-export const VARY = 29;
-export const X_FORWARDED_PORT = 30;
-export const FORWARDED = 31;
+export const X_FORWARDED_PORT = 15;
+export const FORWARDED = 16;
+export const X_REQUEST_ID = 17;
+export const TRACEPARENT = 18;
+export const ORIGIN = 19;
+export const CONTENT_TYPE = 20;
+export const DATE = 21;
 
 /** Lower-case name by number. */
 export const fieldNames: readonly string[] = [
@@ -51,26 +41,19 @@ export const fieldNames: readonly string[] = [
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
+  'x-forwarded-port',
+  'forwarded',
   'x-request-id',
   'traceparent',
-  'tracestate',
   'origin',
   'content-type',
   'date',
-  'server',
-  'via',
-  'cookie',
-  'user-agent',
-  'referer',
-  'access-control-request-method',
-  'grpc-timeout',
-  'location',
-  'vary',
-  'x-forwarded-port',
-  'forwarded',
 ];
 
-const LONGEST = 31;
+/** The number of a name in lower case; undefined for names without one. */
+export const fieldIds: ReadonlyMap<string, number> = new Map(fieldNames.map((name, id) => [name, id]));
+
+const LONGEST = 17;
 const SLOTS = 32;
 
 // Slot = length and last letter; the few names that share a slot are chained. The names once more as octets, a row each.

@@ -44,6 +44,8 @@ export class FieldLines {
 
   /** The same for any name, in lower case; `buf` and `base` as in the last call of `parse`. */
   find(buf: Uint8Array, name: string, from = 0): number {
+    const id = field.fieldIds.get(name);
+    if (id !== undefined) return this.line(id, from);
     const base = this.base;
     for (let i = from, k = from * STRIDE; i < this.count; i++, k += STRIDE) {
       const start = base + (this.fields[k] as number);
@@ -71,8 +73,22 @@ export class FieldLines {
     return pairs;
   }
 
-  /** Marks the lines whose name stands at `start..end`, unless a Connection option may not name them. */
-  cutNamed(buf: Uint8Array, start: number, end: number): void {
+  /** Marks the lines that Connection names (RFC 9110 section 7.6.1). */
+  cutNominated(buf: Uint8Array): void {
+    const { base, fields } = this;
+    for (let c = this.line(field.CONNECTION); c >= 0; c = this.line(field.CONNECTION, c + 1)) {
+      const end = base + (fields[c * STRIDE + VALUE_END] as number);
+      let i = base + (fields[c * STRIDE + VALUE_START] as number);
+      while (i < end) {
+        const from = i;
+        while (i < end && octet.token[buf[i] as number] !== 0) i++;
+        if (i > from) this.#cutNamed(buf, from, i);
+        else i++;
+      }
+    }
+  }
+
+  #cutNamed(buf: Uint8Array, start: number, end: number): void {
     const { base, fields } = this;
     for (let i = 0, k = 0; i < this.count; i++, k += STRIDE) {
       const id = fields[k + FIELD_ID] as number;

@@ -319,24 +319,29 @@ export class Head extends FieldLines {
     const base = this.base;
     let i = from;
     let phase = this.#phase;
+    let { count, fields } = this;
+    let k = count * stride;
     for (;;) {
-      const k = this.count * stride;
       if (phase === LINE) {
-        if (i >= limit) return this.#suspend(LINE, i);
-        if (buf[i] === CR) {
-          if (i + 1 >= limit) return this.#suspend(LINE, i);
+        if (i >= limit) break;
+        const c = buf[i] as number;
+        if (c === CR) {
+          if (i + 1 >= limit) break;
+          this.count = count;
           return buf[i + 1] === LF ? i + 2 : refusal.BARE_CR;
         }
-        if (token[buf[i] as number] === 0) return value.lineRefusal(buf[i] as number);
-        if (this.count >= this.limits.fields) return refusal.TOO_MANY_FIELDS;
-        if (k === this.fields.length) this.grow();
-        this.fields[k] = i - base;
+        if (token[c] === 0) return value.lineRefusal(c);
+        if (count >= this.limits.fields) return refusal.TOO_MANY_FIELDS;
+        if (k === fields.length) {
+          this.grow();
+          fields = this.fields;
+        }
+        fields[k] = i - base;
         phase = NAME;
       }
-      const fields = this.fields;
       if (phase === NAME) {
         while (i < limit && token[buf[i] as number] !== 0) i++;
-        if (i >= limit) return this.#suspend(NAME, i);
+        if (i >= limit) break;
         if (buf[i] !== COLON) return buf[i] === SP || buf[i] === TAB ? refusal.SPACE_IN_NAME : refusal.BAD_NAME;
         fields[k + nameEnd] = i - base;
         fields[k + fieldId] = field.fieldIdOf(buf, base + (fields[k] as number), i);
@@ -345,26 +350,31 @@ export class Head extends FieldLines {
       }
       if (phase === BEFORE_VALUE) {
         while (i < limit && (buf[i] === SP || buf[i] === TAB)) i++;
-        if (i >= limit) return this.#suspend(BEFORE_VALUE, i);
+        if (i >= limit) break;
         fields[k + valueStart] = i - base;
         phase = VALUE;
       }
       while (i < limit && fieldValue[buf[i] as number] !== 0) i++;
-      if (i >= limit) return this.#suspend(VALUE, i);
+      if (i >= limit) break;
       if (buf[i] !== CR) return buf[i] === LF ? refusal.BARE_LF : refusal.BAD_VALUE;
-      if (i + 1 >= limit) return this.#suspend(VALUE, i);
+      if (i + 1 >= limit) break;
       if (buf[i + 1] !== LF) return refusal.BARE_CR;
-      let last = i - base;
       const first = fields[k + valueStart] as number;
+      let last = i - base;
       while (last > first && (buf[base + last - 1] === SP || buf[base + last - 1] === TAB)) last--;
       fields[k + valueEnd] = last;
-      this.cut[this.count++] = 0;
+      this.cut[count++] = 0;
       i += 2;
       phase = LINE;
       const id = fields[k + fieldId] as number;
-      const refused = id === field.OTHER ? 0 : this.#recognise(buf, id, base + first, base + last);
+      k += stride;
+      if (id === 0) continue;
+      this.count = count;
+      const refused = this.#recognise(buf, id, base + first, base + last);
       if (refused < 0) return refused;
     }
+    this.count = count;
+    return this.#suspend(phase, i);
   }
 
   /** A field that concerns the connection or the framing. */
@@ -438,7 +448,7 @@ export class Head extends FieldLines {
   #conclude(buf: Uint8Array): number {
     if (this.chunked && this.length >= 0) return refusal.LENGTH_AND_ENCODING;
     if (this.chunked && this.minor === 0) return refusal.ENCODING_ON_1_0;
-    if (this.#nominations) this.#cutNominated(buf);
+    if (this.#nominations) this.cutNominated(buf);
     this.keepAlive = !this.#close && (this.minor === 1 || this.#persist);
     if (this.request) {
       if (this.minor === 1 && (this.seen & (1 << field.HOST)) === 0) return refusal.MISSING_HOST;
@@ -451,19 +461,5 @@ export class Head extends FieldLines {
     }
     this.upgrade = this.#wantsUpgrade && this.minor === 1 && (this.seen & (1 << field.UPGRADE)) !== 0;
     return refusal.DONE;
-  }
-
-  #cutNominated(buf: Uint8Array): void {
-    const { base, fields } = this;
-    for (let c = this.line(field.CONNECTION); c >= 0; c = this.line(field.CONNECTION, c + 1)) {
-      const end = base + (fields[c * stride + valueEnd] as number);
-      let i = base + (fields[c * stride + valueStart] as number);
-      while (i < end) {
-        const from = i;
-        while (i < end && token[buf[i] as number] !== 0) i++;
-        if (i > from) this.cutNamed(buf, from, i);
-        else i++;
-      }
-    }
   }
 }

@@ -15,6 +15,9 @@ export const REQUEST_ID = 'x-request-id: ';
 /** The last digits of an id and the end of its line: numbers are turned into text once, not per request. */
 const LOW: readonly string[] = Array.from({ length: 4096 }, (_, i) => `${i.toString(16).padStart(3, '0')}\r\n`);
 
+/** Octets that are put together to be written at once. */
+const SCRATCH = 65_536;
+
 /** A connection of a client, of any version of HTTP. */
 export interface ClientConnection extends Swept {
   readonly client: Client;
@@ -40,6 +43,8 @@ export class Thread {
   responseHead: Head;
   /** Responses say that the connection ends, and connections between two requests do. */
   draining = false;
+  /** For a head and the content that goes with it. Whoever leaves it with a socket that has not written it yet renews it. */
+  scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH);
   /** Mirrored requests under way. */
   mirrors = 0;
   readonly connections: Set<ClientConnection> = new Set();
@@ -71,6 +76,10 @@ export class Thread {
     if (low === 0) this.#idHead = `${REQUEST_ID}${this.#idPrefix}-${Math.trunc(this.#id / LOW.length).toString(16)}`;
     this.#id++;
     return this.#idHead + (LOW[low] as string);
+  }
+
+  renewScratch(): void {
+    this.scratch = Buffer.allocUnsafeSlow(SCRATCH);
   }
 
   /** A client's connection, to be swept and drained from now on. */

@@ -357,8 +357,10 @@ function filterText(filter: Filter): string {
     }
     case 'mirror':
       return `mirror ${filter.numerator} of ${filter.denominator} to ${filter.cluster}`;
-    default:
+    case 'cors':
       return `CORS for ${filter.allowOrigins.join(', ') || 'no origin'}`;
+    default:
+      return `ask ${filter.cluster ?? 'nobody (refused)'} over ${filter.check.protocol}`;
   }
 }
 

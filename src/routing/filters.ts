@@ -43,6 +43,26 @@ export interface Cors {
   readonly maxAge: number;
 }
 
+/** GEP-1494: a service is asked before the request goes on. What it cannot answer is refused. */
+export interface ExternalAuth {
+  /** Absent: the backend did not resolve, and every request is refused with 500. */
+  readonly cluster?: string;
+  readonly check:
+    /** envoy.service.auth.v3.Authorization/Check. */
+    | { readonly protocol: 'grpc' }
+    /** The request's method and its path behind `path`; 200 and nothing else lets it pass. */
+    | {
+        readonly protocol: 'http';
+        readonly path: string;
+        /** Names in lower case of what the answer gives to the request; undefined: all of its fields. */
+        readonly responseHeaders?: readonly string[];
+      };
+  /** Names in lower case of what the service is told beside host, method, path, length and Authorization; undefined: all. */
+  readonly headers?: readonly string[];
+  /** Octets of the body that the service is told; a longer body is refused with 413. 0: none of it. */
+  readonly bodyLimit: number;
+}
+
 export type Filter = { readonly origin: Origin } & (
   | ({ readonly kind: 'request-headers' } & HeaderChanges)
   | ({ readonly kind: 'response-headers' } & HeaderChanges)
@@ -50,4 +70,5 @@ export type Filter = { readonly origin: Origin } & (
   /** A copy goes to the cluster for `numerator` of `denominator` requests; its answer is ignored. */
   | { readonly kind: 'mirror'; readonly cluster: string; readonly numerator: number; readonly denominator: number }
   | ({ readonly kind: 'cors' } & Cors)
+  | ({ readonly kind: 'external-auth' } & ExternalAuth)
 );

@@ -2,7 +2,8 @@
 // Kubernetes types. The size of the rows follows the user's objects, so that one changed route changes a few small rows.
 // Keys: a gateway is `namespace/name`; a frontend `namespace/name/listener`; a bind `namespace/name:port/transport`; a
 // virtual host `frontend|hostname` ('' = any host); a rule `gateway|kind/namespace/name|index`; a cluster
-// `gateway|namespace/service:port|variant`; an endpoint set `namespace/service:port`; a certificate set `namespace/secret`.
+// `gateway|namespace/service:port|variant`; an endpoint set `namespace/service:port`; a certificate set `namespace/secret`;
+// a trust bundle `kind/namespace/name` of the object that holds it.
 import type { Filter, Redirect } from './filters.ts';
 import type { Origin } from './origin.ts';
 import type { Problem } from './problem.ts';
@@ -18,6 +19,8 @@ export interface Bind {
   readonly security: 'none' | 'tls';
   /** Keys of its accepted frontends, by hostname from the most to the least specific. */
   readonly frontends: readonly string[];
+  /** Every connection (datagram) begins with a PROXY protocol header, v1 or v2, that says whose it is. */
+  readonly proxyProtocol?: true;
 }
 
 /** Where a bind is really served: a fact from outside (the CLI, the controller). No placement: not served. */
@@ -27,7 +30,18 @@ export interface Placement {
   readonly port: number;
 }
 
-/** An accepted gateway listener. No match for a request is 404 (gRPC: UNIMPLEMENTED). */
+/** What a listener with TLS asks of its clients (GEP-91). */
+export interface ClientValidation {
+  /** `require`: the handshake fails without a certificate of one of the authorities. `request`: any or none will do. */
+  readonly mode: 'require' | 'request';
+  /** Keys of TrustBundles; one that does not stand there vouches for nobody. */
+  readonly authorities: readonly string[];
+}
+
+/**
+ * An accepted listener of a Gateway or ListenerSet. HTTP and HTTPS: no match for a request is 404 (gRPC: UNIMPLEMENTED).
+ * TLS, TCP and UDP: the first entry of its most specific virtual host takes every connection; without one it is closed.
+ */
 export interface Frontend {
   readonly key: string;
   readonly bind: string;
@@ -38,8 +52,10 @@ export interface Frontend {
   /** '' = every host; else lower case, optionally `*.` first. */
   readonly hostname: string;
   readonly tls?:
-    | { readonly mode: 'terminate'; readonly certificates: readonly string[] }
+    | { readonly mode: 'terminate'; readonly certificates: readonly string[]; readonly clients?: ClientValidation }
     | { readonly mode: 'passthrough' };
+  /** What happens to every request before a route is looked for, in this order (GEP-5224). */
+  readonly filters?: readonly Filter[];
   /** Declared port -> port that clients reach it at, for the gateway's ports that are placed elsewhere; redirects read it. */
   readonly publicPorts: Readonly<Record<string, number>>;
   readonly origin: Origin;
@@ -62,8 +78,11 @@ export interface ValueMatch {
 }
 
 export interface Match {
-  /** `grpc` takes only gRPC requests (POST, content-type application/grpc); `http` takes all. */
-  readonly protocol: 'http' | 'grpc';
+  /**
+   * `grpc` takes only gRPC requests (POST, content-type application/grpc); `http` takes all. `stream`: not a request but a
+   * connection, or the datagrams of a client; the other fields then mean nothing.
+   */
+  readonly protocol: 'http' | 'grpc' | 'stream';
   readonly path: PathMatch;
   readonly method?: string;
   readonly headers: readonly ValueMatch[];
@@ -119,8 +138,21 @@ export type BackendTarget =
   /** Keeps its weight: the spec wants 500 in proportion. */
   | { readonly kind: 'unresolved'; readonly problem: Problem };
 
+/** GEP-1619: requests of one client stay with the backend and the endpoint that took the first. */
+export interface Session {
+  readonly type: 'cookie' | 'header';
+  readonly name: string;
+  /** Of the cookie. */
+  readonly path: string;
+  /** Milliseconds after which the session ends, however much it is used; absent: never. */
+  readonly absoluteTimeout?: number;
+  /** The cookie outlives the browser (Max-Age); needs `absoluteTimeout`. */
+  readonly permanent: boolean;
+}
+
 export interface WeightedBackend {
   readonly weight: number;
+  readonly session?: Session;
   readonly target: BackendTarget;
   readonly filters: readonly Filter[];
   readonly origin: Origin;
@@ -135,7 +167,8 @@ export type Action =
 
 export interface Rule {
   readonly key: string;
-  readonly protocol: 'http' | 'grpc';
+  /** `stream` rules forward, and nothing else. */
+  readonly protocol: 'http' | 'grpc' | 'stream';
   readonly name?: string;
   /** In the order written. */
   readonly filters: readonly Filter[];
@@ -145,10 +178,39 @@ export interface Rule {
   readonly origin: Origin;
 }
 
+/** TLS to a backend: without it, and without anything in it that is needed, nothing is sent (fails closed). */
+export interface ClusterTls {
+  /** SNI. */
+  readonly serverName: string;
+  /** The certificate has to be for one of them. */
+  readonly names: readonly { readonly type: 'dns' | 'uri'; readonly value: string }[];
+  /** Keys of TrustBundles; `system`: those of the machine. */
+  readonly authorities: 'system' | readonly string[];
+  /** Key of a CertificateSet, shown to backends that ask for one (GEP-3155). */
+  readonly certificate?: string;
+}
+
+/** GEP-3388. Retries beyond it are answered with 503. Counted per worker. */
+export interface RetryBudget {
+  /** Of the requests of the interval. */
+  readonly percent: number;
+  /** Milliseconds. */
+  readonly interval: number;
+  /** So many retries in so many milliseconds are always allowed. */
+  readonly minimum: { readonly count: number; readonly interval: number };
+}
+
 export interface Cluster {
   readonly key: string;
-  /** What Portolan speaks to its endpoints. WebSocket and other upgrades go over http1. */
-  readonly protocol: 'http1' | 'h2c';
+  /**
+   * What Portolan speaks to its endpoints. WebSocket and other upgrades go over http1. `h2c` is HTTP/2 without TLS by prior
+   * knowledge, `h2` with TLS (ALPN h2). `tcp` and `udp`: whatever the client says.
+   */
+  readonly protocol: 'http1' | 'h2c' | 'h2' | 'tcp' | 'udp';
+  readonly tls?: ClusterTls;
+  /** Connections begin with a PROXY protocol header of that version that names the client. */
+  readonly proxyProtocol?: 'v1' | 'v2';
+  readonly retryBudget?: RetryBudget;
   /** Key of its EndpointSet. */
   readonly endpoints: string;
   /** For people: the object and port that it stands for. */
@@ -183,6 +245,13 @@ export interface CertificateSet {
   readonly notAfter: string;
   /** SHA-256 of the leaf, hex. */
   readonly fingerprint: string;
+}
+
+/** Certificate authorities of one object. */
+export interface TrustBundle {
+  readonly key: string;
+  /** One or more PEM certificates. */
+  readonly certificates: string;
 }
 
 /** What an engine says of a bind: a row of a Source table, which becomes a condition. */

@@ -1,5 +1,5 @@
 // What the pipeline feeds an engine after each settle: only the rows that changed, serialisable, to be applied as one.
-import type { Bind, CertificateSet, Cluster, EndpointSet, Entry, Frontend, Placement, Rule } from './model.ts';
+import type { Bind, CertificateSet, Cluster, EndpointSet, Entry, Frontend, Placement, Rule, TrustBundle } from './model.ts';
 
 export interface RowChanges<T> {
   readonly set: readonly T[];
@@ -28,4 +28,5 @@ export interface Update {
   readonly clusters?: RowChanges<Cluster>;
   readonly endpoints?: RowChanges<EndpointSet>;
   readonly certificates?: RowChanges<CertificateSet>;
+  readonly trustBundles?: RowChanges<TrustBundle>;
 }

@@ -20,6 +20,7 @@ export function mergeUpdates(updates: readonly Update[]): Update | undefined {
     ...rows('clusters', updates, ({ key }) => key),
     ...rows('endpoints', updates, ({ key }) => key),
     ...rows('certificates', updates, ({ key }) => key),
+    ...rows('trustBundles', updates, ({ key }) => key),
   };
 }
 

@@ -1,6 +1,7 @@
 // Copies of a request to mirror clusters: sent once the body is complete, answered into the void, bounded in number and time,
 // never waited for.
 import { isMirrored } from '../../routing/filters/shares.ts';
+import type { Cluster } from '../../routing/model.ts';
 import type { LiveEndpoint } from './balance.ts';
 import type { Head } from './http1/parser.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -67,7 +68,7 @@ class Mirror extends Deadline implements Receiver {
     this.#endpoint = endpoint;
   }
 
-  send(request: OutgoingRequest, protocol: 'http1' | 'h2c', body: readonly Buffer[]): void {
+  send(request: OutgoingRequest, protocol: Cluster['protocol'], body: readonly Buffer[]): void {
     this.#thread.mirrors++;
     this.#endpoint.active++;
     this.#thread.wheel.arm(this, performance.now() + this.#thread.limits.mirrorTimeout);

@@ -24,6 +24,7 @@ export class Rows {
     clusters: new Map(),
     endpoints: new Map(),
     certificates: new Map(),
+    trustBundles: new Map(),
   };
   readonly #hosts = new Map<string, Host>();
 
@@ -35,6 +36,7 @@ export class Rows {
     merge(this.#tables.clusters, update.clusters);
     merge(this.#tables.endpoints, update.endpoints);
     merge(this.#tables.certificates, update.certificates);
+    merge(this.#tables.trustBundles, update.trustBundles);
     for (const row of update.placements?.set ?? []) this.#tables.placements.set(row.bind, row);
     for (const key of update.placements?.delete ?? []) this.#tables.placements.delete(key);
     for (const change of update.virtualHosts ?? []) this.#change(change);
@@ -50,7 +52,7 @@ export class Rows {
 
   /** Everything, as one update. */
   all(): Update {
-    const { binds, placements, frontends, rules, clusters, endpoints, certificates } = this.#tables;
+    const { binds, placements, frontends, rules, clusters, endpoints, certificates, trustBundles } = this.#tables;
     return {
       version: this.version,
       binds: every(binds),
@@ -60,6 +62,7 @@ export class Rows {
       clusters: every(clusters),
       endpoints: every(endpoints),
       certificates: every(certificates),
+      trustBundles: every(trustBundles),
       virtualHosts: [...this.#hosts].map(([key, { frontend, hostname, entries }]) => ({
         key,
         frontend,

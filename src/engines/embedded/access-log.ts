@@ -29,6 +29,8 @@ export interface AccessRecord {
   readonly attempts: number;
   /** Why the exchange failed, '' if it did not. */
   readonly failure: string;
+  /** What the system or OpenSSL said of it, '' if nothing. */
+  readonly detail: string;
 }
 
 const BATCH = 65_536;
@@ -97,7 +99,7 @@ export class AccessLog {
   }
 
   #line(record: AccessRecord): string {
-    const { userAgent, upstream, failure } = record;
+    const { userAgent, upstream, failure, detail } = record;
     let line = `{"time":"${this.#timestamp(record.time)}","client":"${record.client}","method":"${record.method}"`;
     line += `,"scheme":"${record.scheme}","host":${JSON.stringify(record.authority)}`;
     line += `,"target":${JSON.stringify(record.target)},"version":"${record.version}","status":${record.status}`;
@@ -105,6 +107,7 @@ export class AccessLog {
     line += `,"listener":${JSON.stringify(record.listener)},"route":${JSON.stringify(record.route)}`;
     if (upstream !== '') line += `,"upstream":"${upstream}","attempts":${record.attempts}`;
     if (failure !== '') line += `,"failure":"${failure}"`;
+    if (detail !== '') line += `,"detail":${JSON.stringify(detail)}`;
     if (record.requestId !== '') line += `,"requestId":${JSON.stringify(record.requestId)}`;
     if (userAgent !== undefined) line += `,"userAgent":${JSON.stringify(userAgent)}`;
     return `${line}}\n`;

@@ -17,6 +17,7 @@ export type Reason =
   | 'no-endpoint'
   | 'not-honoured'
   | 'unreachable'
+  | 'backend-tls'
   | 'broken-response'
   | 'timeout';
 
@@ -101,6 +102,8 @@ export function reasonOf(failure: Failure): Reason {
     case 'refused':
     case 'refused-stream':
       return 'unreachable';
+    case 'tls':
+      return 'backend-tls';
     case 'connect-timeout':
     case 'idle-timeout':
       return 'timeout';

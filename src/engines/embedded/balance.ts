@@ -1,10 +1,10 @@
 // The endpoints of a backend at run time, and which of them takes a request: ready ones, the less loaded of two chosen at random,
 // and for a while none that could not be reached. Load and failures are those that this worker saw.
 import type { Cluster, Endpoint, EndpointSet } from '../../routing/model.ts';
-import { Http1Pool } from './http1/pool.ts';
-import { Http2Pool } from './http2/pool.ts';
-import type { Connector } from './sides.ts';
+import { EndpointPools } from './endpoint-pools.ts';
+import type { Client, Connector } from './sides.ts';
 import type { Thread } from './thread.ts';
+import type { BackendTls } from './tls/backend-tls.ts';
 
 export class LiveEndpoint {
   readonly endpoint: Endpoint;
@@ -15,18 +15,17 @@ export class LiveEndpoint {
   /** Of performance.now(). */
   skippedUntil = 0;
   readonly #thread: Thread;
-  #http1: Http1Pool | null = null;
-  #http2: Http2Pool | null = null;
+  readonly #pools: EndpointPools;
 
   constructor(endpoint: Endpoint, thread: Thread) {
     this.endpoint = endpoint;
     this.#thread = thread;
+    this.#pools = new EndpointPools(endpoint, thread);
   }
 
-  connector(protocol: Cluster['protocol']): Connector {
-    const { address, port } = this.endpoint;
-    if (protocol === 'http1') return (this.#http1 ??= new Http1Pool(address, port, this.#thread));
-    return (this.#http2 ??= new Http2Pool(address, port, this.#thread));
+  /** The connections that requests to a cluster (one with a row) may use. @param client whom a PROXY header names, null: nobody */
+  connector(cluster: LiveCluster, client: Client | null): Connector {
+    return this.#pools.poolFor(cluster.row as Cluster, cluster.tls, client);
   }
 
   reached(): void {
@@ -44,8 +43,7 @@ export class LiveEndpoint {
   }
 
   close(): void {
-    this.#http1?.close();
-    this.#http2?.close();
+    this.#pools.close();
   }
 }
 
@@ -111,12 +109,25 @@ function keyOf({ id, address, port }: Endpoint): string {
 export class LiveCluster {
   readonly key: string;
   row: Cluster | undefined;
+  /** Of its row; state.ts sees to it. */
+  tls: BackendTls | null = null;
   endpoints: LiveEndpoints = new LiveEndpoints();
   /** Rules that refer to it. */
   users = 0;
 
   constructor(key: string) {
     this.key = key;
+  }
+
+  /** As LiveEndpoints.pick; none when the cluster is no more. */
+  pick(now: number, tried: LiveEndpoint | null): LiveEndpoint | undefined {
+    return this.row === undefined ? undefined : this.endpoints.pick(now, tried);
+  }
+
+  /** It is spoken to over HTTP/2. */
+  get multiplexed(): boolean {
+    const protocol = this.row?.protocol;
+    return protocol === 'h2c' || protocol === 'h2';
   }
 
   /** More than one endpoint takes requests. */

@@ -7,7 +7,7 @@ import { normalizeHost } from '../../routing/match/hostnames.ts';
 import { normalizeTarget, type Target } from '../../routing/match/path.ts';
 import { queryParameter } from '../../routing/match/query.ts';
 import { failureAnswer, failureTrailers, ownAnswer, type Reason, reasonOf, statusOf } from './answers.ts';
-import type { LiveEndpoint } from './balance.ts';
+import type { LiveCluster, LiveEndpoint } from './balance.ts';
 import type { Head } from './http1/parser.ts';
 import { callTimeout } from './http2/grpc.ts';
 import { reflectMirrors } from './mirror.ts';
@@ -69,6 +69,8 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
   octetsReceived = 0;
   attempts = 0;
   failure: Failure | Reason | '' = '';
+  /** What the system or OpenSSL said of the failure. */
+  detail = '';
 
   readonly #downstream: Downstream;
   readonly #replay = new Replay();
@@ -157,7 +159,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     this.method = request.method;
     this.frontend = this.entry = this.endpoint = null;
     this.status = this.octetsSent = this.octetsReceived = this.attempts = 0;
-    this.failure = '';
+    this.failure = this.detail = '';
     this.notes = this.thread.log === null ? null : notesOf(request, this.client, this.thread.trustedHops);
     this.framedRequest = this.#requestDone = this.#responseDone = false;
     this.#phase = WAITING;
@@ -195,7 +197,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       this.#answer(503, 'no-endpoint');
       return;
     }
-    this.outgoing.prepare(request, target, backend, cluster.row.protocol === 'h2c');
+    this.outgoing.prepare(request, target, backend, cluster.multiplexed);
     this.framedRequest = this.outgoing.framed;
     const timeout = this.grpc ? callTimeout(plan.requestTimeout, request.field('grpc-timeout')) : plan.requestTimeout;
     if (timeout > 0) this.#requestDue = this.started + timeout;
@@ -245,14 +247,14 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     this.attempts++;
     if (plan.attemptTimeout > 0) this.#attemptDue = now + plan.attemptTimeout;
     if (this.#attemptDue !== NEVER || this.#requestDue !== NEVER) this.#arm();
-    this.#upstream = endpoint.connector(cluster?.row?.protocol ?? 'http1').open(this.outgoing, this);
+    this.#upstream = endpoint.connector(cluster as LiveCluster, this.client).open(this.outgoing, this);
   }
 
   /** The same request once more, with as much of its body as there is. */
   #reopen(): void {
     this.#retryDue = NEVER;
     const now = performance.now();
-    const endpoint = this.#backend?.cluster?.endpoints.pick(now, this.endpoint);
+    const endpoint = this.#backend?.cluster?.pick(now, this.endpoint);
     if (endpoint === undefined) {
       this.#answer(503, 'no-endpoint');
       return;
@@ -303,7 +305,9 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
       case 'refused':
       case 'connect-timeout':
       case 'refused-stream':
-        if (this.#plan?.retry !== null) return this.#retry();
+      case 'tls':
+        // TLS is not a matter of one endpoint: only where the rule says so.
+        if (this.#plan?.retry !== null || failure === 'tls') return this.#retry();
         // Who cannot be reached cannot be reached again; who refused a stream goes away, and another connection will do.
         if (failure !== 'refused-stream' && this.#backend?.cluster?.hasChoice !== true) return false;
         if (this.#failovers++ >= FAILOVERS) return false;
@@ -366,7 +370,7 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
 
   #accept(status: number): void {
     this.status = status;
-    this.failure = '';
+    this.failure = this.detail = '';
     if (status === 101) {
       this.#phase = TUNNEL;
       this.#requestDone = false;
@@ -398,12 +402,12 @@ export class Exchange extends Deadline implements Transaction, Receiver, MatchRe
     this.#downstream.end(trailers);
   }
 
-  failed(failure: Failure): void {
-    const endpoint = this.endpoint as LiveEndpoint;
+  failed(failure: Failure, detail = ''): void {
     this.thread.metrics.failed(failure);
     this.failure = failure;
+    this.detail = detail;
     this.#release();
-    if (failure === 'refused' || failure === 'connect-timeout') endpoint.unreachable(performance.now());
+    if (failure === 'refused' || failure === 'connect-timeout') this.endpoint?.unreachable(performance.now());
     if (this.#phase === WAITING) {
       if (this.#repeat(failure)) return;
       this.#answer(statusOf(failure), reasonOf(failure));

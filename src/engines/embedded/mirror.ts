@@ -1,13 +1,12 @@
 // Copies of a request to mirror clusters: sent once the body is complete, answered into the void, bounded in number and time,
 // never waited for.
 import { isMirrored } from '../../routing/filters/shares.ts';
-import type { Cluster } from '../../routing/model.ts';
 import type { LiveEndpoint } from './balance.ts';
 import type { Head } from './http1/parser.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { MirrorPlan } from './plan.ts';
 import type { Replay } from './replay.ts';
-import type { OutgoingRequest, Receiver, Taken, Upstream } from './sides.ts';
+import type { Connector, OutgoingRequest, Receiver, Taken, Upstream } from './sides.ts';
 import { noFields, TAKEN } from './sides.ts';
 import type { Thread } from './thread.ts';
 import { Deadline } from './wheel.ts';
@@ -31,7 +30,7 @@ export function reflectMirrors(
     }
     counts.mirrorsSent++;
     copy ??= copyOf(outgoing);
-    new Mirror(thread, endpoint).send(copy, cluster.row.protocol, replay.pieces);
+    new Mirror(thread, endpoint).send(copy, endpoint.connector(cluster, outgoing.client), replay.pieces);
   }
 }
 
@@ -68,11 +67,11 @@ class Mirror extends Deadline implements Receiver {
     this.#endpoint = endpoint;
   }
 
-  send(request: OutgoingRequest, protocol: Cluster['protocol'], body: readonly Buffer[]): void {
+  send(request: OutgoingRequest, connector: Connector, body: readonly Buffer[]): void {
     this.#thread.mirrors++;
     this.#endpoint.active++;
     this.#thread.wheel.arm(this, performance.now() + this.#thread.limits.mirrorTimeout);
-    const upstream = this.#endpoint.connector(protocol).open(request, this);
+    const upstream = connector.open(request, this);
     this.#upstream = upstream;
     for (const piece of body) upstream.write(piece);
     upstream.end(noFields);

@@ -30,7 +30,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
   added = '';
 
   readonly #thread: Thread;
-  readonly #client: Client;
+  readonly client: Client;
   /** Of the request; else the line that gives it one. */
   #id: string | undefined;
   #idLine = '';
@@ -42,7 +42,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
 
   constructor(thread: Thread, client: Client) {
     this.#thread = thread;
-    this.#client = client;
+    this.client = client;
     this.trusted = thread.trustedHops > 0;
   }
 
@@ -52,7 +52,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
    * @param http2 the cluster speaks HTTP/2, over which nothing is upgraded
    */
   prepare(request: IncomingRequest, target: Target | null, backend: BackendPlan, http2: boolean): void {
-    const client = this.#client;
+    const client = this.client;
     // Fields are asked for as a list, and the body as payload, for HTTP/2 and for mirrors.
     const lists = http2 || backend.mirrors.length > 0;
     this.method = request.method;
@@ -79,11 +79,11 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
   }
 
   #forwardedLines(request: IncomingRequest): string {
-    if (this.trusted) return fieldPairs(forwardedFields(request, this.#client, true));
+    if (this.trusted) return fieldPairs(forwardedFields(request, this.client, true));
     const { authority } = request;
     if (authority !== this.#forwardedHost) {
       this.#forwardedHost = authority;
-      const { forwarded } = this.#client;
+      const { forwarded } = this.client;
       this.#forwarded = authority === '' ? forwarded : `${forwarded}X-Forwarded-Host: ${authority}\r\n`;
     }
     return this.#forwarded;
@@ -107,7 +107,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
       const name = (fields[i] as string).toLowerCase();
       if (!gone.has(name)) list.push(name, fields[i + 1] as string);
     }
-    list.push(...forwardedFields(request, this.#client, this.trusted));
+    list.push(...forwardedFields(request, this.client, this.trusted));
     if (this.requestId !== '') list.push('x-request-id', this.requestId);
     list.push(...backend.request.lowered);
     return list;

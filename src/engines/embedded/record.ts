@@ -58,6 +58,7 @@ function write(exchange: Exchange, duration: number, frontend: LiveFrontend | nu
     upstream: endpoint === null ? '' : `${endpoint.endpoint.address}:${endpoint.endpoint.port}`,
     attempts: exchange.attempts,
     failure: exchange.failure,
+    detail: exchange.detail,
   });
 }
 
@@ -83,5 +84,6 @@ export function recordRefusal(thread: Thread, client: Client, status: number, re
     upstream: '',
     attempts: 0,
     failure: reason,
+    detail: '',
   });
 }

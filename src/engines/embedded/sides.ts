@@ -187,6 +187,8 @@ export type Failure =
   /** Not connected: refused, unreachable, connect timeout. Nothing was sent: safe to repeat. */
   | 'refused'
   | 'connect-timeout'
+  /** TLS with the backend failed, or is not to be had: it is not who it should be, or we have nothing to show. Nothing was sent. */
+  | 'tls'
   /** A kept-alive connection ended before an octet of the response came; or a stream refused before it was processed. */
   | 'stale'
   | 'refused-stream'
@@ -220,8 +222,8 @@ export interface Receiver {
   received(octets: Buffer): Taken;
   /** The response is complete; the upstream is gone, or back in its pool. */
   completed(trailers: FieldList): void;
-  /** The upstream is gone. */
-  failed(failure: Failure): void;
+  /** The upstream is gone. @param detail what the system or OpenSSL says of it */
+  failed(failure: Failure, detail?: string): void;
 }
 
 export const REJECTED = -1;

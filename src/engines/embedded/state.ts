@@ -120,6 +120,7 @@ export class State {
 
   /** Make before break: what others name is set before they are, and deleted after them. */
   apply(update: Update): void {
+    this.#thread.credentials.apply(update);
     for (const row of update.endpoints?.set ?? []) this.#setEndpoints(row);
     for (const row of update.clusters?.set ?? []) this.#setCluster(row);
     for (const row of update.rules?.set ?? []) this.#setRule(row);
@@ -175,7 +176,11 @@ export class State {
     const endpoints = this.#endpointsOf(row.endpoints);
     endpoints.users++;
     if (cluster.row !== undefined) cluster.endpoints.users--;
+    const { backends } = this.#thread.credentials;
+    const before = cluster.tls;
     cluster.row = row;
+    cluster.tls = row.tls === undefined ? null : backends.acquire(row.tls, row.protocol);
+    if (before !== null) backends.release(before);
     cluster.endpoints = endpoints;
   }
 
@@ -184,6 +189,8 @@ export class State {
     if (cluster === undefined) return;
     if (cluster.row !== undefined) cluster.endpoints.users--;
     cluster.row = undefined;
+    if (cluster.tls !== null) this.#thread.credentials.backends.release(cluster.tls);
+    cluster.tls = null;
     if (cluster.users === 0) this.#clusters.delete(key);
   }
 

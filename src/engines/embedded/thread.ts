@@ -8,6 +8,7 @@ import type { Limits, WorkerOptions } from './options.ts';
 import type { Client } from './sides.ts';
 import { State } from './state.ts';
 import { Sweeper, type Swept } from './sweep.ts';
+import { Credentials } from './tls/credentials.ts';
 import { Wheel } from './wheel.ts';
 
 /** The name of the field and what follows it. */
@@ -26,6 +27,11 @@ export interface ClientConnection extends Swept {
   destroy(): void;
 }
 
+/** What is kept for one client alone. */
+export interface Dedicated {
+  leave(client: Client): void;
+}
+
 export class Thread {
   readonly limits: Limits;
   readonly trustedHops: number;
@@ -34,6 +40,7 @@ export class Thread {
   readonly log: AccessLog | null;
   readonly sweeper: Sweeper = new Sweeper();
   readonly wheel: Wheel = new Wheel();
+  readonly credentials: Credentials = new Credentials();
   /** The routing in force. */
   readonly state: State;
   /** Requests that no listener takes. */
@@ -48,6 +55,8 @@ export class Thread {
   /** Mirrored requests under way. */
   mirrors = 0;
   readonly connections: Set<ClientConnection> = new Set();
+  /** Who keeps connections to backends for one client alone. */
+  readonly #dedicated = new Map<Client, Set<Dedicated>>();
   readonly #headLimits: HeadLimits;
   readonly #idPrefix: string = randomBytes(8).toString('hex');
   #idHead = '';
@@ -92,6 +101,19 @@ export class Thread {
   closed(connection: ClientConnection): void {
     this.connections.delete(connection);
     this.sweeper.delete(connection);
+    if (this.#dedicated.size > 0) this.#leave(connection.client);
+  }
+
+  /** To be told when the client's connection is gone. */
+  dedicate(client: Client, to: Dedicated): void {
+    const all = this.#dedicated.get(client);
+    if (all === undefined) this.#dedicated.set(client, new Set([to]));
+    else all.add(to);
+  }
+
+  #leave(client: Client): void {
+    for (const each of this.#dedicated.get(client) ?? []) each.leave(client);
+    this.#dedicated.delete(client);
   }
 
   close(): void {

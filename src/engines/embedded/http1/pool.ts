@@ -1,21 +1,27 @@
 // The connections over HTTP/1.1 to one endpoint: the one used last is taken first, so that the others grow old and go.
+import type { Endpoint } from '../../../routing/model.ts';
+import { type Dial, dial, type DialOptions, type Way } from '../dial.ts';
 import type { Connector, OutgoingRequest, Receiver, Upstream } from '../sides.ts';
 import type { Thread } from '../thread.ts';
 import { Http1Upstream } from './upstream.ts';
 
 export class Http1Pool implements Connector {
-  readonly address: string;
-  readonly port: number;
+  readonly #endpoint: Endpoint;
+  readonly #way: Way;
   readonly #thread: Thread;
   /** The first `#count` are idle, the one used last at the end. Never shortened: that would cost more than it frees. */
   readonly #idle: (Http1Upstream | null)[] = [];
   #count = 0;
   #closed = false;
 
-  constructor(address: string, port: number, thread: Thread) {
-    this.address = address;
-    this.port = port;
+  constructor(endpoint: Endpoint, way: Way, thread: Thread) {
+    this.#endpoint = endpoint;
+    this.#way = way;
     this.#thread = thread;
+  }
+
+  dial(options: DialOptions): Dial {
+    return dial(this.#endpoint, this.#way, this.#thread, options);
   }
 
   open(request: OutgoingRequest, receiver: Receiver): Upstream {

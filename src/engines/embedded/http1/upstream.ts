@@ -1,7 +1,8 @@
 // One connection to a backend over HTTP/1.1: a request's head and body out, the response's head and content in, one exchange
 // at a time. Heads are parsed where they were read; content is delivered in place. Which connection takes which request
 // is pool.ts; what becomes of the response is the receiver's.
-import net from 'node:net';
+import type net from 'node:net';
+import type { Dial } from '../dial.ts';
 import type { Failure, FieldList, OutgoingRequest, Receiver, Taken, Upstream } from '../sides.ts';
 import { FULL, KEPT, noFields, REJECTED, TAKEN, UNKNOWN_LENGTH } from '../sides.ts';
 import type { Thread } from '../thread.ts';
@@ -32,6 +33,7 @@ export class Http1Upstream implements Upstream {
   idleLimit = 0;
   readonly #pool: Http1Pool;
   readonly #thread: Thread;
+  readonly #dial: Dial;
   readonly #socket: net.Socket;
   #receiver: Receiver | null = null;
   #state = IDLE;
@@ -67,12 +69,7 @@ export class Http1Upstream implements Upstream {
   constructor(pool: Http1Pool, thread: Thread) {
     this.#pool = pool;
     this.#thread = thread;
-    this.#socket = net.connect({
-      host: pool.address,
-      port: pool.port,
-      noDelay: true,
-      // A backend that has said everything may still be told something (an upgraded connection).
-      allowHalfOpen: true,
+    this.#dial = pool.dial({
       onread: {
         buffer: () => this.#nextMemory(),
         callback: (size) => {
@@ -80,17 +77,17 @@ export class Http1Upstream implements Upstream {
           return true;
         },
       },
-    } as net.NetConnectOpts);
-    const socket = this.#socket;
-    socket.on('connect', () => {
-      this.#connected = true;
-      this.#touch();
+      ready: () => {
+        this.#connected = true;
+        this.#touch();
+      },
+      failed: (failure, detail) => this.#fail(failure, detail),
     });
+    const { socket } = this.#dial;
+    this.#socket = socket;
     socket.on('drain', () => this.#receiver?.sendable());
     socket.on('end', () => this.#ended());
-    socket.on('error', ignore);
     socket.on('close', () => this.#closed());
-    this.#deadline = thread.sweeper.now + thread.limits.connectTimeout;
     thread.sweeper.add(this);
   }
 
@@ -192,8 +189,8 @@ export class Http1Upstream implements Upstream {
   sweep(now: number): void {
     if (this.#state === IDLE) {
       if (now - this.idleSince > this.idleLimit) this.destroy();
-    } else if (this.#state !== CLOSED && !this.#paused && now > this.#deadline) {
-      this.#fail(this.#connected ? 'idle-timeout' : 'connect-timeout');
+    } else if (this.#connected && this.#state !== CLOSED && !this.#paused && now > this.#deadline) {
+      this.#fail('idle-timeout');
     }
   }
 
@@ -388,11 +385,17 @@ export class Http1Upstream implements Upstream {
     receiver.completed(trailers);
   }
 
-  #fail(failure: Failure): void {
+  #fail(failure: Failure, detail?: string): void {
     const receiver = this.#receiver;
     this.#receiver = null;
     this.destroy();
-    receiver?.failed(failure);
+    receiver?.failed(failure, detail);
+  }
+
+  #break(): void {
+    // Of a backend that would not have our certificate, in TLS 1.3: it tells when we believe to be connected.
+    if (this.#fresh && this.#state === AWAITING_HEAD && this.#dial.alert !== '') this.#fail('tls', this.#dial.alert);
+    else this.#fail(this.#brokenBy());
   }
 
   /** The backend will say no more. */
@@ -404,8 +407,8 @@ export class Http1Upstream implements Upstream {
       this.destroy();
     } else if (this.#state === IN_CONTENT && this.#framing === UNTIL_CLOSE) {
       this.#complete(noFields);
-    } else {
-      this.#fail(this.#brokenBy());
+    } else if (this.#connected) {
+      this.#break();
     }
   }
 
@@ -418,12 +421,11 @@ export class Http1Upstream implements Upstream {
       this.#receiver = null;
       this.#state = CLOSED;
     } else {
-      this.#fail(this.#brokenBy());
+      this.#break();
     }
   }
 
   #brokenBy(): Failure {
-    if (!this.#connected) return 'refused';
     return this.#state === AWAITING_HEAD && !this.#fresh && this.#gathered === null && this.#interims === 0
       ? 'stale'
       : 'reset';
@@ -447,8 +449,4 @@ export class Http1Upstream implements Upstream {
     const { poolTimeout } = this.#thread.limits;
     this.idleLimit = seconds >= 0 ? Math.min(poolTimeout, Math.max(0, seconds * 1000 - 1000)) : poolTimeout;
   }
-}
-
-function ignore(): void {
-  // 'close' follows, and says what there is to say.
 }

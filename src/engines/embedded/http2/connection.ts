@@ -1,8 +1,8 @@
-// One connection to a backend over HTTP/2 in cleartext, by prior knowledge: opens streams while the backend's limits allow,
+// One connection to a backend over HTTP/2, by prior knowledge or, with TLS, by ALPN: opens streams while the backend's limits allow,
 // notices its going away, and asks a silent one whether it still lives. Which connection takes which request is pool.ts.
 import http2 from 'node:http2';
-import net from 'node:net';
-import type { OutgoingRequest, Receiver, Upstream } from '../sides.ts';
+import type { Dial } from '../dial.ts';
+import type { Failure, OutgoingRequest, Receiver, Upstream } from '../sides.ts';
 import type { Thread } from '../thread.ts';
 import type { Http2Pool } from './pool.ts';
 import { BACKEND_STREAMS, clientOptions, CONNECTION_WINDOW } from './settings.ts';
@@ -18,7 +18,9 @@ export class Http2Connection {
   readonly session: http2.ClientHttp2Session;
   connected = false;
   closed = false;
-  timedOut = false;
+  /** Why there is no connection, and what the system or OpenSSL said. */
+  failure: Failure = 'refused';
+  detail = '';
   /** The peer broke the protocol, or does not speak it. */
   broken = false;
   /** An exchange was completed, or at least begun, on it before. */
@@ -28,10 +30,10 @@ export class Http2Connection {
   /** When the backend was last heard. */
   heard: number;
   readonly #pool: Http2Pool;
+  readonly #dial: Dial;
   readonly #streams = new Set<Http2Upstream>();
   #capacity: number;
   #idleSince: number;
-  #connectDeadline: number;
   #pingDeadline: number = Number.POSITIVE_INFINITY;
 
   constructor(pool: Http2Pool, thread: Thread) {
@@ -40,17 +42,22 @@ export class Http2Connection {
     this.#capacity = pool.capacity;
     const { now } = thread.sweeper;
     this.heard = this.#idleSince = now;
-    this.#connectDeadline = now + thread.limits.connectTimeout;
-    const { address, port } = pool;
+    this.#dial = pool.dial({
+      ready: ignore,
+      failed: (failure, detail) => {
+        this.failure = failure;
+        this.detail = detail;
+        this.session.destroy();
+      },
+    });
     this.session = http2.connect('http://backend', {
       ...clientOptions(thread.limits),
-      createConnection: () => net.connect({ host: address, port, noDelay: true }),
+      createConnection: () => this.#dial.socket,
     });
     const { session } = this;
     session.on('connect', () => {
       this.connected = true;
       this.heard = thread.sweeper.now;
-      this.#connectDeadline = Number.POSITIVE_INFINITY;
       if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW);
     });
     session.on('remoteSettings', (settings) => {
@@ -73,6 +80,11 @@ export class Http2Connection {
       thread.sweeper.delete(this);
     });
     thread.sweeper.add(this);
+  }
+
+  /** What OpenSSL said of the first exchange's failure: in TLS 1.3 a backend refuses our certificate after the handshake. */
+  get alert(): string {
+    return this.proven ? '' : this.#dial.alert;
   }
 
   get idle(): boolean {
@@ -115,14 +127,15 @@ export class Http2Connection {
 
   sweep(now: number): void {
     for (const upstream of this.#streams) upstream.sweep(now);
-    if (now > this.#connectDeadline) {
-      this.timedOut = true;
-      this.session.destroy();
-    } else if (now > this.#pingDeadline) {
+    if (now > this.#pingDeadline) {
       this.session.destroy();
     } else if (this.idle && now - this.#idleSince > this.thread.limits.poolTimeout) {
       this.#pool.retire(this);
       this.session.close();
     }
   }
+}
+
+function ignore(): void {
+  // The session says it.
 }

@@ -1,21 +1,27 @@
 // The connections over HTTP/2 to one endpoint: usually one; another only when the streams of all are in use.
+import type { Endpoint } from '../../../routing/model.ts';
+import { type Dial, dial, type DialOptions, type Way } from '../dial.ts';
 import type { Connector, OutgoingRequest, Receiver, Upstream } from '../sides.ts';
 import type { Thread } from '../thread.ts';
 import { Http2Connection } from './connection.ts';
 import { PRESUMED_STREAMS } from './settings.ts';
 
 export class Http2Pool implements Connector {
-  readonly address: string;
-  readonly port: number;
+  readonly #endpoint: Endpoint;
+  readonly #way: Way;
   readonly #thread: Thread;
   readonly #connections: Http2Connection[] = [];
   /** Streams that the backend allows on a connection, as it said last: what a new one is given before it says so itself. */
   capacity: number = PRESUMED_STREAMS;
 
-  constructor(address: string, port: number, thread: Thread) {
-    this.address = address;
-    this.port = port;
+  constructor(endpoint: Endpoint, way: Way, thread: Thread) {
+    this.#endpoint = endpoint;
+    this.#way = way;
     this.#thread = thread;
+  }
+
+  dial(options: DialOptions): Dial {
+    return dial(this.#endpoint, this.#way, this.#thread, options);
   }
 
   open(request: OutgoingRequest, receiver: Receiver): Upstream {

@@ -152,12 +152,15 @@ export class Http2Upstream implements Upstream {
 
   #closed(): void {
     this.#connection.forget(this);
-    this.#fail(this.#failureOf(this.#stream as http2.ClientHttp2Stream));
+    const connection = this.#connection;
+    const detail = connection.connected ? connection.alert : connection.detail;
+    this.#fail(this.#failureOf(this.#stream as http2.ClientHttp2Stream), detail);
   }
 
   #failureOf(stream: http2.ClientHttp2Stream): Failure {
     const connection = this.#connection;
-    if (!connection.connected) return connection.timedOut ? 'connect-timeout' : 'refused';
+    if (!connection.connected) return connection.failure;
+    if (connection.alert !== '' && !this.#headed) return 'tls';
     if (this.#headed || this.#interims > 0) return violations.has(stream.rstCode) ? 'malformed' : 'reset';
     const unprocessed = stream.id === undefined || stream.id > connection.lastStream;
     if (stream.rstCode === NGHTTP2_REFUSED_STREAM || unprocessed) return 'refused-stream';
@@ -171,10 +174,10 @@ export class Http2Upstream implements Upstream {
     if (this.#stream !== null) cancelStream(this.#stream);
   }
 
-  #fail(failure: Failure): void {
+  #fail(failure: Failure, detail?: string): void {
     const receiver = this.#receiver;
     this.#receiver = null;
-    receiver?.failed(failure);
+    receiver?.failed(failure, detail);
   }
 
   // ---- The end.

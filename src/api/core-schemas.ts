@@ -234,6 +234,15 @@ export const coreSchemas: Readonly<Record<string, Schema>> = {
   '/Service': service,
   '/Secret': open({ type: text, data: texts, stringData: texts }),
   '/ConfigMap': open({ data: texts, binaryData: texts }),
+  'certificates.k8s.io/ClusterTrustBundle': open(
+    {
+      spec: open(
+        { signerName: text, trustBundle: { type: 'string', minLength: 1, maxLength: 1_048_576 } },
+        { required: ['trustBundle'] },
+      ),
+    },
+    { required: ['spec'] },
+  ),
   'discovery.k8s.io/EndpointSlice': endpointSlice,
   'networking.k8s.io/Ingress': ingress,
   'networking.k8s.io/IngressClass': ingressClass,

@@ -110,6 +110,7 @@ const corePlurals: Readonly<Record<string, readonly [plural: string, ...shortNam
   Service: ['services', 'svc'],
   Secret: ['secrets'],
   ConfigMap: ['configmaps', 'cm'],
+  ClusterTrustBundle: ['clustertrustbundles'],
   EndpointSlice: ['endpointslices'],
   Ingress: ['ingresses', 'ing'],
   IngressClass: ['ingressclasses'],
@@ -120,14 +121,16 @@ function coreKind(key: string, schema: Schema): Kind {
   const group = key.slice(0, slash);
   const kind = key.slice(slash + 1);
   const [plural = `${kind.toLowerCase()}s`, ...shortNames] = corePlurals[kind] ?? [];
-  const namespaced = kind !== 'Namespace' && kind !== 'IngressClass';
+  const namespaced = !clusterScoped.has(kind);
+  // The only one that is still in wide use before v1.
+  const older = kind === 'ClusterTrustBundle' ? ['v1beta1', 'v1alpha1'] : [];
   return {
     group,
     kind,
     plural,
     shortNames,
     namespaced,
-    versions: [{ name: 'v1', served: true, deprecated: false, schema }],
+    versions: ['v1', ...older].map((name) => ({ name, served: true, deprecated: false, schema })),
     current: 'v1',
   };
 }

@@ -81,6 +81,11 @@ export interface ConfigMap extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+export interface ClusterTrustBundle extends KubeObject {
+  readonly kind: 'ClusterTrustBundle';
+  readonly spec: { readonly signerName?: string; readonly trustBundle: string };
+}
+
 /** `group/version` -> group; the core group is ''. */
 export function groupOf(apiVersion: string): string {
   const slash = apiVersion.indexOf('/');

@@ -4,9 +4,28 @@
 // Keys: references find Gateways and classes by name, so theirs are namespace/name and name, and a native object goes
 // before an upgraded one. Nobody refers to routes and grants: native ones have the key namespace/name, upgraded ones begin
 // with the kind that was written (`Ingress:shop/web`), so that no two collide.
-import type { Gateway, GatewayClass, GRPCRoute, HTTPRoute, ReferenceGrant } from '../api/generated/types.ts';
+import type {
+  BackendTLSPolicy,
+  Gateway,
+  GatewayClass,
+  GRPCRoute,
+  HTTPRoute,
+  ListenerSet,
+  ReferenceGrant,
+  TCPRoute,
+  TLSRoute,
+  UDPRoute,
+} from '../api/generated/types.ts';
 import { gatewayGroup, type Channel } from '../api/kinds.ts';
-import type { EndpointSlice, KubeObject, Namespace, Secret, Service } from '../api/objects.ts';
+import type {
+  ClusterTrustBundle,
+  ConfigMap,
+  EndpointSlice,
+  KubeObject,
+  Namespace,
+  Secret,
+  Service,
+} from '../api/objects.ts';
 import type { Sourced } from '../api/sourced.ts';
 import { Derived } from '../incremental/derived.ts';
 import { Merged } from '../incremental/merged.ts';
@@ -23,12 +42,22 @@ export interface Current {
   readonly classes: Table<Sourced<GatewayClass>>;
   readonly gateways: Table<Sourced<Gateway>>;
   readonly httpRoutes: Table<Sourced<HTTPRoute>>;
+  readonly listenerSets: Table<Sourced<ListenerSet>>;
   readonly grpcRoutes: Table<Sourced<GRPCRoute>>;
+  readonly tlsRoutes: Table<Sourced<TLSRoute>>;
+  readonly tcpRoutes: Table<Sourced<TCPRoute>>;
+  readonly udpRoutes: Table<Sourced<UDPRoute>>;
   readonly grants: Table<Sourced<ReferenceGrant>>;
   readonly namespaces: Table<Sourced<Namespace>>;
   readonly services: Table<Sourced<Service>>;
   readonly slices: Table<Sourced<EndpointSlice>>;
   readonly secrets: Table<Sourced<Secret>>;
+  readonly configMaps: Table<Sourced<ConfigMap>>;
+  readonly trustBundles: Table<Sourced<ClusterTrustBundle>>;
+  /** By namespace/name, whatever their vintage. */
+  readonly backendTlsPolicies: Table<Sourced<BackendTLSPolicy>>;
+  /** The same as they were written, those that were refused as well. */
+  readonly writtenTlsPolicies: Table<KubeObject>;
   /** What is wrong with the objects themselves. */
   readonly problems: readonly Table<ObjectProblems>[];
 }
@@ -69,12 +98,20 @@ export function currentObjects({ sources, checks, channel }: Inputs, add: Add): 
     classes: both('GatewayClass', upgraded.classes),
     gateways: both('Gateway', upgraded.gateways),
     httpRoutes: both('HTTPRoute', upgraded.httpRoutes),
+    listenerSets: native(gatewayGroup, 'ListenerSet'),
     grpcRoutes: both('GRPCRoute', upgraded.grpcRoutes),
+    tlsRoutes: native(gatewayGroup, 'TLSRoute'),
+    tcpRoutes: native(gatewayGroup, 'TCPRoute'),
+    udpRoutes: native(gatewayGroup, 'UDPRoute'),
     grants: both('ReferenceGrant', upgraded.grants),
     namespaces: native('', 'Namespace'),
     services: native('', 'Service'),
     slices: native('discovery.k8s.io', 'EndpointSlice'),
     secrets: native('', 'Secret'),
+    configMaps: native('', 'ConfigMap'),
+    trustBundles: native('certificates.k8s.io', 'ClusterTrustBundle'),
+    backendTlsPolicies: native(gatewayGroup, 'BackendTLSPolicy'),
+    writtenTlsPolicies: sources.of(gatewayGroup, 'BackendTLSPolicy'),
     problems,
   };
 }

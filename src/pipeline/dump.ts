@@ -1,6 +1,6 @@
 // The model as plain JSON, sorted by key and with key material redacted: for people, golden cases and /config.
 import type { Table } from '../incremental/table.ts';
-import type { CertificateSet } from '../routing/model.ts';
+import type { CertificateSet, TrustBundle } from '../routing/model.ts';
 import { compareText } from '../support/sorted.ts';
 import type { Tables } from './tables.ts';
 
@@ -15,6 +15,7 @@ const dumped = [
   'clusters',
   'endpoints',
   'certificates',
+  'trustBundles',
 ] as const;
 
 export function dump(tables: Tables): Dump {
@@ -27,6 +28,7 @@ export function dump(tables: Tables): Dump {
     clusters: rowsOf(tables.clusters),
     endpoints: rowsOf(tables.endpoints),
     certificates: rowsOf(tables.certificates, redacted),
+    trustBundles: rowsOf(tables.trustBundles, counted),
   };
 }
 
@@ -41,6 +43,11 @@ function rowsOf<T>(table: Table<T>, shown: (row: T) => unknown = asItIs): Readon
 
 function asItIs(row: unknown): unknown {
   return row;
+}
+
+/** No secret, but long. */
+function counted({ key, certificates }: TrustBundle): { readonly key: string; readonly certificates: number } {
+  return { key, certificates: certificates.split('-----BEGIN CERTIFICATE-----').length - 1 };
 }
 
 /** Names, validity and fingerprint say which certificate it is; the certificate and its key stay where they are. */

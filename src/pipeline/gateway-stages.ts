@@ -1,15 +1,19 @@
 // GatewayClasses and Gateways, and what each Gateway offers to routes.
 import { Derived } from '../incremental/derived.ts';
+import { Expanded } from '../incremental/expanded.ts';
 import { Grouped } from '../incremental/grouped.ts';
 import type { Table } from '../incremental/table.ts';
-import type { BoundClass, BoundGateway } from '../routing/bound.ts';
+import type { BoundClass, BoundGateway, BoundListenerSet } from '../routing/bound.ts';
+import { refKey } from '../routing/origin.ts';
 import { compareText } from '../support/sorted.ts';
 import type { ClassOptions } from '../translate/gateways/classes.ts';
 import { bindClass } from '../translate/gateways/classes.ts';
 import { bindGateway } from '../translate/gateways/gateway.ts';
-import type { GatewayOffer } from '../translate/gateways/offers.ts';
-import { offerOf } from '../translate/gateways/offers.ts';
-import type { Current } from './current.ts';
+import type { ListenerSetDraft } from '../translate/gateways/listener-sets.ts';
+import { compareListenerSets, draftListenerSet, orphanProblem } from '../translate/gateways/listener-sets.ts';
+import type { Offer } from '../translate/gateways/offers.ts';
+import { offersOf } from '../translate/gateways/offers.ts';
+import type { Current, ObjectProblems } from './current.ts';
 import type { References } from './reference-stages.ts';
 import type { Add, Facts } from './stage-list.ts';
 
@@ -17,13 +21,18 @@ interface Inputs {
   readonly current: Current;
   readonly references: References;
   readonly facts: Facts;
-  readonly options: ClassOptions;
+  readonly options: ClassOptions & { readonly presume: boolean };
 }
 
 export interface GatewayTables {
   readonly classes: Table<BoundClass>;
   readonly gateways: Table<BoundGateway>;
-  readonly offers: Table<GatewayOffer>;
+  /** Those of Gateways that are ours, by namespace/name. */
+  readonly listenerSets: Table<BoundListenerSet>;
+  /** ListenerSets without a Gateway. */
+  readonly orphans: Table<ObjectProblems>;
+  /** By kind/namespace/name of the parent. */
+  readonly offers: Table<Offer>;
 }
 
 export function gatewayStages({ current, references, facts, options }: Inputs, add: Add): GatewayTables {
@@ -43,13 +52,37 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
       bindClass(name, read(current.classes, name), read(references.bundleVersions, 'installed') ?? [], options),
     ),
   );
+  const { grants, certificateStates: certificates, bundleStates: bundles, namespaces } = references;
+  const drafts = add(
+    new Derived('drafts of ListenerSets', current.listenerSets, draftListenerSet({ grants, certificates })),
+  );
+  const listenerSets = add(
+    new Grouped(
+      'ListenerSets by Gateway',
+      [{ table: drafts, split: (draft: ListenerSetDraft) => [[draft.gateway, draft] as const] }],
+      compareListenerSets,
+    ),
+  );
+  const orphans = add(
+    new Derived('orphaned ListenerSets', current.listenerSets, (sourced, read): ObjectProblems | undefined => {
+      const problem = orphanProblem(sourced, (gateway) => read(named, gateway) !== undefined);
+      return problem && { key: refKey(sourced.written), problems: [problem] };
+    }),
+  );
   const reads = {
     classes,
-    grants: references.grants,
-    certificates: references.certificateStates,
+    grants,
+    certificates,
+    bundles,
+    listenerSets,
+    namespaces,
+    presume: options.presume,
     ...facts,
   };
   const gateways = add(new Derived('gateways', current.gateways, bindGateway(reads)));
-  const offers = add(new Derived('offers', gateways, offerOf));
-  return { classes, gateways, offers };
+  const boundSets = add(
+    new Expanded('ListenerSets', gateways, ({ listenerSets }) => listenerSets.map((set) => [set.key, set] as const)),
+  );
+  const offers = add(new Expanded('offers', gateways, offersOf));
+  return { classes, gateways, listenerSets: boundSets, orphans, offers };
 }

@@ -2,11 +2,21 @@
 // certificates: pods that come and go, and certificates that rotate, change those tables and no others.
 import { Derived } from '../incremental/derived.ts';
 import { Expanded } from '../incremental/expanded.ts';
+import type { GroupedInput } from '../incremental/grouped.ts';
 import { Grouped } from '../incremental/grouped.ts';
 import type { Table } from '../incremental/table.ts';
 import type { BoundGateway, BoundRoute } from '../routing/bound.ts';
 import { compareEntries } from '../routing/match/precedence.ts';
-import type { Bind, CertificateSet, Cluster, EndpointSet, Entry, Frontend, Rule } from '../routing/model.ts';
+import type {
+  Bind,
+  CertificateSet,
+  Cluster,
+  EndpointSet,
+  Entry,
+  Frontend,
+  Rule,
+  TrustBundle,
+} from '../routing/model.ts';
 import { compareText } from '../support/sorted.ts';
 import { endpointSet } from '../translate/backends/endpoints.ts';
 import type { References } from './reference-stages.ts';
@@ -26,6 +36,7 @@ export interface Model {
   readonly clusters: Table<Cluster>;
   readonly endpoints: Table<EndpointSet>;
   readonly certificates: Table<CertificateSet>;
+  readonly trustBundles: Table<TrustBundle>;
 }
 
 export function modelStages({ gateways, routes, references }: Inputs, add: Add): Model {
@@ -42,7 +53,8 @@ export function modelStages({ gateways, routes, references }: Inputs, add: Add):
     rules,
     clusters,
     endpoints: endpointStages(clusters, references, add),
-    certificates: certificateStages(frontends, references, add),
+    certificates: certificateStages(frontends, clusters, references, add),
+    trustBundles: trustBundleStages(frontends, clusters, references, add),
   };
 }
 
@@ -60,20 +72,27 @@ function endpointStages(clusters: Table<Cluster>, { services, slices }: Referenc
       if (cluster === undefined) return undefined;
       const { namespace, name, port } = cluster.backend;
       const service = `${namespace}/${name}`;
-      const servicePort = read(services, service)?.ports.find((each) => each.port === port && each.protocol === 'TCP');
+      const transport = cluster.protocol === 'udp' ? 'UDP' : 'TCP';
+      const ports = read(services, service)?.ports ?? [];
+      const servicePort = ports.find((each) => each.port === port && each.protocol === transport);
       if (servicePort === undefined) return { key, endpoints: [] };
       return endpointSet(key, servicePort, read(slices, service) ?? []);
     }),
   );
 }
 
-/** Only those that some served listener names. */
+/** Only those that some served listener names, or that are shown to some backend. */
 function certificateStages(
   frontends: Table<Frontend>,
+  clusters: Table<Cluster>,
   { parsedCertificates }: References,
   add: Add,
 ): Table<CertificateSet> {
-  const wanted = add(new Grouped('wanted certificates', [{ table: frontends, split: certificatesOf }], compareText));
+  const inputs = [
+    { table: frontends, split: certificatesOf },
+    { table: clusters, split: certificateShown },
+  ];
+  const wanted = add(new Grouped('wanted certificates', inputs as GroupedInput<unknown, string>[], compareText));
   return add(
     new Derived('certificates', wanted, (_, read, key) => {
       const parsed = read(parsedCertificates, key);
@@ -82,8 +101,44 @@ function certificateStages(
   );
 }
 
-function frontendsOf({ listeners }: BoundGateway): Iterable<readonly [string, Frontend]> {
-  return listeners.flatMap(({ frontend }) => (frontend === undefined ? [] : [[frontend.key, frontend] as const]));
+/** Only those by which some listener checks clients, or some cluster its backends. */
+function trustBundleStages(
+  frontends: Table<Frontend>,
+  clusters: Table<Cluster>,
+  { parsedBundles }: References,
+  add: Add,
+): Table<TrustBundle> {
+  const inputs = [
+    { table: frontends, split: authoritiesOfFrontend },
+    { table: clusters, split: authoritiesOfCluster },
+  ];
+  const wanted = add(new Grouped('wanted trust bundles', inputs as GroupedInput<unknown, string>[], compareText));
+  return add(
+    new Derived('trust bundles', wanted, (_, read, key) => {
+      const parsed = read(parsedBundles, key);
+      return parsed !== undefined && 'bundle' in parsed ? parsed.bundle : undefined;
+    }),
+  );
+}
+
+function authoritiesOfFrontend({ key, tls }: Frontend): Iterable<readonly [string, string]> {
+  const authorities = tls?.mode === 'terminate' ? (tls.clients?.authorities ?? []) : [];
+  return authorities.map((authority) => [authority, `frontend ${key}`] as const);
+}
+
+function authoritiesOfCluster({ key, tls }: Cluster): Iterable<readonly [string, string]> {
+  if (tls === undefined || tls.authorities === 'system') return [];
+  return tls.authorities.map((authority) => [authority, `cluster ${key}`] as const);
+}
+
+function certificateShown({ key, tls }: Cluster): Iterable<readonly [string, string]> {
+  return tls?.certificate === undefined ? [] : [[tls.certificate, `cluster ${key}`]];
+}
+
+function frontendsOf({ listeners, listenerSets }: BoundGateway): Iterable<readonly [string, Frontend]> {
+  return [...listeners, ...listenerSets.flatMap(({ listeners }) => listeners)].flatMap(({ frontend }) =>
+    frontend === undefined ? [] : [[frontend.key, frontend] as const],
+  );
 }
 
 function entriesOf({ entries }: BoundRoute): Iterable<readonly [string, Entry]> {

@@ -17,6 +17,7 @@ import { currentObjects } from './current.ts';
 import { gatewayStages } from './gateway-stages.ts';
 import { modelStages } from './model-stages.ts';
 import { objectProblemStage, policyStage } from './object-stages.ts';
+import { policyStages } from './policy-stages.ts';
 import { presumedOf, problemsOf } from './readings.ts';
 import { referenceStages } from './reference-stages.ts';
 import { routeStages } from './route-stages.ts';
@@ -156,14 +157,33 @@ function buildStages({ sources, checks, facts }: Inputs, options: PipelineOption
   // What is referred to, reduced to what others depend on: Services, grants, namespaces, certificates.
   const references = referenceStages(current, sources.others, options, add);
   // Listeners that are accepted or not; and what each Gateway offers to routes.
-  const { classes, gateways, offers } = gatewayStages({ current, references, facts, options }, add);
+  const { classes, gateways, listenerSets, orphans, offers } = gatewayStages(
+    { current, references, facts, options },
+    add,
+  );
   // Attachments, rules and entries, for each route and parent.
   const { routes, attached } = routeStages({ current, references, offers, options }, add);
   // What engines are fed.
   const model = modelStages({ gateways, routes, references }, add);
   const policies = policyStage(sources, add);
-  const statuses = statusStages({ classes, gateways, routes, attached, facts, options }, add);
-  const objectProblems = objectProblemStage([...current.problems, references.sliceProblems], add);
-  const tables = { classes, gateways, routes, attached, policies, objectProblems, ...model, ...facts, statuses };
+  const { tlsPolicies, problems: policyProblems } = policyStages(model.clusters, references, add);
+  const statuses = statusStages(
+    { classes, gateways, listenerSets, routes, attached, tlsPolicies, facts, options },
+    add,
+  );
+  const found = [...current.problems, references.sliceProblems, orphans, policyProblems];
+  const objectProblems = objectProblemStage(found, add);
+  const tables = {
+    classes,
+    gateways,
+    listenerSets,
+    routes,
+    attached,
+    policies,
+    objectProblems,
+    ...model,
+    ...facts,
+    statuses,
+  };
   return { stages, tables, virtualHosts: model.virtualHosts, namespaces: references.namespaces };
 }

@@ -13,6 +13,10 @@ export function* problemsOf(tables: Tables): Iterable<Problem> {
   for (const row of rowsOf(tables.gateways)) {
     yield* row.problems;
     for (const listener of row.listeners) yield* listener.problems;
+    for (const set of row.listenerSets) {
+      yield* set.problems;
+      for (const listener of set.listeners) yield* listener.problems;
+    }
   }
   for (const row of rowsOf(tables.routes)) {
     yield* row.problems;
@@ -33,7 +37,7 @@ export function presumedOf(tables: Tables, namespaces: Table<unknown>): readonly
   for (const { ref, presumed, managed } of rowsOf(tables.classes)) {
     if (presumed && managed) found.push({ ref, because: `${classUsers.get(ref.name) ?? 'a Gateway'} names it` });
   }
-  for (const { ref } of rowsOf(tables.routes)) {
+  for (const { ref } of [...rowsOf(tables.listenerSets), ...rowsOf(tables.routes)]) {
     if (!because.has(ref.namespace)) because.set(ref.namespace, nameOf(ref));
   }
   for (const [name, user] of [...because].toSorted(([a], [b]) => compareText(a, b))) {

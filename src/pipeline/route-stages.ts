@@ -5,8 +5,8 @@ import { Prefixed } from '../incremental/prefixed.ts';
 import type { Table } from '../incremental/table.ts';
 import type { BoundRoute } from '../routing/bound.ts';
 import { compareText } from '../support/sorted.ts';
-import type { GatewayOffer } from '../translate/gateways/offers.ts';
-import { grpcDialect, httpDialect } from '../translate/routes/dialects.ts';
+import type { Offer } from '../translate/gateways/offers.ts';
+import { grpcDialect, httpDialect, tcpDialect, tlsDialect, udpDialect } from '../translate/routes/dialects.ts';
 import { bindRoute } from '../translate/routes/route.ts';
 import type { Current } from './current.ts';
 import type { References } from './reference-stages.ts';
@@ -15,7 +15,7 @@ import type { Add } from './stage-list.ts';
 interface Inputs {
   readonly current: Current;
   readonly references: References;
-  readonly offers: Table<GatewayOffer>;
+  readonly offers: Table<Offer>;
   readonly options: { readonly presume: boolean };
 }
 
@@ -25,10 +25,21 @@ export interface Routes {
 }
 
 export function routeStages({ current, references, offers, options }: Inputs, add: Add): Routes {
-  const reads = { ...references, offers, presume: options.presume };
+  const reads = { ...references, offers, listenerSets: current.listenerSets, presume: options.presume };
   const httpRoutes = add(new Derived('HTTPRoutes', current.httpRoutes, bindRoute(httpDialect, reads)));
   const grpcRoutes = add(new Derived('GRPCRoutes', current.grpcRoutes, bindRoute(grpcDialect, reads)));
-  const routes = add(new Prefixed('routes', { 'HTTPRoute/': httpRoutes, 'GRPCRoute/': grpcRoutes }));
+  const tlsRoutes = add(new Derived('TLSRoutes', current.tlsRoutes, bindRoute(tlsDialect, reads)));
+  const tcpRoutes = add(new Derived('TCPRoutes', current.tcpRoutes, bindRoute(tcpDialect, reads)));
+  const udpRoutes = add(new Derived('UDPRoutes', current.udpRoutes, bindRoute(udpDialect, reads)));
+  const routes = add(
+    new Prefixed('routes', {
+      'HTTPRoute/': httpRoutes,
+      'GRPCRoute/': grpcRoutes,
+      'TLSRoute/': tlsRoutes,
+      'TCPRoute/': tcpRoutes,
+      'UDPRoute/': udpRoutes,
+    }),
+  );
   const attached = add(new Grouped('attached', [{ table: routes, split: byListener }], compareText));
   return { routes, attached };
 }

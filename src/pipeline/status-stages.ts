@@ -1,19 +1,25 @@
 // The status of every object that has one.
 import { Derived } from '../incremental/derived.ts';
 import { Prefixed } from '../incremental/prefixed.ts';
-import type { Table } from '../incremental/table.ts';
-import type { BoundClass, BoundGateway, BoundRoute } from '../routing/bound.ts';
+import type { Read, Table } from '../incremental/table.ts';
+import type { BoundClass, BoundGateway, BoundListenerSet, BoundRoute } from '../routing/bound.ts';
 import { classStatus } from '../status/class-status.ts';
 import { gatewayStatus } from '../status/gateway-status.ts';
+import type { ListenerFacts } from '../status/listener-status.ts';
+import { listenerSetStatus } from '../status/listener-set-status.ts';
 import type { ObjectStatus } from '../status/object-status.ts';
+import type { PolicyFacts } from '../status/policy-status.ts';
+import { policyStatus } from '../status/policy-status.ts';
 import { routeStatus } from '../status/route-status.ts';
 import type { Add, Facts } from './stage-list.ts';
 
 interface Inputs {
   readonly classes: Table<BoundClass>;
   readonly gateways: Table<BoundGateway>;
+  readonly listenerSets: Table<BoundListenerSet>;
   readonly routes: Table<BoundRoute>;
   readonly attached: Table<readonly string[]>;
+  readonly tlsPolicies: Table<PolicyFacts>;
   readonly facts: Facts;
   readonly options: {
     readonly channel: 'standard' | 'experimental';
@@ -25,22 +31,30 @@ interface Inputs {
 const group = 'gateway.networking.k8s.io';
 
 export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
-  const { classes, gateways, routes, attached, facts, options } = inputs;
+  const { classes, gateways, listenerSets, routes, attached, facts, options } = inputs;
   const classStatuses = new Derived('class statuses', classes, (bound) => classStatus(bound, options.channel));
+  const listenerFacts = (read: Read): ListenerFacts => ({
+    attached: (frontend) => read(attached, frontend)?.length ?? 0,
+    report: (bind) => read(facts.reports, bind),
+    awaitEngine: options.awaitEngine,
+  });
   const gatewayStatuses = new Derived('gateway statuses', gateways, (bound: BoundGateway, read) =>
-    gatewayStatus(bound, {
-      attached: (frontend) => read(attached, frontend)?.length ?? 0,
-      placement: (bind) => read(facts.placements, bind),
-      report: (bind) => read(facts.reports, bind),
-      awaitEngine: options.awaitEngine,
-    }),
+    gatewayStatus(bound, { ...listenerFacts(read), placement: (bind) => read(facts.placements, bind) }),
+  );
+  const setStatuses = new Derived('ListenerSet statuses', listenerSets, (bound, read) =>
+    listenerSetStatus(bound, listenerFacts(read)),
   );
   const routeStatuses = new Derived('route statuses', routes, (bound) => routeStatus(bound, options.controllerName));
+  const policyStatuses = new Derived('policy statuses', inputs.tlsPolicies, (policy) =>
+    policyStatus(policy, options.controllerName),
+  );
   return add(
     new Prefixed('statuses', {
       // The class is cluster-scoped: its refKey has an empty namespace.
       [`${group}/GatewayClass//`]: add(classStatuses),
       [`${group}/Gateway/`]: add(gatewayStatuses),
+      [`${group}/ListenerSet/`]: add(setStatuses),
+      [`${group}/BackendTLSPolicy/`]: add(policyStatuses),
       // Keys of routes begin with their kind.
       [`${group}/`]: add(routeStatuses),
     }),

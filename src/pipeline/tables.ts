@@ -1,6 +1,6 @@
 // The tables that the pipeline offers to engines and tools. How each is computed: pipeline.ts.
 import type { Table } from '../incremental/table.ts';
-import type { BoundClass, BoundGateway, BoundPolicy, BoundRoute } from '../routing/bound.ts';
+import type { BoundClass, BoundGateway, BoundListenerSet, BoundPolicy, BoundRoute } from '../routing/bound.ts';
 import type {
   BindReport,
   Bind,
@@ -11,6 +11,7 @@ import type {
   Frontend,
   Placement,
   Rule,
+  TrustBundle,
 } from '../routing/model.ts';
 import type { Problem } from '../routing/problem.ts';
 import type { ObjectStatus } from '../status/object-status.ts';
@@ -20,6 +21,8 @@ export interface Tables {
   readonly classes: Table<BoundClass>;
   /** By namespace/name. */
   readonly gateways: Table<BoundGateway>;
+  /** Those whose Gateway is ours, by namespace/name. */
+  readonly listenerSets: Table<BoundListenerSet>;
   /** By kind/namespace/name. */
   readonly routes: Table<BoundRoute>;
   /** By refKey. */
@@ -37,6 +40,8 @@ export interface Tables {
   readonly clusters: Table<Cluster>;
   readonly endpoints: Table<EndpointSet>;
   readonly certificates: Table<CertificateSet>;
+  /** By kind/namespace/name of what holds them. */
+  readonly trustBundles: Table<TrustBundle>;
   readonly reports: Table<BindReport>;
   /** The status of every object that has one, by refKey. */
   readonly statuses: Table<ObjectStatus>;

@@ -16,6 +16,7 @@ export function updateOf(changes: Changes, tables: Tables, deltas: Deltas): Omit
     clusters: rows(tables.clusters, changes.of(tables.clusters)),
     endpoints: rows(tables.endpoints, changes.of(tables.endpoints)),
     certificates: rows(tables.certificates, changes.of(tables.certificates)),
+    trustBundles: rows(tables.trustBundles, changes.of(tables.trustBundles)),
   });
 }
 
@@ -33,6 +34,7 @@ export function snapshot(tables: Tables, version: number): Update {
     clusters: rows(tables.clusters, tables.clusters.keys()),
     endpoints: rows(tables.endpoints, tables.endpoints.keys()),
     certificates: rows(tables.certificates, tables.certificates.keys()),
+    trustBundles: rows(tables.trustBundles, tables.trustBundles.keys()),
   });
   return { version, ...everything };
 }

@@ -27,7 +27,7 @@ export interface BoundClass {
 /** Which namespaces' routes may attach. */
 export type NamespaceRule =
   | { readonly from: 'All' }
-  /** A selector that cannot be read: nobody. */
+  /** Nobody; a selector that cannot be read as well. */
   | { readonly from: 'None' }
   | { readonly from: 'Same'; readonly namespace: string }
   | {
@@ -43,7 +43,7 @@ export interface LabelExpression {
 }
 
 export interface BoundListener {
-  /** The key of its frontend. */
+  /** The key of its frontend: gateway/listener, or gateway/namespace/name/listener for one of a ListenerSet. */
   readonly key: string;
   readonly name: string;
   readonly port: number;
@@ -59,6 +59,20 @@ export interface BoundListener {
   readonly origin: Origin;
 }
 
+/** A ListenerSet whose Gateway is ours (GEP-1713). */
+export interface BoundListenerSet {
+  /** namespace/name. */
+  readonly key: string;
+  readonly ref: ObjectRef;
+  readonly written: ObjectRef;
+  /** The key of its Gateway. */
+  readonly gateway: string;
+  readonly generation?: number;
+  /** Empty when the Gateway does not take the set. */
+  readonly listeners: readonly BoundListener[];
+  readonly problems: readonly Problem[];
+}
+
 export interface BoundGateway {
   readonly key: string;
   readonly ref: ObjectRef;
@@ -69,6 +83,11 @@ export interface BoundGateway {
   readonly managed: boolean;
   readonly generation?: number;
   readonly listeners: readonly BoundListener[];
+  /** In the order of their precedence: older ones first. */
+  readonly listenerSets: readonly BoundListenerSet[];
+  /** Key of the CertificateSet that it shows to backends (spec.tls.backend). */
+  readonly clientCertificate?: string;
+  /** Of the Gateway's own listeners and those of its sets. */
   readonly binds: readonly Bind[];
   readonly problems: readonly Problem[];
 }

@@ -1,6 +1,7 @@
 // The routing model: what every engine is fed and what every tool reads. Plain, immutable, serialisable rows; no
 // Kubernetes types. The size of the rows follows the user's objects, so that one changed route changes a few small rows.
-// Keys: a gateway is `namespace/name`; a frontend `namespace/name/listener`; a bind `namespace/name:port/transport`; a
+// Keys: a gateway is `namespace/name`; a frontend `namespace/name/listener` (of a
+// ListenerSet `namespace/name/namespace/name/listener`); a bind `namespace/name:port/transport`; a
 // virtual host `frontend|hostname` ('' = any host); a rule `gateway|kind/namespace/name|index`; a cluster
 // `gateway|namespace/service:port|variant`; an endpoint set `namespace/service:port`; a certificate set `namespace/secret`;
 // a trust bundle `kind/namespace/name` of the object that holds it.
@@ -178,7 +179,10 @@ export interface Rule {
   readonly origin: Origin;
 }
 
-/** TLS to a backend: without it, and without anything in it that is needed, nothing is sent (fails closed). */
+/**
+ * TLS to a backend; the streams of a passthrough listener are TLS already and are not wrapped once more. Without it, and
+ * without anything in it that is needed, nothing is sent (fails closed).
+ */
 export interface ClusterTls {
   /** SNI. */
   readonly serverName: string;

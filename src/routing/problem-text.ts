@@ -70,16 +70,79 @@ const texts: Texts = {
     fix: 'remove it, or serve the Gateway on it',
   }),
   ...listenerTexts(),
+  ...listenerSetTexts(),
   ...routeTexts(),
   ...referenceTexts(),
+  ...authorityTexts(),
+  InvalidPolicy: ({ message }) => ({ message }),
+  PolicyConflict: ({ other }) => ({
+    message: `${nameOf(other)} has the same target and comes first`,
+    fix: 'remove one of the two policies',
+  }),
   TargetNotFound: ({ target }) => ({
     message: `the target ${nameOf(target)} does not exist`,
     fix: `correct the targetRef, or create ${nameOf(target)}`,
+  }),
+  SectionNotFound: ({ target, sectionName }) => ({
+    message: `${nameOf(target)} has no part of the name ${sectionName === '' ? '(none)' : sectionName}`,
+    fix: `correct sectionName of the targetRef${target.kind === 'Service' ? ': it is the name of a port' : ''}`,
   }),
   PolicyNotApplied: ({ target }) => ({
     message: `the policy has no effect on ${nameOf(target)} yet: policies are applied from a later release on`,
   }),
 };
+
+function listenerSetTexts(): Pick<Texts, 'ListenerSetNotAllowed' | 'GatewayNotAccepted' | 'TooManyListeners'> {
+  return {
+    ListenerSetNotAllowed: ({ gateway, message }) => ({
+      message: `${nameOf(gateway)} does not take this ListenerSet: ${message}`,
+      fix: `open spec.allowedListeners.namespaces of ${nameOf(gateway)} to it`,
+    }),
+    GatewayNotAccepted: ({ gateway }) => ({
+      message: `${nameOf(gateway)} is not accepted, so nothing of the set is served`,
+      fix: `see what is wrong with ${nameOf(gateway)}`,
+    }),
+    TooManyListeners: ({ limit }) => ({
+      message: `a Gateway and its ListenerSets have at most ${limit} listeners, and those before it use them up`,
+      fix: 'spread the listeners over several Gateways',
+    }),
+  };
+}
+
+function authorityTexts(): Pick<
+  Texts,
+  | 'InvalidCACertificateRef'
+  | 'InvalidCACertificateKind'
+  | 'NoValidCACertificate'
+  | 'InvalidClientCertificateRef'
+  | 'InsecureFrontendValidation'
+> {
+  return {
+    InvalidCACertificateRef: ({ target, message }) => ({
+      message: `${nameOf(target)} gives no certificate authority: ${message}`,
+      fix:
+        target.kind === 'ConfigMap'
+          ? 'create or correct the ConfigMap: PEM certificates under the key ca.crt'
+          : 'create or correct it: PEM certificates in spec.trustBundle',
+    }),
+    InvalidCACertificateKind: ({ target }) => ({
+      message: `${nameOf(target)} is of a kind that holds no certificate authorities`,
+      fix: 'name a ConfigMap with a key ca.crt, or a ClusterTrustBundle',
+    }),
+    NoValidCACertificate: () => ({
+      message: 'no certificate authority is left, so that nobody can be trusted and nothing is served',
+      fix: 'correct at least one of the references',
+    }),
+    InvalidClientCertificateRef: ({ target, message }) => ({
+      message: `${nameOf(target)} gives no certificate to show to backends: ${message}`,
+      fix: 'name a Secret of type kubernetes.io/tls, with tls.crt and the tls.key that belongs to it',
+    }),
+    InsecureFrontendValidation: () => ({
+      message: 'clients without a valid certificate are let in',
+      fix: 'use mode AllowValidOnly, unless something behind the Gateway checks the clients',
+    }),
+  };
+}
 
 function listenerTexts(): Pick<
   Texts,
@@ -97,7 +160,7 @@ function listenerTexts(): Pick<
   return {
     UnsupportedProtocol: ({ protocol }) => ({
       message: `listeners of protocol ${protocol} are not served`,
-      fix: 'use HTTP or HTTPS',
+      fix: 'use HTTP, HTTPS, TLS, TCP or UDP',
     }),
     ProtocolConflict: ({ listeners }) => ({
       message: `the port is also claimed, with a protocol that cannot share it, by ${listenersNamed(listeners)}`,

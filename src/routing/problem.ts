@@ -43,6 +43,17 @@ export type ProblemKind =
   | { readonly code: 'UnsupportedTlsMode'; readonly mode: string }
   | { readonly code: 'OverlappingTLSConfig'; readonly listeners: readonly string[] }
   | { readonly code: 'InvalidNamespaceSelector'; readonly message: string }
+  // ListenerSets.
+  | { readonly code: 'ListenerSetNotAllowed'; readonly gateway: ObjectRef; readonly message: string }
+  | { readonly code: 'GatewayNotAccepted'; readonly gateway: ObjectRef }
+  | { readonly code: 'TooManyListeners'; readonly limit: number }
+  // Certificate authorities, and certificates shown to backends.
+  | { readonly code: 'InvalidCACertificateRef'; readonly target: ObjectRef; readonly message: string }
+  | { readonly code: 'InvalidCACertificateKind'; readonly target: ObjectRef }
+  /** None of the references is left. */
+  | { readonly code: 'NoValidCACertificate' }
+  | { readonly code: 'InvalidClientCertificateRef'; readonly target: ObjectRef; readonly message: string }
+  | { readonly code: 'InsecureFrontendValidation' }
   // Routes and their parents.
   | { readonly code: 'NoParent' }
   | { readonly code: 'ParentNotFound'; readonly parent: ObjectRef }
@@ -71,7 +82,12 @@ export type ProblemKind =
   | { readonly code: 'InvalidKind'; readonly target: ObjectRef }
   | { readonly code: 'UnsupportedBackendProtocol'; readonly protocol: string; readonly backend: ObjectRef }
   // Policies of any group, attached by targetRef.
+  | { readonly code: 'InvalidPolicy'; readonly message: string }
+  /** Another policy, which is older or comes first by name, has the same target. */
+  | { readonly code: 'PolicyConflict'; readonly other: ObjectRef }
   | { readonly code: 'TargetNotFound'; readonly target: ObjectRef }
+  /** The target has no port (listener, rule) of that name. */
+  | { readonly code: 'SectionNotFound'; readonly target: ObjectRef; readonly sectionName: string }
   | { readonly code: 'PolicyNotApplied'; readonly target: ObjectRef };
 
 /** Error: something of the user's intent is not served as written. Warning: served, but worth a look. Info: for the record. */
@@ -105,6 +121,14 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   UnsupportedTlsMode: 'error',
   OverlappingTLSConfig: 'warning',
   InvalidNamespaceSelector: 'error',
+  ListenerSetNotAllowed: 'error',
+  GatewayNotAccepted: 'error',
+  TooManyListeners: 'error',
+  InvalidCACertificateRef: 'error',
+  InvalidCACertificateKind: 'error',
+  NoValidCACertificate: 'error',
+  InvalidClientCertificateRef: 'error',
+  InsecureFrontendValidation: 'warning',
   NoParent: 'error',
   ParentNotFound: 'error',
   NoMatchingParent: 'error',
@@ -119,6 +143,9 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   BackendNotFound: 'error',
   InvalidKind: 'error',
   UnsupportedBackendProtocol: 'error',
+  InvalidPolicy: 'error',
+  PolicyConflict: 'error',
   TargetNotFound: 'error',
+  SectionNotFound: 'error',
   PolicyNotApplied: 'warning',
 };

@@ -1,5 +1,15 @@
 // What the pipeline feeds an engine after each settle: only the rows that changed, serialisable, to be applied as one.
-import type { Bind, CertificateSet, Cluster, EndpointSet, Entry, Frontend, Placement, Rule, TrustBundle } from './model.ts';
+import type {
+  Bind,
+  CertificateSet,
+  Cluster,
+  EndpointSet,
+  Entry,
+  Frontend,
+  Placement,
+  Rule,
+  TrustBundle,
+} from './model.ts';
 
 export interface RowChanges<T> {
   readonly set: readonly T[];

@@ -13,7 +13,8 @@ export type Verdict =
         | 'Conflicted'
         | 'OverlappingTLSConfig'
         | 'PartiallyInvalid'
-        | 'SupportedVersion';
+        | 'SupportedVersion'
+        | 'InsecureFrontendValidationMode';
       readonly reason: string;
       readonly status: 'True' | 'False' | 'Unknown';
     };
@@ -46,6 +47,18 @@ const verdicts: Readonly<Record<ProblemCode, Verdict>> = {
   UnsupportedTlsMode: { type: 'Accepted', reason: 'UnsupportedValue', status: 'False' },
   OverlappingTLSConfig: { type: 'OverlappingTLSConfig', reason: 'OverlappingHostnames', status: 'True' },
   InvalidNamespaceSelector: { type: 'Accepted', reason: 'UnsupportedValue', status: 'False' },
+  ListenerSetNotAllowed: { type: 'Accepted', reason: 'NotAllowed', status: 'False' },
+  GatewayNotAccepted: { type: 'Accepted', reason: 'ParentNotAccepted', status: 'False' },
+  TooManyListeners: { type: 'Accepted', reason: 'TooManyListeners', status: 'False' },
+  InvalidCACertificateRef: { type: 'ResolvedRefs', reason: 'InvalidCACertificateRef', status: 'False' },
+  InvalidCACertificateKind: { type: 'ResolvedRefs', reason: 'InvalidCACertificateKind', status: 'False' },
+  NoValidCACertificate: { type: 'Accepted', reason: 'NoValidCACertificate', status: 'False' },
+  InvalidClientCertificateRef: { type: 'ResolvedRefs', reason: 'InvalidClientCertificateRef', status: 'False' },
+  InsecureFrontendValidation: {
+    type: 'InsecureFrontendValidationMode',
+    reason: 'ConfigurationChanged',
+    status: 'True',
+  },
   NoParent: 'none',
   ParentNotFound: 'none',
   NoMatchingParent: { type: 'Accepted', reason: 'NoMatchingParent', status: 'False' },
@@ -60,7 +73,10 @@ const verdicts: Readonly<Record<ProblemCode, Verdict>> = {
   BackendNotFound: { type: 'ResolvedRefs', reason: 'BackendNotFound', status: 'False' },
   InvalidKind: { type: 'ResolvedRefs', reason: 'InvalidKind', status: 'False' },
   UnsupportedBackendProtocol: { type: 'ResolvedRefs', reason: 'UnsupportedProtocol', status: 'False' },
+  InvalidPolicy: { type: 'Accepted', reason: 'Invalid', status: 'False' },
+  PolicyConflict: { type: 'Accepted', reason: 'Conflicted', status: 'False' },
   TargetNotFound: 'none',
+  SectionNotFound: 'none',
   PolicyNotApplied: 'none',
 };
 

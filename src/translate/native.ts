@@ -1,7 +1,7 @@
 // Objects written in a current version: raw → checked, with the defaults of the CRD filled in, or refused with what is
 // wrong. Old vintages and other dialects are left to the upgrade stages.
 import type { Channel } from '../api/kinds.ts';
-import { kindOf } from '../api/kinds.ts';
+import { gatewayGroup, kindOf, oldGatewayGroup } from '../api/kinds.ts';
 import type { KubeObject } from '../api/objects.ts';
 import { groupOf, versionOf } from '../api/objects.ts';
 import type { Sourced, SourceRef } from '../api/sourced.ts';
@@ -46,7 +46,7 @@ function check(object: KubeObject, channel: Channel): Checked<Named> | undefined
   };
   const version = versionOf(object.apiVersion);
   const kind = kindOf(ref.group, ref.kind, channel);
-  if (kind === undefined || isVintage(version)) return undefined;
+  if (kind === undefined || isVintage(ref.group, version)) return undefined;
   if (!kind.versions.some((known) => known.name === version)) {
     const reason = `version ${version} does not exist; the current one is ${kind.current}`;
     return { ref, problems: [notServed(ref, object, reason)] };
@@ -55,7 +55,7 @@ function check(object: KubeObject, channel: Channel): Checked<Named> | undefined
   const problems = result.warnings.map((warning) => problemOf(ref, warning));
   if (!result.ok) return { ref, problems: [...result.problems.map((problem) => problemOf(ref, problem)), ...problems] };
   if (version === kind.current) return { ref, problems, sourced: sourcedOf(result.object, ref) };
-  // v1beta1 differs from v1 in nothing but its name.
+  // Beta versions differ from v1 in nothing but their name.
   const current = `${ref.group}/${kind.current}`;
   problems.push({
     code: 'DeprecatedVersion',
@@ -66,9 +66,9 @@ function check(object: KubeObject, channel: Channel): Checked<Named> | undefined
   return { ref, problems, sourced: sourcedOf({ ...result.object, apiVersion: current }, ref) };
 }
 
-/** Alpha versions differ in shape. */
-function isVintage(version: string): boolean {
-  return /^v\d+alpha\d+$/.test(version);
+/** Alpha versions of what became a standard differ in shape. */
+function isVintage(group: string, version: string): boolean {
+  return (group === gatewayGroup || group === oldGatewayGroup) && /^v\d+alpha\d+$/.test(version);
 }
 
 function sourcedOf(object: KubeObject, written: SourceRef): Sourced<KubeObject> {

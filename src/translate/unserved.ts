@@ -17,8 +17,7 @@ export function unservedProblems(object: KubeObject, channel: Channel, checks: C
   const at = { object: ref, path: '' };
   if (kindOf(group, kind, channel) !== undefined) {
     const problems = checks.check(object)?.problems ?? [];
-    const reason =
-      reasons[kind] ?? 'this release serves GatewayClass, Gateway, HTTPRoute, GRPCRoute and ReferenceGrant';
+    const reason = reasons[kind] ?? 'it is checked, and nothing comes of it in this release';
     return [...problems, { code: 'KindNotServed', at, apiVersion, kind, reason }];
   }
   if (channel === 'standard' && kindOf(group, kind, 'experimental') !== undefined) {

@@ -125,7 +125,7 @@ test('weights that sum to 0, and no backends at all', () => {
 });
 
 test('a listener without routes, unless it has a problem of its own', () => {
-  const text = gateway.replace('listeners: [', 'listeners: [{ name: other, port: 81, protocol: TCP }, ');
+  const text = gateway.replace('listeners: [', 'listeners: [{ name: other, port: 81, protocol: example.com/x }, ');
   assert.deepEqual(
     findings(text).map(({ code, at }) => `${code} ${at.path}`),
     ['UnsupportedProtocol spec.listeners[0].protocol', 'UnusedListener spec.listeners[1]'],

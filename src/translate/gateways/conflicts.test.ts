@@ -8,7 +8,7 @@ function listener(name: string, port: number, protocol: string, hostname = ''): 
 }
 
 function found(...listeners: readonly ContestedListener[]): readonly string[] {
-  return conflictsOf(listeners).map((conflict) =>
+  return conflictsOf(listeners, listeners.length).map((conflict) =>
     conflict === undefined ? '' : `${conflict.code} ${conflict.listeners.join(',')}`,
   );
 }
@@ -27,7 +27,32 @@ test('one port, protocol and hostname: all are refused, nobody wins', () => {
 test('what can be told apart by port, hostname or SNI does not conflict', () => {
   assert.deepEqual(found(listener('a', 80, 'HTTP'), listener('b', 81, 'HTTP')), ['', '']);
   assert.deepEqual(found(listener('a', 80, 'HTTP'), listener('b', 80, 'HTTP', '*.x')), ['', '']);
-  assert.deepEqual(found(listener('a', 443, 'HTTPS', 'x.y'), listener('b', 443, 'TLS', 'x.y')), ['', '']);
+  assert.deepEqual(found(listener('a', 443, 'HTTPS', 'x.y'), listener('b', 443, 'TLS', 'x.z')), ['', '']);
+});
+
+test('HTTPS and TLS on one port are told apart by SNI, and by nothing else', () => {
+  assert.deepEqual(found(listener('a', 443, 'HTTPS', 'x.y'), listener('b', 443, 'TLS', 'x.y')), [
+    'HostnameConflict b',
+    'HostnameConflict a',
+  ]);
+});
+
+test('of ListenerSets the first to come has the place, and one that lost it takes none', () => {
+  const conflicts = conflictsOf(
+    [
+      listener('own', 80, 'HTTP', 'x.y'),
+      listener('first', 80, 'HTTP', 'x.y'),
+      listener('second', 443, 'HTTPS', 'x.y'),
+      listener('third', 443, 'HTTP', 'x.y'),
+      listener('fourth', 443, 'TLS', 'x.z'),
+      listener('fifth', 443, 'HTTPS', 'x.z'),
+    ],
+    1,
+  );
+  assert.deepEqual(
+    conflicts.map((conflict) => (conflict === undefined ? '' : `${conflict.code} ${conflict.listeners.join(',')}`)),
+    ['', 'HostnameConflict own', '', 'ProtocolConflict second', '', 'HostnameConflict fourth'],
+  );
 });
 
 test('protocols that cannot share a port', () => {

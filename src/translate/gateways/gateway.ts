@@ -1,29 +1,37 @@
-// Gateway → BoundGateway: its listeners, one bind per port, and what is wrong. Routes are not known here: they attach to
-// what a Gateway offers (offers.ts).
+// Gateway and the ListenerSets that want to belong to it → BoundGateway: their listeners, one bind per port, and what is wrong.
+// Routes are not known here: they attach to what a Gateway offers (offers.ts).
 import type { Gateway } from '../../api/generated/types.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { Read, Table } from '../../incremental/table.ts';
-import type { BoundClass, BoundGateway, BoundListener } from '../../routing/bound.ts';
-import { compareSpecificity } from '../../routing/match/hostnames.ts';
-import type { Bind, BindReport, Frontend, Placement } from '../../routing/model.ts';
+import type { BoundClass, BoundGateway, BoundListenerSet } from '../../routing/bound.ts';
+import type { BindReport, Placement } from '../../routing/model.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
-import { compareText } from '../../support/sorted.ts';
 import type { Grant } from '../references/grants.ts';
 import { permits } from '../references/grants.ts';
+import type { BundleState } from '../trust/bundles.ts';
 import { addressProblems } from './addresses.ts';
 import type { CertificateState } from './certificates.ts';
-import { conflictsOf, overlapsOf } from './conflicts.ts';
+import { insecureFallback, withClientValidation } from './client-validation.ts';
+import type { ListenerSetDraft } from './listener-sets.ts';
 import type { ListenerDraft, ListenerScope } from './listeners.ts';
-import { bindListener } from './listeners.ts';
-import { protocolRow } from './protocols.ts';
+import { draftListener } from './listeners.ts';
+import { namespaceRule } from './namespaces.ts';
+import { bindsOf, finishListener, judgeSiblings, publicPortsOf, setRefusal } from './siblings.ts';
 
 export interface GatewayTables {
   readonly classes: Table<BoundClass>;
   /** By namespace. */
   readonly grants: Table<readonly Grant[]>;
   readonly certificates: Table<CertificateState>;
+  readonly bundles: Table<BundleState>;
+  /** Those that name a Gateway, by its key, in the order of their precedence. */
+  readonly listenerSets: Table<readonly ListenerSetDraft[]>;
+  /** Labels by namespace. */
+  readonly namespaces: Table<Readonly<Record<string, string>>>;
+  /** Whether an absent Namespace has the label that the API server gives to each. */
+  readonly presume: boolean;
   readonly placements: Table<Placement>;
   readonly reports: Table<BindReport>;
 }
@@ -45,25 +53,131 @@ export function bindGateway(
     };
     if (gatewayClass?.managed !== true) {
       const problems = gatewayClass === undefined ? [classNotFound(sourced)] : [];
-      return { ...gateway, managed: false, listeners: [], binds: [], problems };
+      return { ...gateway, managed: false, listeners: [], listenerSets: [], binds: [], problems };
     }
     const problems = gatewayProblems(sourced, gatewayClass);
-    const drafts = draftListeners(sourced, tables, read, { key, ref });
-    const served = problems.every(({ code }) => code === 'IgnoredField')
-      ? drafts
-      : drafts.map(({ listener }) => ({ listener }));
-    const binds = bindsOf(key, served);
+    const accepted = problems.every(({ code }) => code === 'IgnoredField');
+    const permitted = (target: ObjectRef): boolean =>
+      ref.namespace === target.namespace || permits(read(tables.grants, target.namespace), ref, target);
+    const client = clientCertificate(sourced, {
+      ref,
+      permitted,
+      certificate: (secret) => read(tables.certificates, secret),
+    });
+    const validated = withClientValidation(sourced, {
+      from: ref,
+      permitted,
+      bundle: (bundle) => read(tables.bundles, bundle),
+    });
+    const sets = (read(tables.listenerSets, key) ?? []).map((draft) => admit(draft, sourced, tables, read));
+    const taken = sets.filter(({ problem }) => problem === undefined).map(({ draft }) => draft);
+    const judged = judgeSiblings(draftListeners(sourced, tables, read, { key, ref, permitted }), taken);
+    const unserved = ({ listener }: ListenerDraft): ListenerDraft => ({ listener });
+    const admitted = accepted ? validated : unserved;
+    const own = judged.own.map(admitted);
+    const ofSets = judged.sets.map((drafts) => drafts.map(admitted));
+    const binds = bindsOf(key, [...own, ...ofSets.flat()]);
     const placements = new Map(binds.map((bind) => [bind.key, read(tables.placements, bind.key)]));
     const publicPorts = publicPortsOf(binds, placements);
-    const ports = new Map(binds.map((bind) => [bind.key, read(tables.reports, bind.key)]));
+    const reports = new Map(binds.map((bind) => [bind.key, read(tables.reports, bind.key)]));
+    const finish = (draft: ListenerDraft): BoundGateway['listeners'][number] =>
+      finishListener(draft, publicPorts, reports);
+    let next = 0;
     return {
       ...gateway,
       managed: true,
-      listeners: served.map((draft) => finish(draft, publicPorts, ports)),
+      listeners: own.map(finish),
+      listenerSets: sets.map(({ draft, problem }): BoundListenerSet => {
+        if (problem !== undefined) return boundSet(draft, [], [problem]);
+        const parent: Problem = { code: 'GatewayNotAccepted', at: draft.origin, gateway: ref };
+        return boundSet(draft, (ofSets[next++] ?? []).map(finish), accepted ? [] : [parent]);
+      }),
+      ...(client.key === undefined ? {} : { clientCertificate: client.key }),
       binds,
-      problems: [...problems, ...addressProblems(sourced, [...placements.values()])],
+      problems: [
+        ...problems,
+        ...client.problems,
+        ...insecureFallback(sourced),
+        ...addressProblems(sourced, [...placements.values()]),
+      ],
     };
   };
+}
+
+interface Admission {
+  readonly draft: ListenerSetDraft;
+  /** Why the Gateway does not take it. */
+  readonly problem?: Problem;
+}
+
+function admit(draft: ListenerSetDraft, sourced: Sourced<Gateway>, tables: GatewayTables, read: Read): Admission {
+  const { metadata, spec } = sourced.object;
+  const { namespace } = draft.ref;
+  const from = spec.allowedListeners?.namespaces;
+  const { rule } = namespaceRule(from ?? { from: 'None' }, metadata.namespace ?? '');
+  const message = setRefusal(
+    rule,
+    namespace,
+    () => read(tables.namespaces, namespace) ?? (tables.presume ? { 'kubernetes.io/metadata.name': namespace } : {}),
+  );
+  if (message === undefined) return { draft };
+  const gateway: ObjectRef = {
+    group: 'gateway.networking.k8s.io',
+    kind: 'Gateway',
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+  };
+  return { draft, problem: { code: 'ListenerSetNotAllowed', at: draft.origin, gateway, message } };
+}
+
+function boundSet(
+  { key, ref, written, generation, gateway }: ListenerSetDraft,
+  listeners: BoundListenerSet['listeners'],
+  problems: readonly Problem[],
+): BoundListenerSet {
+  return { key, ref, written, gateway, ...(generation === undefined ? {} : { generation }), listeners, problems };
+}
+
+function draftListeners(
+  sourced: Sourced<Gateway>,
+  tables: GatewayTables,
+  read: Read,
+  { key, ref, permitted }: Pick<ListenerScope, 'ref' | 'permitted'> & { readonly key: string },
+): readonly ListenerDraft[] {
+  const scope: ListenerScope = {
+    gateway: key,
+    prefix: key,
+    ref,
+    sourced,
+    permitted,
+    certificate: (secret) => read(tables.certificates, secret),
+  };
+  return sourced.object.spec.listeners.map((spec, index) => draftListener(scope, spec, index));
+}
+
+interface Client {
+  readonly key?: string;
+  readonly problems: readonly Problem[];
+}
+
+/** What is shown to backends over TLS (GEP-3155). One that cannot be used is not shown: the backend then decides. */
+function clientCertificate(
+  sourced: Sourced<Gateway>,
+  { ref, permitted, certificate }: Pick<ListenerScope, 'ref' | 'permitted' | 'certificate'>,
+): Client {
+  const written = sourced.object.spec.tls?.backend?.clientCertificateRef;
+  if (written === undefined) return { problems: [] };
+  const { group, kind, namespace = ref.namespace, name } = written;
+  const target: ObjectRef = { group, kind, namespace, name };
+  const at = originOf(sourced, 'spec.tls.backend.clientCertificateRef');
+  if (!permitted(target)) return { problems: [{ code: 'RefNotPermitted', at, from: ref, target }] };
+  const invalid = (message: string): Client => ({
+    problems: [{ code: 'InvalidClientCertificateRef', at, target, message }],
+  });
+  if (group !== '' || kind !== 'Secret') return invalid('only a Secret can hold a certificate');
+  const state = certificate(`${namespace}/${name}`);
+  if (state?.usable === true) return { key: `${namespace}/${name}`, problems: [] };
+  return invalid(state?.wrong ?? 'the Secret does not exist');
 }
 
 function classNotFound(sourced: Sourced<Gateway>): Problem {
@@ -93,89 +207,8 @@ function gatewayProblems(sourced: Sourced<Gateway>, gatewayClass: BoundClass): P
   const ignored = (path: string, message: string): void => {
     problems.push({ code: 'IgnoredField', at: originOf(sourced, path), message });
   };
-  if (spec.tls?.backend?.clientCertificateRef !== undefined) {
-    ignored('spec.tls.backend', 'backends are not spoken to over TLS yet, so no client certificate is shown to them');
-  }
   if (spec.defaultScope === 'All') {
     ignored('spec.defaultScope', 'default Gateways are not served yet; routes have to name this Gateway');
   }
   return problems;
-}
-
-function draftListeners(
-  sourced: Sourced<Gateway>,
-  tables: GatewayTables,
-  read: Read,
-  { key, ref }: { readonly key: string; readonly ref: ObjectRef },
-): readonly ListenerDraft[] {
-  const scope: ListenerScope = {
-    gateway: key,
-    ref,
-    sourced,
-    permitted: (target) =>
-      ref.namespace === target.namespace || permits(read(tables.grants, target.namespace), ref, target),
-    certificate: (secret) => read(tables.certificates, secret),
-  };
-  const { listeners } = sourced.object.spec;
-  const contested = listeners.map(({ name, port, protocol, hostname = '' }) => {
-    return { name, port, protocol, hostname: hostname.toLowerCase() };
-  });
-  const conflicts = conflictsOf(contested);
-  const overlaps = overlapsOf(contested);
-  return listeners.map((spec, index) =>
-    bindListener(scope, spec, index, { conflict: conflicts[index], overlaps: overlaps[index] ?? [] }),
-  );
-}
-
-/** One socket for each port and transport that has a listener to serve. */
-function bindsOf(gateway: string, drafts: readonly ListenerDraft[]): readonly Bind[] {
-  const byKey = new Map<string, Omit<Frontend, 'publicPorts'>[]>();
-  for (const { frontend } of drafts) {
-    if (frontend === undefined) continue;
-    const frontends = byKey.get(frontend.bind);
-    if (frontends) frontends.push(frontend);
-    else byKey.set(frontend.bind, [frontend]);
-  }
-  return Array.from(byKey, ([key, frontends]): Bind => {
-    const [first] = frontends as [Frontend];
-    const row = protocolRow(first.protocol);
-    const ordered = frontends.toSorted(
-      (a, b) => compareSpecificity(a.hostname, b.hostname) || compareText(a.hostname, b.hostname),
-    );
-    return {
-      key,
-      gateway,
-      port: first.port,
-      transport: row?.transport ?? 'tcp',
-      security: row?.security ?? 'none',
-      frontends: ordered.map((frontend) => frontend.key),
-    };
-  });
-}
-
-function publicPortsOf(
-  binds: readonly Bind[],
-  placements: ReadonlyMap<string, Placement | undefined>,
-): Readonly<Record<string, number>> {
-  const ports: Record<string, number> = {};
-  for (const { key, port, transport } of binds) {
-    const placed = placements.get(key);
-    if (transport === 'tcp' && placed !== undefined && placed.port !== port) ports[port] = placed.port;
-  }
-  return ports;
-}
-
-/** A port that an engine could not open is said on the listener; the bind stays, so that the engine may succeed yet. */
-function finish(
-  { listener, frontend }: ListenerDraft,
-  publicPorts: Frontend['publicPorts'],
-  reports: ReadonlyMap<string, BindReport | undefined>,
-): BoundListener {
-  if (frontend === undefined) return listener;
-  const report = reports.get(frontend.bind);
-  const bound = { ...listener, frontend: { ...frontend, publicPorts } };
-  if (report?.state !== 'failed') return bound;
-  const message = report.message ?? report.code ?? 'the port cannot be opened';
-  const problem: Problem = { code: 'PortUnavailable', at: listener.origin, port: listener.port, message };
-  return { ...bound, problems: [...listener.problems, problem] };
 }

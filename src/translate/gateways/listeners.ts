@@ -1,35 +1,33 @@
-// One listener of a Gateway → BoundListener: what may attach, which certificates it serves with, and what is wrong with
-// it. Conflicts with its siblings come from conflicts.ts.
+// One listener of a Gateway or ListenerSet → a draft of it: what may attach, which certificates it serves with, and what is
+// wrong with it. What its siblings and the Gateway make of it comes later: siblings.ts.
 import type { Gateway } from '../../api/generated/types.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { Sourced } from '../../api/sourced.ts';
+import type { KubeObject } from '../../api/objects.ts';
 import type { BoundListener, RouteKind } from '../../routing/bound.ts';
 import type { Frontend } from '../../routing/model.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import type { Problem, ProblemCode } from '../../routing/problem.ts';
 import type { CertificateState } from './certificates.ts';
-import type { Conflict } from './conflicts.ts';
 import { namespaceRule } from './namespaces.ts';
 import { protocolRow } from './protocols.ts';
 
 export type ListenerSpec = Gateway['spec']['listeners'][number];
 
 export interface ListenerScope {
+  /** Key of the Gateway. */
   readonly gateway: string;
+  /** What the keys of its frontends begin with. */
+  readonly prefix: string;
+  /** The object that the listener stands in. */
   readonly ref: ObjectRef;
-  readonly sourced: Sourced<Gateway>;
+  readonly sourced: Sourced<{ readonly metadata: KubeObject['metadata'] }>;
   /** Whether a certificate of another namespace may be used. */
   readonly permitted: (target: ObjectRef) => boolean;
   readonly certificate: (key: string) => CertificateState | undefined;
 }
 
-/** What its siblings mean for a listener. */
-export interface Siblings {
-  readonly conflict: Conflict | undefined;
-  readonly overlaps: readonly string[];
-}
-
-/** Everything of a listener but what depends on where it is placed. */
+/** Everything of a listener but what depends on its siblings, its Gateway, and where it is placed. */
 export interface ListenerDraft {
   readonly listener: Omit<BoundListener, 'frontend'>;
   /** Absent when nothing of the listener can be served. */
@@ -39,22 +37,16 @@ export interface ListenerDraft {
 /** Problems with which a listener serves nevertheless. */
 const harmless: ReadonlySet<ProblemCode> = new Set([
   'InvalidRouteKinds',
-  'OverlappingTLSConfig',
   'IgnoredField',
   'InvalidCertificateRef',
   'RefNotPermitted',
 ]);
 
-export function bindListener(
-  scope: ListenerScope,
-  spec: ListenerSpec,
-  index: number,
-  siblings: Siblings,
-): ListenerDraft {
+export function draftListener(scope: ListenerScope, spec: ListenerSpec, index: number): ListenerDraft {
   const path = `spec.listeners[${index}]`;
   const origin = originOf(scope.sourced, path);
   const problems: Problem[] = [];
-  const key = `${scope.gateway}/${spec.name}`;
+  const key = `${scope.prefix}/${spec.name}`;
   const hostname = (spec.hostname ?? '').toLowerCase();
   const allowed = allowedKinds(spec, problems, originOf(scope.sourced, `${path}.allowedRoutes.kinds`));
   const namespaces = namespaceRule(spec.allowedRoutes.namespaces, scope.ref.namespace);
@@ -62,7 +54,7 @@ export function bindListener(
     const at = originOf(scope.sourced, `${path}.allowedRoutes.namespaces.selector`);
     problems.push({ code: 'InvalidNamespaceSelector', at, message: namespaces.wrong });
   }
-  problems.push(...protocolProblems(scope, spec, path), ...siblingProblems(siblings, origin));
+  problems.push(...protocolProblems(scope, spec, path));
   const tls = tlsOf(scope, spec, path, problems);
   const served = problems.every(({ code }) => harmless.has(code)) && tls !== 'unusable';
   const listener = {
@@ -108,33 +100,14 @@ function allowedKinds(spec: ListenerSpec, problems: Problem[], at: Origin): read
 }
 
 function protocolProblems({ sourced }: ListenerScope, spec: ListenerSpec, path: string): readonly Problem[] {
-  if (protocolRow(spec.protocol)?.served !== true) {
+  if (protocolRow(spec.protocol) === undefined) {
     return [{ code: 'UnsupportedProtocol', at: originOf(sourced, `${path}.protocol`), protocol: spec.protocol }];
   }
   if (spec.filters?.requests !== undefined && spec.filters.requests.length > 0) {
     const message = 'filters of listeners are not supported yet, and requests must not pass without them (GEP-5224)';
     return [{ code: 'UnsupportedValue', at: originOf(sourced, `${path}.filters`), message }];
   }
-  if (spec.protocol === 'HTTPS' && validatesClients(sourced.object, spec.port)) {
-    const message = 'client certificates are not validated yet, and connections must not pass without it (GEP-91)';
-    return [{ code: 'UnsupportedValue', at: originOf(sourced, 'spec.tls.frontend'), message }];
-  }
   return [];
-}
-
-/** An entry for the port replaces the default whole. */
-function validatesClients({ spec }: Gateway, port: number): boolean {
-  const frontend = spec.tls?.frontend;
-  const own = frontend?.perPort?.find((entry) => entry.port === port);
-  return (own === undefined ? frontend?.default : own.tls)?.validation !== undefined;
-}
-
-function siblingProblems({ conflict, overlaps }: Siblings, at: Origin): readonly Problem[] {
-  const problems: Problem[] = [];
-  if (conflict !== undefined) problems.push({ at, ...conflict });
-  // Conflicting listeners serve nothing, so that there is nothing to overlap.
-  else if (overlaps.length > 0) problems.push({ code: 'OverlappingTLSConfig', at, listeners: overlaps });
-  return problems;
 }
 
 function tlsOf(
@@ -143,11 +116,12 @@ function tlsOf(
   path: string,
   problems: Problem[],
 ): Frontend['tls'] | 'unusable' {
-  if (spec.protocol !== 'HTTPS') return undefined;
+  if (protocolRow(spec.protocol)?.security !== 'tls') return undefined;
   if (spec.tls === undefined) {
     problems.push({ code: 'MissingTls', at: originOf(scope.sourced, path) });
     return 'unusable';
   }
+  if (spec.tls.mode === 'Passthrough' && spec.protocol === 'TLS') return { mode: 'passthrough' };
   if (spec.tls.mode === 'Passthrough') {
     problems.push({ code: 'UnsupportedTlsMode', at: originOf(scope.sourced, `${path}.tls.mode`), mode: spec.tls.mode });
     return 'unusable';

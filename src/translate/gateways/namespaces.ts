@@ -1,9 +1,11 @@
-// allowedRoutes.namespaces: which namespaces a listener takes routes from.
+// allowedRoutes.namespaces and allowedListeners.namespaces: which namespaces a listener takes routes from, and a Gateway ListenerSets.
 import type { Gateway } from '../../api/generated/types.ts';
 import type { LabelExpression, NamespaceRule } from '../../routing/bound.ts';
 import { isLabelOperator } from '../../routing/label-selector.ts';
 
-type AllowedNamespaces = Gateway['spec']['listeners'][number]['allowedRoutes']['namespaces'];
+type AllowedRoutes = Gateway['spec']['listeners'][number]['allowedRoutes']['namespaces'];
+/** Of routes by a listener, or of ListenerSets by a Gateway. */
+type AllowedNamespaces = Omit<AllowedRoutes, 'from'> & { readonly from: AllowedRoutes['from'] | 'None' };
 
 /** A selector that cannot be read allows nobody; `wrong` says why. */
 export function namespaceRule(
@@ -12,6 +14,7 @@ export function namespaceRule(
 ): { readonly rule: NamespaceRule; readonly wrong?: string } {
   switch (from) {
     case 'All':
+    case 'None':
       return { rule: { from } };
     case 'Selector':
       return selectorRule(selector);

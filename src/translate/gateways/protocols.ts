@@ -8,8 +8,6 @@ export interface ProtocolRow {
   readonly protocol: Frontend['protocol'];
   readonly transport: Bind['transport'];
   readonly security: Bind['security'];
-  /** False: listeners of this protocol are UnsupportedProtocol. */
-  readonly served: boolean;
   readonly kinds: readonly RouteKind[];
 }
 
@@ -20,16 +18,16 @@ const httpKinds: readonly RouteKind[] = [
 
 /** What the embedded engine can do. */
 const embedded: readonly ProtocolRow[] = [
-  { protocol: 'HTTP', transport: 'tcp', security: 'none', served: true, kinds: httpKinds },
-  { protocol: 'HTTPS', transport: 'tcp', security: 'tls', served: true, kinds: httpKinds },
-  { protocol: 'TLS', transport: 'tcp', security: 'tls', served: false, kinds: [] },
-  { protocol: 'TCP', transport: 'tcp', security: 'none', served: false, kinds: [] },
-  { protocol: 'UDP', transport: 'udp', security: 'none', served: false, kinds: [] },
+  { protocol: 'HTTP', transport: 'tcp', security: 'none', kinds: httpKinds },
+  { protocol: 'HTTPS', transport: 'tcp', security: 'tls', kinds: httpKinds },
+  { protocol: 'TLS', transport: 'tcp', security: 'tls', kinds: [{ group, kind: 'TLSRoute' }] },
+  { protocol: 'TCP', transport: 'tcp', security: 'none', kinds: [{ group, kind: 'TCPRoute' }] },
+  { protocol: 'UDP', transport: 'udp', security: 'none', kinds: [{ group, kind: 'UDPRoute' }] },
 ];
 
 const rows: ReadonlyMap<string, ProtocolRow> = new Map(embedded.map((row) => [row.protocol, row]));
 
-/** Undefined for protocols that the Gateway API does not define. */
+/** Undefined for protocols that the Gateway API does not define: listeners of them are UnsupportedProtocol. */
 export function protocolRow(protocol: string): ProtocolRow | undefined {
   return rows.get(protocol);
 }

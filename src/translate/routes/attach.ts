@@ -7,7 +7,7 @@ import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import { at } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { selects } from '../../routing/label-selector.ts';
-import type { GatewayOffer, ListenerOffer } from '../gateways/offers.ts';
+import type { Offer, ListenerOffer } from '../gateways/offers.ts';
 
 export interface Applicant {
   readonly kind: RouteKind;
@@ -24,7 +24,7 @@ export interface Attached {
   readonly problem?: Problem;
 }
 
-export function attach(applicant: Applicant, parentRef: ParentRef, offer: GatewayOffer, origin: Origin): Attached {
+export function attach(applicant: Applicant, parentRef: ParentRef, offer: Offer, origin: Origin): Attached {
   const candidates = offer.listeners.filter((listener) => isMeant(listener, parentRef));
   if (candidates.length === 0) return refused(noMatchingParent(parentRef, offer.ref, origin));
   const why: string[] = [];

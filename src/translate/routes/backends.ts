@@ -2,7 +2,7 @@
 // finds the endpoints by the cluster; whether there are any is not asked here, so that pods may come and go.
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import { at } from '../../routing/origin.ts';
-import type { Cluster } from '../../routing/model.ts';
+import type { Cluster, ClusterTls } from '../../routing/model.ts';
 import type { Problem } from '../../routing/problem.ts';
 import type { ServicePortRow, ServiceRow } from '../backends/services.ts';
 
@@ -19,11 +19,12 @@ export interface BackendScope {
   /** The route, as ReferenceGrants name it. */
   readonly from: ObjectRef;
   readonly gateway: string;
-  readonly protocol: 'http' | 'grpc';
+  /** What the kind of the route speaks, unless the Service says otherwise. */
+  readonly protocol: 'http' | 'grpc' | 'tcp' | 'udp';
   readonly service: (key: string) => ServiceRow | undefined;
   readonly permitted: (target: ObjectRef) => boolean;
-  /** A BackendTLSPolicy that targets the Service, by key: without TLS its traffic must not flow. */
-  readonly tlsPolicy: (key: string) => string | undefined;
+  /** What a policy demands of connections to a port of the Service; without it none may be made. */
+  readonly tls: (service: string, portName: string) => ClusterTls | undefined;
 }
 
 export type Resolved = { readonly cluster: Cluster } | { readonly problem: Problem };
@@ -44,17 +45,19 @@ export function resolveBackend(ref: BackendRef, scope: BackendScope, origin: Ori
   if (service.externalName) {
     return { problem: { code: 'ExternalNameService', at: at(origin, 'name'), backend: target } };
   }
-  const servicePort = service.ports.find((candidate) => candidate.port === port && candidate.protocol === 'TCP');
+  const transport = scope.protocol === 'udp' ? 'UDP' : 'TCP';
+  const servicePort = service.ports.find((candidate) => candidate.port === port && candidate.protocol === transport);
   if (servicePort === undefined) return { problem: missingPort(service, target, port, origin) };
-  const spoken = protocolOf(servicePort, scope.protocol);
-  const policy = scope.tlsPolicy(key);
-  const refused = policy !== undefined ? `TLS (BackendTLSPolicy ${policy})` : spoken.refused;
+  // Datagrams are not spoken to over TLS, whatever the policies of the Service say of its other ports.
+  const tls = scope.protocol === 'udp' ? undefined : scope.tls(key, servicePort.name);
+  const { protocol, refused } = protocolOf(servicePort, scope.protocol, tls !== undefined);
   if (refused !== undefined) {
     return {
       problem: { code: 'UnsupportedBackendProtocol', at: at(origin, 'port'), protocol: refused, backend: target },
     };
   }
-  return { cluster: clusterOf(scope.gateway, target, servicePort.port, spoken.protocol) };
+  const cluster = clusterOf(scope.gateway, target, servicePort.port, protocol);
+  return { cluster: tls === undefined ? cluster : { ...cluster, tls } };
 }
 
 function missingPort(service: ServiceRow, backend: ObjectRef, port: number | undefined, origin: Origin): Problem {
@@ -75,30 +78,42 @@ function clusterOf(gateway: string, target: ObjectRef, port: number, protocol: C
   return {
     key: `${gateway}|${service}|${protocol}`,
     protocol,
-    endpoints: service,
+    // A Service may have the same port for both transports.
+    endpoints: protocol === 'udp' ? `${service}/udp` : service,
     backend: { kind: target.kind, namespace: target.namespace, name: target.name, port },
   };
 }
 
 /** GEP-1911. Without an appProtocol the kind of the route decides; the unprefixed names are in wide use for the same. */
 function protocolOf(
-  { appProtocol }: ServicePortRow,
-  route: 'http' | 'grpc',
+  { appProtocol = '' }: ServicePortRow,
+  route: BackendScope['protocol'],
+  secured: boolean,
 ): { readonly protocol: Cluster['protocol']; readonly refused?: string } {
-  switch (appProtocol?.toLowerCase()) {
-    case undefined:
+  // A stream carries whatever the client and the backend speak.
+  if (route === 'tcp' || route === 'udp') return { protocol: route };
+  const http2 = secured ? 'h2' : 'h2c';
+  switch (appProtocol.toLowerCase()) {
     case '':
     case 'http':
-      return { protocol: route === 'grpc' ? 'h2c' : 'http1' };
+      return { protocol: route === 'grpc' ? http2 : 'http1' };
+    case 'https':
+      if (secured) return { protocol: route === 'grpc' ? http2 : 'http1' };
+      break;
     case 'kubernetes.io/h2c':
     case 'h2c':
     case 'http2':
     case 'grpc':
-      return { protocol: 'h2c' };
+      return { protocol: http2 };
     case 'kubernetes.io/ws':
     case 'ws':
-      return route === 'http' ? { protocol: 'http1' } : { protocol: 'http1', refused: appProtocol ?? '' };
+      if (route === 'http') return { protocol: 'http1' };
+      break;
+    case 'kubernetes.io/wss':
+    case 'wss':
+      if (route === 'http' && secured) return { protocol: 'http1' };
+      break;
     default:
-      return { protocol: 'http1', refused: appProtocol ?? '' };
   }
+  return { protocol: 'http1', refused: appProtocol };
 }

@@ -1,9 +1,9 @@
-// What HTTPRoute and GRPCRoute do not have in common: their matches. Everything else of a route is translated by the
-// same code, over the shape that both share.
-import type { GRPCRoute, HTTPRoute } from '../../api/generated/types.ts';
+// What the kinds of routes do not have in common: their matches. Everything else of a route is translated by the same code,
+// over the shape that all share. TLSRoute, TCPRoute and UDPRoute match every connection that comes to them.
+import type { GRPCRoute, HTTPRoute, TCPRoute, TLSRoute, UDPRoute } from '../../api/generated/types.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { checkRegex } from '../../routing/match/regex.ts';
-import type { Match, PathMatch, ValueMatch } from '../../routing/model.ts';
+import type { Match, PathMatch, Rule, ValueMatch } from '../../routing/model.ts';
 
 type HttpRule = HTTPRoute['spec']['rules'][number];
 type HttpMatch = HttpRule['matches'][number];
@@ -15,7 +15,8 @@ export type FilterSpec = NonNullable<RuleSpec['filters']>[number];
 export type BackendRefSpec = NonNullable<RuleSpec['backendRefs']>[number];
 export type BackendFilterSpec = NonNullable<BackendRefSpec['filters']>[number];
 
-export type AnyRoute = HTTPRoute | GRPCRoute;
+export type StreamRoute = TLSRoute | TCPRoute | UDPRoute;
+export type AnyRoute = HTTPRoute | GRPCRoute | StreamRoute;
 
 /** A match that cannot be translated: no request can be known to fall under it. */
 export interface Unmatchable {
@@ -24,8 +25,10 @@ export interface Unmatchable {
 }
 
 export interface Dialect<Route extends AnyRoute = AnyRoute> {
-  readonly kind: 'HTTPRoute' | 'GRPCRoute';
-  readonly protocol: 'http' | 'grpc';
+  readonly kind: Route['kind'];
+  readonly protocol: Rule['protocol'];
+  /** What its backends are spoken to in, unless they say otherwise. */
+  readonly backends: 'http' | 'grpc' | 'tcp' | 'udp';
   rules(sourced: Sourced<Route>): readonly RuleSpec[];
   /** The matches of a rule; a rule without any takes every request. */
   matches(sourced: Sourced<Route>, rule: number): readonly (Match | Unmatchable)[];
@@ -34,6 +37,7 @@ export interface Dialect<Route extends AnyRoute = AnyRoute> {
 export const httpDialect: Dialect<HTTPRoute> = {
   kind: 'HTTPRoute',
   protocol: 'http',
+  backends: 'http',
   rules: ({ object }) => object.spec.rules,
   matches: ({ object }, rule) => {
     const matches = object.spec.rules[rule]?.matches ?? [];
@@ -44,6 +48,7 @@ export const httpDialect: Dialect<HTTPRoute> = {
 export const grpcDialect: Dialect<GRPCRoute> = {
   kind: 'GRPCRoute',
   protocol: 'grpc',
+  backends: 'grpc',
   rules: ({ object }) => object.spec.rules ?? [],
   matches: ({ object }, rule) => {
     const matches = object.spec.rules?.[rule]?.matches ?? [];
@@ -51,9 +56,24 @@ export const grpcDialect: Dialect<GRPCRoute> = {
   },
 };
 
+export const tlsDialect: Dialect<TLSRoute> = streamDialect('TLSRoute', 'tcp');
+export const tcpDialect: Dialect<TCPRoute> = streamDialect('TCPRoute', 'tcp');
+export const udpDialect: Dialect<UDPRoute> = streamDialect('UDPRoute', 'udp');
+
+function streamDialect<Route extends StreamRoute>(kind: Route['kind'], backends: 'tcp' | 'udp'): Dialect<Route> {
+  return {
+    kind,
+    protocol: 'stream',
+    backends,
+    rules: ({ object }) => object.spec.rules,
+    matches: () => [everyStream],
+  };
+}
+
 const everything: PathMatch = { type: 'prefix', value: '/' };
 const everyHttpRequest: Match = { protocol: 'http', path: everything, headers: [], query: [] };
 const everyGrpcRequest: Match = { protocol: 'grpc', path: everything, headers: [], query: [] };
+const everyStream: Match = { protocol: 'stream', path: everything, headers: [], query: [] };
 
 export function isUnmatchable(match: Match | Unmatchable): match is Unmatchable {
   return 'why' in match;

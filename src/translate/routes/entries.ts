@@ -4,13 +4,13 @@
 import type { Sourced } from '../../api/sourced.ts';
 import type { Attachment, BoundRoute } from '../../routing/bound.ts';
 import type { Cluster, Entry, Rank, Rule } from '../../routing/model.ts';
-import type { GatewayOffer } from '../gateways/offers.ts';
+import type { Offer } from '../gateways/offers.ts';
 import type { AnyRoute } from './dialects.ts';
 import type { TranslatedRule } from './rules.ts';
 
 /** One parentRef that attached to listeners of a gateway. */
 export interface Serving {
-  readonly offer: GatewayOffer;
+  readonly offer: Offer;
   readonly attachments: readonly Attachment[];
   readonly rules: readonly TranslatedRule[];
 }
@@ -61,7 +61,7 @@ function count(servings: readonly Serving[]): number {
   return sum;
 }
 
-function isServed(offer: GatewayOffer, frontend: string): boolean {
+function isServed(offer: Offer, frontend: string): boolean {
   return offer.listeners.some((listener) => listener.key === frontend && listener.served);
 }
 

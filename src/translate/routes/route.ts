@@ -1,4 +1,4 @@
-// HTTPRoute, GRPCRoute → BoundRoute: what became of each parentRef, the rules per gateway, and the entries that go into
+// Routes of every kind → BoundRoute: what became of each parentRef, the rules per gateway, and the entries that go into
 // virtual hosts. Reads what gateways offer, Services, grants and namespace labels; never endpoints.
 import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
@@ -7,11 +7,14 @@ import type { BoundParent, BoundRoute, ParentRef } from '../../routing/bound.ts'
 import type { ObjectRef } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import type { ServiceRow } from '../backends/services.ts';
-import type { GatewayOffer } from '../gateways/offers.ts';
+import type { Offer } from '../gateways/offers.ts';
 import type { Grant } from '../references/grants.ts';
+import type { BoundTlsPolicy, TlsPolicyTarget } from '../policies/backend-tls.ts';
+import { effectiveTarget, unreachableTls } from '../policies/backend-tls.ts';
 import { permits } from '../references/grants.ts';
 import type { Applicant } from './attach.ts';
 import { attach } from './attach.ts';
+import type { BackendScope } from './backends.ts';
 import type { AnyRoute, Dialect } from './dialects.ts';
 import type { Serving } from './entries.ts';
 import { entryLimit, nothingServed, serve } from './entries.ts';
@@ -21,14 +24,16 @@ import type { RouteScope, TranslatedRule } from './rules.ts';
 import { translateRules } from './rules.ts';
 
 export interface RouteTables {
-  readonly offers: Table<GatewayOffer>;
+  readonly offers: Table<Offer>;
+  readonly listenerSets: Table<unknown>;
   readonly services: Table<ServiceRow>;
   /** By namespace. */
   readonly grants: Table<readonly Grant[]>;
   /** Labels by namespace. */
   readonly namespaces: Table<Readonly<Record<string, string>>>;
-  /** Names of the BackendTLSPolicies that target a Service, by its namespace/name. */
-  readonly tlsPolicies: Table<readonly string[]>;
+  /** By namespace/name of the Service. */
+  readonly tlsPolicyTargets: Table<readonly TlsPolicyTarget[]>;
+  readonly tlsPolicies: Table<BoundTlsPolicy>;
   /** Whether an absent Namespace has the label that the API server gives to each. */
   readonly presume: boolean;
 }
@@ -40,9 +45,10 @@ interface Translation extends Refusals {
 }
 
 /** A route while it is being bound. */
-interface Route extends Omit<RouteScope, 'gateway'> {
+interface Route extends Omit<RouteScope, 'gateway' | 'tls'> {
   readonly applicant: Applicant;
-  readonly offer: (key: string) => GatewayOffer | undefined;
+  readonly offer: (key: string) => Offer | undefined;
+  readonly hasListenerSet: (key: string) => boolean;
   /** The rules as they are under a gateway, translated once for each. */
   readonly translate: (gateway: string) => Translation;
 }
@@ -89,29 +95,45 @@ function routeOf(
     dialect,
     routeKey: `${dialect.kind}/${key}`,
     from,
-    protocol: dialect.protocol,
-    offer: (gateway) => read(tables.offers, gateway),
+    protocol: dialect.backends,
+    offer: (parent) => read(tables.offers, parent),
+    hasListenerSet: (set) => read(tables.listenerSets, set) !== undefined,
     service: (service) => read(tables.services, service),
-    tlsPolicy: (service) => read(tables.tlsPolicies, service)?.[0],
     permitted: (target) =>
       namespace === target.namespace || permits(read(tables.grants, target.namespace), from, target),
     applicant: {
       kind: from,
       namespace,
-      hostnames: sourced.object.spec.hostnames ?? [],
+      hostnames: hostnamesOf(sourced.object),
       namespaceLabels: () =>
         read(tables.namespaces, namespace) ?? (tables.presume ? { 'kubernetes.io/metadata.name': namespace } : {}),
     },
     translate: (gateway) => {
       let translation = translations.get(gateway);
       if (translation === undefined) {
-        const rules = translateRules({ ...route, gateway });
+        const rules = translateRules({ ...route, gateway, tls: backendTls(tables, read, gateway) });
         translations.set(gateway, (translation = { rules, ...refusalsOf(rules) }));
       }
       return translation;
     },
   };
   return route;
+}
+
+/** TLS to a port of a Service, when a policy asks for it, with the certificate of the gateway. */
+function backendTls(tables: RouteTables, read: Read, gateway: string): BackendScope['tls'] {
+  return (service, portName) => {
+    const target = effectiveTarget(read(tables.tlsPolicyTargets, service) ?? [], portName);
+    if (target === undefined) return undefined;
+    const tls = read(tables.tlsPolicies, target.policy)?.tls ?? unreachableTls;
+    const certificate = read(tables.offers, `Gateway/${gateway}`)?.clientCertificate;
+    return certificate === undefined ? tls : { ...tls, certificate };
+  };
+}
+
+/** TCPRoute and UDPRoute know none. */
+function hostnamesOf({ spec }: AnyRoute): readonly string[] {
+  return 'hostnames' in spec ? (spec.hostnames ?? []) : [];
 }
 
 interface Outcome {
@@ -127,11 +149,15 @@ function bindParent(route: Route, parentRef: ParentRef, index: number): Outcome 
   const unmanaged = (problems: readonly Problem[]): Outcome => ({
     parent: { ...bound, outcome: 'unmanaged', attachments: [], problems },
   });
-  if (parent.group !== group || parent.kind !== 'Gateway') {
+  if (parent.group !== group || (parent.kind !== 'Gateway' && parent.kind !== 'ListenerSet')) {
     return unmanaged([{ code: 'InvalidKind', at: origin, target: parent }]);
   }
-  const offer = route.offer(`${namespace}/${parent.name}`);
-  if (offer === undefined) return unmanaged([{ code: 'ParentNotFound', at: origin, parent }]);
+  const offer = route.offer(`${parent.kind}/${namespace}/${parent.name}`);
+  if (offer === undefined) {
+    // A set whose Gateway is not ours, or does not exist: that is said of the set.
+    const known = parent.kind === 'ListenerSet' && route.hasListenerSet(`${namespace}/${parent.name}`);
+    return unmanaged(known ? [] : [{ code: 'ParentNotFound', at: origin, parent }]);
+  }
   if (!offer.managed) return unmanaged([]);
   const { attachments, problem } = attach(route.applicant, parentRef, offer, origin);
   const { rules, problems, refused } = route.translate(offer.key);

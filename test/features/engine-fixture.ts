@@ -9,6 +9,7 @@ import type { Filter } from '../../src/routing/filters.ts';
 import type {
   Action,
   BindReport,
+  CertificateSet,
   Cluster,
   Endpoint,
   Entry,
@@ -17,6 +18,7 @@ import type {
   Retry,
   Rule,
   Timeouts,
+  TrustBundle,
   WeightedBackend,
 } from '../../src/routing/model.ts';
 import type { Origin } from '../../src/routing/origin.ts';
@@ -51,6 +53,10 @@ export interface World {
   /** Ports on loopback by cluster name; clusters of a single port need no entry. */
   readonly clusters?: Readonly<Record<string, readonly (number | Partial<Endpoint>)[]>>;
   readonly protocols?: Readonly<Record<string, Cluster['protocol']>>;
+  /** What else is special about clusters, by name. */
+  readonly special?: Readonly<Record<string, Partial<Cluster>>>;
+  readonly certificates?: readonly CertificateSet[];
+  readonly trustBundles?: readonly TrustBundle[];
   readonly frontend?: Partial<Frontend>;
   readonly address?: string;
 }
@@ -100,7 +106,14 @@ export function updateOf(world: World, version = 1): Update {
     placements: all([{ bind: BIND, address: world.address ?? '127.0.0.1', port: world.port }]),
     frontends: all([frontend]),
     rules: all(rules),
-    clusters: all([...clusters.keys()].map((name) => clusterOf(name, world.protocols?.[name] ?? 'http1'))),
+    clusters: all(
+      [...clusters.keys()].map((name) => ({
+        ...clusterOf(name, world.protocols?.[name] ?? 'http1'),
+        ...world.special?.[name],
+      })),
+    ),
+    certificates: all(world.certificates ?? []),
+    trustBundles: all(world.trustBundles ?? []),
     endpoints: all(
       [...clusters].map(([name, endpoints]) => ({ key: `test/${name}`, endpoints: endpoints.map(endpointOf) })),
     ),
@@ -153,7 +166,7 @@ function backendOf(backend: Backend): WeightedBackend {
   };
 }
 
-function clusterOf(name: string, protocol: Cluster['protocol']): Cluster {
+export function clusterOf(name: string, protocol: Cluster['protocol']): Cluster {
   return {
     key: `test/gateway|${name}`,
     protocol,

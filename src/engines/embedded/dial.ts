@@ -78,8 +78,9 @@ export class Dial implements Swept {
     if (!this.secure) this.socket = this.#connect(endpoint, options.onread);
     else this.socket = this.#connectSecurely(endpoint, settings, options.onread);
     const { socket } = this;
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#broke(error.code ?? 'unknown'));
-    socket.on('close', () => this.#closed());
+    // Before anybody else hears of it.
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#broke(codeOf(error)));
+    socket.on('close', () => this.#fail());
     this.#deadline = thread.sweeper.now + thread.limits.connectTimeout;
     thread.sweeper.add(this);
   }
@@ -90,11 +91,11 @@ export class Dial implements Swept {
     return socket;
   }
 
-  /** Nothing is sent, not even a SYN. */
+  /** A socket that ends before anything is sent, not even a SYN. */
   #refuse(detail: string): net.Socket {
-    this.#detail = detail;
     this.#reached = true;
-    return new net.Socket({ allowHalfOpen: true }).destroy();
+    const error = Object.assign(new Error(detail), { code: detail });
+    return net.connect({ host: 'refused.invalid', port: 1, lookup: (_name, _options, done) => done(error, '') });
   }
 
   #connectSecurely(
@@ -123,7 +124,6 @@ export class Dial implements Swept {
     socket.on('secureConnect', () => {
       if (settings.protocols[0] === 'h2' && socket.alpnProtocol !== 'h2') {
         this.#broke('no-alpn-h2');
-        this.#fail();
         socket.destroy();
       } else {
         this.#open();
@@ -143,9 +143,6 @@ export class Dial implements Swept {
   #broke(code: string): void {
     this.#detail = code;
     if (this.#reached && this.secure && !neverTls.has(code)) this.alert = code;
-  }
-
-  #closed(): void {
     this.#fail();
   }
 
@@ -164,6 +161,7 @@ export class Dial implements Swept {
   sweep(now: number): void {
     if (now <= this.#deadline) return;
     this.#timedOut = true;
+    this.#fail();
     this.socket.destroy();
   }
 }
@@ -180,4 +178,10 @@ function destination(
     allowHalfOpen: true,
     ...(onread === undefined ? {} : { onread }),
   };
+}
+
+/** What is refused while Node writes has its reason in the message: `…:SSL routines:…:tlsv1 alert protocol version:…`. */
+function codeOf({ code = 'unknown', message }: NodeJS.ErrnoException): string {
+  if (code !== 'EPROTO') return code;
+  return message.split('SSL routines:')[1]?.split(':')[1] ?? code;
 }

@@ -78,8 +78,11 @@ export class Dial implements Swept {
     if (!this.secure) this.socket = this.#connect(endpoint, options.onread);
     else this.socket = this.#connectSecurely(endpoint, settings, options.onread);
     const { socket } = this;
-    // Before anybody else hears of it.
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#broke(codeOf(error)));
+    // Before anybody else hears of it. Under HTTP/2 Node leaves a socket open whose TLS broke, and its session without an end.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#broke(codeOf(error));
+      socket.destroy();
+    });
     socket.on('close', () => this.#fail());
     this.#deadline = thread.sweeper.now + thread.limits.connectTimeout;
     thread.sweeper.add(this);

@@ -82,9 +82,9 @@ export class Http2Connection {
     thread.sweeper.add(this);
   }
 
-  /** What OpenSSL said of the first exchange's failure: in TLS 1.3 a backend refuses our certificate after the handshake. */
+  /** What OpenSSL said while nothing was exchanged yet: in TLS 1.3 a backend refuses our certificate after the handshake. */
   get alert(): string {
-    return this.proven ? '' : this.#dial.alert;
+    return this.connected && !this.proven ? this.#dial.alert : '';
   }
 
   get idle(): boolean {

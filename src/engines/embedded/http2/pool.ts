@@ -31,7 +31,7 @@ export class Http2Pool implements Connector {
   /** The first with room, so that the later ones run empty and are closed. */
   #choose(anew: boolean): Http2Connection {
     for (const connection of this.#connections) {
-      if (connection.roomy && !(anew && connection.proven)) return connection;
+      if (connection.roomy && !connection.session.destroyed && !(anew && connection.proven)) return connection;
     }
     const connection = new Http2Connection(this, this.#thread);
     this.#connections.push(connection);

@@ -151,16 +151,16 @@ export class Http2Upstream implements Upstream {
   }
 
   #closed(): void {
-    this.#connection.forget(this);
     const connection = this.#connection;
-    const detail = connection.connected ? connection.alert : connection.detail;
-    this.#fail(this.#failureOf(this.#stream as http2.ClientHttp2Stream), detail);
+    const { alert } = connection;
+    connection.forget(this);
+    if (alert !== '' && !this.#headed) this.#fail('tls', alert);
+    else this.#fail(this.#failureOf(this.#stream as http2.ClientHttp2Stream), connection.detail);
   }
 
   #failureOf(stream: http2.ClientHttp2Stream): Failure {
     const connection = this.#connection;
     if (!connection.connected) return connection.failure;
-    if (connection.alert !== '' && !this.#headed) return 'tls';
     if (this.#headed || this.#interims > 0) return violations.has(stream.rstCode) ? 'malformed' : 'reset';
     const unprocessed = stream.id === undefined || stream.id > connection.lastStream;
     if (stream.rstCode === NGHTTP2_REFUSED_STREAM || unprocessed) return 'refused-stream';

@@ -15,6 +15,8 @@ import type {
   TCPRoute,
   TLSRoute,
   UDPRoute,
+  XBackend,
+  XBackendTrafficPolicy,
 } from '../api/generated/types.ts';
 import { gatewayGroup, type Channel } from '../api/kinds.ts';
 import type {
@@ -32,6 +34,7 @@ import { Merged } from '../incremental/merged.ts';
 import type { Table } from '../incremental/table.ts';
 import { refKey } from '../routing/origin.ts';
 import type { Problem } from '../routing/problem.ts';
+import { experimentalGroup } from '../translate/policies/traffic.ts';
 import type { Checks } from '../translate/native.ts';
 import { unservedProblems } from '../translate/unserved.ts';
 import { upgradeStages } from '../upgrade/stages.ts';
@@ -54,6 +57,8 @@ export interface Current {
   readonly secrets: Table<Sourced<Secret>>;
   readonly configMaps: Table<Sourced<ConfigMap>>;
   readonly trustBundles: Table<Sourced<ClusterTrustBundle>>;
+  readonly xbackends: Table<Sourced<XBackend>>;
+  readonly trafficPolicies: Table<Sourced<XBackendTrafficPolicy>>;
   /** By namespace/name, whatever their vintage. */
   readonly backendTlsPolicies: Table<Sourced<BackendTLSPolicy>>;
   /** The same as they were written, those that were refused as well. */
@@ -110,6 +115,8 @@ export function currentObjects({ sources, checks, channel }: Inputs, add: Add): 
     secrets: native('', 'Secret'),
     configMaps: native('', 'ConfigMap'),
     trustBundles: native('certificates.k8s.io', 'ClusterTrustBundle'),
+    xbackends: native(experimentalGroup, 'XBackend'),
+    trafficPolicies: native(experimentalGroup, 'XBackendTrafficPolicy'),
     backendTlsPolicies: native(gatewayGroup, 'BackendTLSPolicy'),
     writtenTlsPolicies: sources.of(gatewayGroup, 'BackendTLSPolicy'),
     problems,

@@ -54,7 +54,11 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
   );
   const { grants, certificateStates: certificates, bundleStates: bundles, namespaces } = references;
   const drafts = add(
-    new Derived('drafts of ListenerSets', current.listenerSets, draftListenerSet({ grants, certificates })),
+    new Derived(
+      'drafts of ListenerSets',
+      current.listenerSets,
+      draftListenerSet({ ...references, grants, certificates }),
+    ),
   );
   const listenerSets = add(
     new Grouped(
@@ -70,6 +74,7 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
     }),
   );
   const reads = {
+    ...references,
     classes,
     grants,
     certificates,

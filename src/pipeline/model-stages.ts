@@ -18,14 +18,17 @@ import type {
   TrustBundle,
 } from '../routing/model.ts';
 import { compareText } from '../support/sorted.ts';
-import { endpointSet } from '../translate/backends/endpoints.ts';
+import { endpointSet, resolvedEndpoints, selectedEndpoints } from '../translate/backends/endpoints.ts';
 import type { References } from './reference-stages.ts';
-import type { Add } from './stage-list.ts';
+import type { Add, Facts } from './stage-list.ts';
 
 interface Inputs {
   readonly gateways: Table<BoundGateway>;
   readonly routes: Table<BoundRoute>;
   readonly references: References;
+  readonly facts: Facts;
+  /** Whether addresses of this machine may be endpoints. */
+  readonly loopback: boolean;
 }
 
 export interface Model {
@@ -35,16 +38,22 @@ export interface Model {
   readonly rules: Table<Rule>;
   readonly clusters: Table<Cluster>;
   readonly endpoints: Table<EndpointSet>;
+  /** Hosts outside whose addresses are needed (Pipeline.resolve); the rows say for what. */
+  readonly wantedHosts: Table<readonly string[]>;
   readonly certificates: Table<CertificateSet>;
   readonly trustBundles: Table<TrustBundle>;
 }
 
-export function modelStages({ gateways, routes, references }: Inputs, add: Add): Model {
+export function modelStages({ gateways, routes, references, facts, loopback }: Inputs, add: Add): Model {
   const binds = add(new Expanded('binds', gateways, ({ binds }) => binds.map((bind) => [bind.key, bind] as const)));
   const frontends = add(new Expanded('frontends', gateways, frontendsOf));
   const virtualHosts = add(new Grouped('virtual hosts', [{ table: routes, split: entriesOf }], compareEntries));
   const rules = add(new Expanded('rules', routes, ({ rules }) => rules.map((rule) => [rule.key, rule] as const)));
-  const uses = add(new Grouped('uses of clusters', [{ table: routes, split: clustersOf }], compareUses));
+  const users = [
+    { table: routes, split: clustersOf },
+    { table: gateways, split: clustersOfGateway },
+  ];
+  const uses = add(new Grouped('uses of clusters', users as GroupedInput<unknown, ClusterUse>[], compareUses));
   const clusters = add(new Derived('clusters', uses, ([use]) => use?.cluster));
   return {
     binds,
@@ -52,14 +61,18 @@ export function modelStages({ gateways, routes, references }: Inputs, add: Add):
     virtualHosts,
     rules,
     clusters,
-    endpoints: endpointStages(clusters, references, add),
+    ...endpointStages(clusters, references, { facts, loopback, add }),
     certificates: certificateStages(frontends, clusters, references, add),
     trustBundles: trustBundleStages(frontends, clusters, references, add),
   };
 }
 
 /** Only of Services that some cluster stands for; clusters of several Gateways share them. */
-function endpointStages(clusters: Table<Cluster>, { services, slices }: References, add: Add): Table<EndpointSet> {
+function endpointStages(
+  clusters: Table<Cluster>,
+  { services, slices, xbackends }: References,
+  { facts, loopback, add }: Pick<Inputs, 'facts' | 'loopback'> & { readonly add: Add },
+): Pick<Model, 'endpoints' | 'wantedHosts'> {
   const wanted = add(
     new Grouped(
       'wanted endpoints',
@@ -67,10 +80,24 @@ function endpointStages(clusters: Table<Cluster>, { services, slices }: Referenc
       (a: Cluster, b: Cluster) => compareText(a.key, b.key),
     ),
   );
-  return add(
+  const hosts = add(
+    new Derived('hosts of backends', wanted, ([cluster], read): string | undefined =>
+      cluster?.backend.kind === 'XBackend'
+        ? read(xbackends, `${cluster.backend.namespace}/${cluster.backend.name}`)?.hostname
+        : undefined,
+    ),
+  );
+  const byHost = (hostname: string, endpoints: string): [[string, string]] => [[hostname, endpoints]];
+  const wantedHosts = add(new Grouped('wanted hosts', [{ table: hosts, split: byHost }], compareText));
+  const endpoints = add(
     new Derived('endpoints', wanted, ([cluster], read, key) => {
       if (cluster === undefined) return undefined;
-      const { namespace, name, port } = cluster.backend;
+      const { kind, namespace, name, port } = cluster.backend;
+      if (kind === 'XBackend') {
+        const hostname = read(hosts, key);
+        if (hostname === undefined) return selectedEndpoints(key, port, read(slices, key) ?? []);
+        return resolvedEndpoints(key, port, read(facts.resolutions, hostname)?.addresses ?? [], loopback);
+      }
       const service = `${namespace}/${name}`;
       const transport = cluster.protocol === 'udp' ? 'UDP' : 'TCP';
       const ports = read(services, service)?.ports ?? [];
@@ -79,6 +106,7 @@ function endpointStages(clusters: Table<Cluster>, { services, slices }: Referenc
       return endpointSet(key, servicePort, read(slices, service) ?? []);
     }),
   );
+  return { endpoints, wantedHosts };
 }
 
 /** Only those that some served listener names, or that are shown to some backend. */
@@ -152,6 +180,10 @@ interface ClusterUse {
 
 function clustersOf({ key, clusters }: BoundRoute): Iterable<readonly [string, ClusterUse]> {
   return clusters.map((cluster) => [cluster.key, { route: key, cluster }] as const);
+}
+
+function clustersOfGateway({ key, clusters }: BoundGateway): Iterable<readonly [string, ClusterUse]> {
+  return clusters.map((cluster) => [cluster.key, { route: `Gateway/${key}`, cluster }] as const);
 }
 
 function compareUses(a: ClusterUse, b: ClusterUse): number {

@@ -23,7 +23,7 @@ import { referenceStages } from './reference-stages.ts';
 import { routeStages } from './route-stages.ts';
 import type { Named } from './sources.ts';
 import { Sources } from './sources.ts';
-import type { Add, Facts } from './stage-list.ts';
+import type { Add, Facts, Resolution } from './stage-list.ts';
 import { statusStages } from './status-stages.ts';
 import type { Tables } from './tables.ts';
 import { snapshot, updateOf } from './update.ts';
@@ -49,6 +49,7 @@ export class Pipeline {
   readonly #sources = new Sources();
   readonly #placements = new Source<Placement>('placements');
   readonly #reports = new Source<BindReport>('reports');
+  readonly #resolutions = new Source<Resolution>('resolutions');
   readonly #checks: Checks;
   readonly #stages: Stages;
   readonly #options: PipelineOptions;
@@ -58,7 +59,7 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#checks = new Checks(options.channel);
-    const facts = { placements: this.#placements, reports: this.#reports };
+    const facts = { placements: this.#placements, reports: this.#reports, resolutions: this.#resolutions };
     this.#stages = buildStages({ sources: this.#sources, checks: this.#checks, facts }, options);
     this.tables = this.#stages.tables;
   }
@@ -89,10 +90,18 @@ export class Pipeline {
     this.#reports.apply(report.bind, report, this.#changes);
   }
 
+  /** What DNS says of a host that is wanted (`tables.wantedHosts`); without addresses, when it says nothing. */
+  resolve(hostname: string, addresses: readonly string[]): void {
+    this.#resolutions.apply(hostname, { hostname, addresses }, this.#changes);
+  }
+
   settle(): Settled {
     const changes = settle(this.#stages.stages, this.#changes);
     this.#changes = new Changes();
     this.#forgetReports(changes);
+    for (const host of changes.of(this.tables.wantedHosts)) {
+      if (this.tables.wantedHosts.get(host) === undefined) this.#resolutions.delete(host, this.#changes);
+    }
     const update = updateOf(changes, this.tables, (key) => this.#stages.virtualHosts.delta(key));
     if (Object.keys(update).length > 0) this.#version++;
     return { changes, update: { version: this.#version, ...update } };
@@ -163,15 +172,16 @@ function buildStages({ sources, checks, facts }: Inputs, options: PipelineOption
   );
   // Attachments, rules and entries, for each route and parent.
   const { routes, attached } = routeStages({ current, references, offers, options }, add);
+  const loopback = options.loopbackEndpoints ?? options.presume;
   // What engines are fed.
-  const model = modelStages({ gateways, routes, references }, add);
+  const model = modelStages({ gateways, routes, references, facts, loopback }, add);
   const policies = policyStage(sources, add);
-  const { tlsPolicies, problems: policyProblems } = policyStages(model.clusters, references, add);
+  const { judged, problems: policyProblems } = policyStages(model.clusters, references, add);
   const statuses = statusStages(
-    { classes, gateways, listenerSets, routes, attached, tlsPolicies, facts, options },
+    { classes, gateways, listenerSets, routes, attached, policies: judged, facts, options },
     add,
   );
-  const found = [...current.problems, references.sliceProblems, orphans, policyProblems];
+  const found = [...current.problems, references.sliceProblems, references.serviceProblems, orphans, policyProblems];
   const objectProblems = objectProblemStage(found, add);
   const tables = {
     classes,

@@ -1,6 +1,6 @@
 // What objects refer to, reduced to what those that refer depend on, so that nothing else of it wakes them. Lists are
 // keyed by what they are asked for with: slices by Service, grants by namespace.
-import type { BackendTLSPolicy, Gateway, ListenerSet } from '../api/generated/types.ts';
+import type { BackendTLSPolicy, Gateway, ListenerSet, XBackend } from '../api/generated/types.ts';
 import type { KubeObject, Namespace } from '../api/objects.ts';
 import type { Sourced } from '../api/sourced.ts';
 import { Derived } from '../incremental/derived.ts';
@@ -12,7 +12,11 @@ import { compareText } from '../support/sorted.ts';
 import type { SliceRow } from '../translate/backends/endpoints.ts';
 import { sliceRow } from '../translate/backends/endpoints.ts';
 import type { ServiceRow } from '../translate/backends/services.ts';
-import { serviceRow } from '../translate/backends/services.ts';
+import type { BoundBackend } from '../translate/backends/xbackends.ts';
+import { bindBackend } from '../translate/backends/xbackends.ts';
+import type { BoundTrafficPolicy } from '../translate/policies/traffic.ts';
+import { bindTrafficPolicy, compareTrafficPolicies } from '../translate/policies/traffic.ts';
+import { serviceProblems, serviceRow } from '../translate/backends/services.ts';
 import type { CertificateState, ParsedCertificate } from '../translate/gateways/certificates.ts';
 import { parseCertificate, stateOf } from '../translate/gateways/certificates.ts';
 import { bundleVersion } from '../translate/gateways/bundle-versions.ts';
@@ -37,6 +41,15 @@ export interface References {
   /** By namespace/name of their Service. */
   readonly slices: Table<readonly SliceRow[]>;
   readonly sliceProblems: Table<ObjectProblems>;
+  readonly serviceProblems: Table<ObjectProblems>;
+  /** By namespace/name. */
+  readonly xbackends: Table<BoundBackend>;
+  /** By kind/namespace/name of the backend, in the order of their precedence. */
+  readonly trafficPolicies: Table<readonly BoundTrafficPolicy[]>;
+  /** By namespace/name. */
+  readonly boundTrafficPolicies: Table<BoundTrafficPolicy>;
+  /** Keys of Gateways that take routes which name none, under the one key `All`. */
+  readonly defaultGateways: Table<readonly string[]>;
   /** By the one key `installed`. */
   readonly bundleVersions: Table<readonly string[]>;
   /** BackendTLSPolicies by namespace/name of the Service that they target, in the order of their precedence. */
@@ -62,6 +75,7 @@ export function referenceStages(
   const inputs = [
     { table: current.gateways, split: secretsOfGateway },
     { table: current.listenerSets, split: secretsOfSet },
+    { table: current.xbackends, split: secretOfBackend },
   ];
   const secretsOfListeners = add(
     new Grouped('secrets named by listeners', inputs as GroupedInput<unknown, string>[], compareText),
@@ -73,10 +87,28 @@ export function referenceStages(
   );
   const trust = trustStages(current, add);
   const targets = { table: current.writtenTlsPolicies, split: tlsPolicyTargets };
+  const grants = add(new Grouped('grants by namespace', [{ table: current.grants, split: grantsOf }], compareGrants));
+  const certificateStates = add(new Derived('certificate states', parsedCertificates, stateOf));
+  const backends = { bundles: trust.bundleStates, certificates: certificateStates, grants };
+  const policies = add(new Derived('XBackendTrafficPolicies', current.trafficPolicies, bindTrafficPolicy));
   return {
     ...trust,
+    xbackends: add(new Derived('XBackends', current.xbackends, bindBackend(backends))),
+    boundTrafficPolicies: policies,
+    trafficPolicies: add(
+      new Grouped('traffic policies by backend', [{ table: policies, split: byBackend }], compareTrafficPolicies),
+    ),
+    defaultGateways: add(
+      new Grouped('default Gateways', [{ table: current.gateways, split: defaultScope }], compareText),
+    ),
+    serviceProblems: add(
+      new Derived('problems of Services', current.services, (service): ObjectProblems | undefined => {
+        const problems = serviceProblems(service);
+        return problems.length === 0 ? undefined : { key: refKey(service.written), problems };
+      }),
+    ),
     namespaces: add(new Derived('namespace labels', current.namespaces, labelsOf)),
-    grants: add(new Grouped('grants by namespace', [{ table: current.grants, split: grantsOf }], compareGrants)),
+    grants,
     services: add(new Derived('services', current.services, serviceRow)),
     slices: add(new Grouped('slices by service', [{ table: slices, split: byService }], compareSlices)),
     sliceProblems: add(new Derived('problems of slices', slices, sliceProblems)),
@@ -84,7 +116,7 @@ export function referenceStages(
     tlsPolicyTargets: add(new Grouped('targets of BackendTLSPolicies', [targets], compareTargets)),
     tlsPolicies: add(new Derived('BackendTLSPolicies', current.backendTlsPolicies, bindTlsPolicy(trust.bundleStates))),
     parsedCertificates,
-    certificateStates: add(new Derived('certificate states', parsedCertificates, stateOf)),
+    certificateStates,
   };
 }
 
@@ -93,6 +125,7 @@ function trustStages(current: Current, add: Add): Pick<References, 'parsedBundle
   const inputs = [
     { table: current.gateways, split: authoritiesOfGateway },
     { table: current.backendTlsPolicies, split: authoritiesOfPolicy },
+    { table: current.xbackends, split: authoritiesOfBackend },
   ];
   const named = add(new Grouped('trust bundles named', inputs as GroupedInput<unknown, string>[], compareText));
   const parsedBundles = add(
@@ -116,6 +149,11 @@ function authoritiesOfGateway({ object }: Sourced<Gateway>, key: string): Iterab
 function authoritiesOfPolicy({ object }: Sourced<BackendTLSPolicy>, key: string): Iterable<readonly [string, string]> {
   const refs = object.spec.validation.caCertificateRefs ?? [];
   return bundlesNamed(refs, object.metadata.namespace ?? '', `BackendTLSPolicy/${key}`);
+}
+
+function authoritiesOfBackend({ object }: Sourced<XBackend>, key: string): Iterable<readonly [string, string]> {
+  const refs = object.spec.tls.validation?.caCertificateRefs ?? [];
+  return bundlesNamed(refs, object.metadata.namespace ?? '', `XBackend/${key}`);
 }
 
 function bundlesNamed(
@@ -144,6 +182,12 @@ function secretsOfSet({ object }: Sourced<ListenerSet>, key: string): Iterable<r
   return secretsNamed(object, `ListenerSet/${key}`);
 }
 
+function secretOfBackend({ object }: Sourced<XBackend>, key: string): Iterable<readonly [string, string]> {
+  const ref = object.spec.tls.clientCertificateRef;
+  if (ref === undefined) return [];
+  return [[`${ref.namespace ?? object.metadata.namespace ?? ''}/${ref.name}`, `XBackend/${key}`]];
+}
+
 function* secretsNamed(object: Gateway | ListenerSet, key: string): Iterable<readonly [string, string]> {
   const seen = new Set<string>();
   for (const { tls } of object.spec.listeners) {
@@ -154,6 +198,14 @@ function* secretsNamed(object: Gateway | ListenerSet, key: string): Iterable<rea
       yield [secret, key];
     }
   }
+}
+
+function byBackend(policy: BoundTrafficPolicy): Iterable<readonly [string, BoundTrafficPolicy]> {
+  return policy.targets.map(({ backend }) => [backend, policy] as const);
+}
+
+function defaultScope({ object }: Sourced<Gateway>, key: string): Iterable<readonly [string, string]> {
+  return object.spec.defaultScope === 'All' ? [['All', key]] : [];
 }
 
 function byService(slice: SliceRow): Iterable<readonly [string, SliceRow]> {

@@ -5,8 +5,16 @@ import type { Source, Stage } from '../incremental/table.ts';
 /** Appends a stage to the list, and gives it back. */
 export type Add = <S extends Stage>(stage: S) => S;
 
+/** The addresses of a host outside. */
+export interface Resolution {
+  readonly hostname: string;
+  readonly addresses: readonly string[];
+}
+
 /** What comes from outside and is no object. */
 export interface Facts {
   readonly placements: Source<Placement>;
   readonly reports: Source<BindReport>;
+  /** Answers of DNS, by hostname in lower case. */
+  readonly resolutions: Source<Resolution>;
 }

@@ -19,7 +19,8 @@ interface Inputs {
   readonly listenerSets: Table<BoundListenerSet>;
   readonly routes: Table<BoundRoute>;
   readonly attached: Table<readonly string[]>;
-  readonly tlsPolicies: Table<PolicyFacts>;
+  /** Of every kind that has ancestors, by group/kind/. */
+  readonly policies: Readonly<Record<string, Table<PolicyFacts>>>;
   readonly facts: Facts;
   readonly options: {
     readonly channel: 'standard' | 'experimental';
@@ -39,14 +40,21 @@ export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
     awaitEngine: options.awaitEngine,
   });
   const gatewayStatuses = new Derived('gateway statuses', gateways, (bound: BoundGateway, read) =>
-    gatewayStatus(bound, { ...listenerFacts(read), placement: (bind) => read(facts.placements, bind) }),
+    gatewayStatus(bound, {
+      ...listenerFacts(read),
+      placement: (bind) => read(facts.placements, bind),
+      routability: options.channel === 'experimental',
+    }),
   );
   const setStatuses = new Derived('ListenerSet statuses', listenerSets, (bound, read) =>
     listenerSetStatus(bound, listenerFacts(read)),
   );
   const routeStatuses = new Derived('route statuses', routes, (bound) => routeStatus(bound, options.controllerName));
-  const policyStatuses = new Derived('policy statuses', inputs.tlsPolicies, (policy) =>
-    policyStatus(policy, options.controllerName),
+  const policyStatuses = Object.fromEntries(
+    Object.entries(inputs.policies).map(([prefix, table]) => [
+      prefix,
+      add(new Derived(`statuses of ${prefix}`, table, (policy) => policyStatus(policy, options.controllerName))),
+    ]),
   );
   return add(
     new Prefixed('statuses', {
@@ -54,7 +62,7 @@ export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
       [`${group}/GatewayClass//`]: add(classStatuses),
       [`${group}/Gateway/`]: add(gatewayStatuses),
       [`${group}/ListenerSet/`]: add(setStatuses),
-      [`${group}/BackendTLSPolicy/`]: add(policyStatuses),
+      ...policyStatuses,
       // Keys of routes begin with their kind.
       [`${group}/`]: add(routeStatuses),
     }),

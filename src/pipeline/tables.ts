@@ -42,6 +42,8 @@ export interface Tables {
   readonly certificates: Table<CertificateSet>;
   /** By kind/namespace/name of what holds them. */
   readonly trustBundles: Table<TrustBundle>;
+  /** Hosts outside whose addresses are needed, by hostname; the rows say for what. */
+  readonly wantedHosts: Table<readonly string[]>;
   readonly reports: Table<BindReport>;
   /** The status of every object that has one, by refKey. */
   readonly statuses: Table<ObjectStatus>;

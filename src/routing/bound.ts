@@ -73,6 +73,17 @@ export interface BoundListenerSet {
   readonly problems: readonly Problem[];
 }
 
+/** An entry of spec.addresses. */
+export interface AddressRequest {
+  readonly type: string;
+  /** '' = any. */
+  readonly value: string;
+  /** GEP-5093; '' = as the implementation has it. */
+  readonly routability: string;
+  /** The Gateway is served at it. */
+  readonly satisfied: boolean;
+}
+
 export interface BoundGateway {
   readonly key: string;
   readonly ref: ObjectRef;
@@ -85,6 +96,11 @@ export interface BoundGateway {
   readonly listeners: readonly BoundListener[];
   /** In the order of their precedence: older ones first. */
   readonly listenerSets: readonly BoundListenerSet[];
+  /** What the filters of its listeners ask (GEP-5224). */
+  readonly clusters: readonly Cluster[];
+  readonly addresses: readonly AddressRequest[];
+  /** GEP-3793: routes that ask for it attach without naming the Gateway. */
+  readonly isDefault: boolean;
   /** Key of the CertificateSet that it shows to backends (spec.tls.backend). */
   readonly clientCertificate?: string;
   /** Of the Gateway's own listeners and those of its sets. */

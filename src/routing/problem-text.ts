@@ -69,10 +69,15 @@ const texts: Texts = {
     message: `address ${value} is not one that this Gateway is served on`,
     fix: 'remove it, or serve the Gateway on it',
   }),
+  UnsatisfiedRoutability: ({ routability }) => ({
+    message: `no address of routability ${routability} can be given here`,
+    fix: 'leave routability out, or remove the address',
+  }),
   ...listenerTexts(),
   ...listenerSetTexts(),
   ...routeTexts(),
   ...referenceTexts(),
+  InvalidListenerFilterRef: ({ problem }) => describe(problem),
   ...authorityTexts(),
   InvalidPolicy: ({ message }) => ({ message }),
   PolicyConflict: ({ other }) => ({

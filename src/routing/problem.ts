@@ -32,6 +32,8 @@ export type ProblemKind =
   | { readonly code: 'InvalidParameters'; readonly message: string }
   | { readonly code: 'UnsupportedAddress'; readonly type: string }
   | { readonly code: 'AddressNotUsable'; readonly value: string }
+  /** GEP-5093. */
+  | { readonly code: 'UnsatisfiedRoutability'; readonly routability: string }
   // Listeners.
   | { readonly code: 'UnsupportedProtocol'; readonly protocol: string }
   | { readonly code: 'ProtocolConflict'; readonly listeners: readonly string[] }
@@ -43,6 +45,8 @@ export type ProblemKind =
   | { readonly code: 'UnsupportedTlsMode'; readonly mode: string }
   | { readonly code: 'OverlappingTLSConfig'; readonly listeners: readonly string[] }
   | { readonly code: 'InvalidNamespaceSelector'; readonly message: string }
+  /** What a filter of a listener refers to does not resolve; `problem` says why. */
+  | { readonly code: 'InvalidListenerFilterRef'; readonly problem: Problem }
   // ListenerSets.
   | { readonly code: 'ListenerSetNotAllowed'; readonly gateway: ObjectRef; readonly message: string }
   | { readonly code: 'GatewayNotAccepted'; readonly gateway: ObjectRef }
@@ -111,6 +115,7 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   InvalidParameters: 'error',
   UnsupportedAddress: 'error',
   AddressNotUsable: 'error',
+  UnsatisfiedRoutability: 'error',
   UnsupportedProtocol: 'error',
   ProtocolConflict: 'error',
   HostnameConflict: 'error',
@@ -121,6 +126,7 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   UnsupportedTlsMode: 'error',
   OverlappingTLSConfig: 'warning',
   InvalidNamespaceSelector: 'error',
+  InvalidListenerFilterRef: 'error',
   ListenerSetNotAllowed: 'error',
   GatewayNotAccepted: 'error',
   TooManyListeners: 'error',

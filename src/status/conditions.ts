@@ -33,14 +33,18 @@ export function conditionOf(
   const verdict = first === undefined ? 'none' : verdictOf(first);
   if (verdict === 'none') return undefined;
   // One reason, and every problem in the message.
-  const message = [...new Set(own.map((problem) => located(problem, ref)))].join('. ');
   return {
     type,
     status: verdict.status,
     reason: verdict.reason,
-    message: cut(message),
+    message: messageOf(own, { ref, generation }),
     observedGeneration: generation,
   };
+}
+
+/** Every problem, each once. */
+export function messageOf(problems: readonly Problem[], { ref }: Subject): string {
+  return cut([...new Set(problems.map((problem) => located(problem, ref)))].join('. '));
 }
 
 export function holds(type: string, reason: string, message: string, { generation }: Subject): Condition {

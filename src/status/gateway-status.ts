@@ -2,7 +2,7 @@
 import type { BoundGateway } from '../routing/bound.ts';
 import type { Placement } from '../routing/model.ts';
 import type { Subject } from './conditions.ts';
-import { conditionOf, fails, firstGeneration, holds, pending } from './conditions.ts';
+import { conditionOf, fails, firstGeneration, holds, messageOf, pending } from './conditions.ts';
 import { acceptedSet } from './listener-set-status.ts';
 import type { ListenerFacts } from './listener-status.ts';
 import { isServing, isValid, listenerStatus } from './listener-status.ts';
@@ -10,6 +10,8 @@ import type { Condition, ObjectStatus } from './object-status.ts';
 
 export interface GatewayFacts extends ListenerFacts {
   readonly placement: (bind: string) => Placement | undefined;
+  /** Whether addresses have a routability (GEP-5093), which is experimental. */
+  readonly routability: boolean;
 }
 
 export function gatewayStatus(bound: BoundGateway, facts: GatewayFacts): ObjectStatus | undefined {
@@ -23,7 +25,12 @@ export function gatewayStatus(bound: BoundGateway, facts: GatewayFacts): ObjectS
     ref: bound.ref,
     status: {
       ...(addresses.length === 0 ? {} : { addresses }),
-      conditions: [accepted, programmedOf(bound, facts, accepted, subject), ...referencesOf(bound, subject)],
+      conditions: [
+        accepted,
+        programmedOf(bound, facts, accepted, subject),
+        ...referencesOf(bound, subject),
+        ...othersOf(bound, facts, subject),
+      ],
       listeners,
       ...(sets === 0 ? {} : { attachedListenerSets: sets }),
     },
@@ -45,7 +52,9 @@ function acceptedOf({ listeners, problems }: BoundGateway, subject: Subject): Co
 function programmedOf(bound: BoundGateway, facts: GatewayFacts, accepted: Condition, subject: Subject): Condition {
   if (accepted.status === 'Unknown') return pending('Programmed', accepted.message, subject);
   if (accepted.status === 'False') return fails('Programmed', 'Invalid', accepted.message, subject);
-  const own = conditionOf('Programmed', bound.problems, subject);
+  const assigned = facts.routability ? assignedOf(bound, facts, subject) : undefined;
+  if (assigned?.reason === 'NotAssigned') return fails('Programmed', 'AddressNotAssigned', assigned.message, subject);
+  const own = assigned === undefined ? conditionOf('Programmed', bound.problems, subject) : undefined;
   if (own !== undefined) return own;
   const waiting = bound.listeners.filter((listener) => isValid(listener) && !isServing(listener, facts));
   if (waiting.length === 0) return holds('Programmed', 'Programmed', 'The Gateway is served', subject);
@@ -63,8 +72,52 @@ function referencesOf({ clientCertificate, problems }: BoundGateway, subject: Su
   return [resolved, insecure].filter((condition) => condition !== undefined);
 }
 
+/** GEP-3793 and GEP-5093. */
+function othersOf(bound: BoundGateway, facts: GatewayFacts, subject: Subject): readonly Condition[] {
+  const isDefault = holds('DefaultGateway', 'DefaultGateway', 'Scope: All', subject);
+  const assigned = facts.routability ? assignedOf(bound, facts, subject) : undefined;
+  return [...(bound.isDefault ? [isDefault] : []), ...(assigned === undefined ? [] : [assigned])];
+}
+
+/** Omitted until anything is placed: before that nothing is known of addresses. */
+function assignedOf(
+  { addresses, binds, problems }: BoundGateway,
+  facts: GatewayFacts,
+  subject: Subject,
+): Condition | undefined {
+  if (binds.every(({ key }) => facts.placement(key) === undefined)) return undefined;
+  const missing = addresses.filter(({ satisfied }) => !satisfied);
+  if (missing.length === 0) {
+    return holds('AddressesAssigned', 'AddressesAssigned', 'Every address is assigned', subject);
+  }
+  const message = messageOf(
+    problems.filter(({ code }) => code === 'UnsatisfiedRoutability' || code === 'AddressNotUsable'),
+    subject,
+  );
+  const reason = missing.length < addresses.length ? 'PartiallyAssigned' : 'NotAssigned';
+  return fails('AddressesAssigned', reason, message, subject);
+}
+
+interface StatusAddress {
+  readonly type: string;
+  readonly value: string;
+  readonly routability?: string;
+}
+
 /** Where the Gateway can be reached; not known before it is placed. */
-function addressesOf({ binds }: BoundGateway, { placement }: GatewayFacts): readonly { type: string; value: string }[] {
-  const values = new Set(binds.flatMap(({ key }) => placement(key)?.address ?? []));
-  return [...values].map((value) => ({ type: 'IPAddress', value }));
+function addressesOf(
+  { binds, addresses }: BoundGateway,
+  { placement, routability }: GatewayFacts,
+): readonly StatusAddress[] {
+  const placed = [...new Set(binds.flatMap(({ key }) => placement(key)?.address ?? []))];
+  if (!routability) return placed.map((value) => ({ type: 'IPAddress', value }));
+  if (addresses.length === 0) return placed.map((value) => ({ type: 'IPAddress', value, routability: '' }));
+  // One for each request that is satisfied, and nothing else.
+  return addresses
+    .filter(({ satisfied }) => satisfied)
+    .map(({ type, value, routability: wanted }) => ({
+      type,
+      value: value === '' ? (placed[0] ?? '') : value,
+      routability: wanted,
+    }));
 }

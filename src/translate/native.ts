@@ -46,6 +46,9 @@ function check(object: KubeObject, channel: Channel): Checked<Named> | undefined
   };
   const version = versionOf(object.apiVersion);
   const kind = kindOf(ref.group, ref.kind, channel);
+  if (kind === undefined && kindOf(ref.group, ref.kind, 'experimental') !== undefined) {
+    return { ref, problems: [notServed(ref, object, 'it belongs to the experimental channel')] };
+  }
   if (kind === undefined || isVintage(ref.group, version)) return undefined;
   if (!kind.versions.some((known) => known.name === version)) {
     const reason = `version ${version} does not exist; the current one is ${kind.current}`;

@@ -20,9 +20,8 @@ export function unservedProblems(object: KubeObject, channel: Channel, checks: C
     const reason = reasons[kind] ?? 'it is checked, and nothing comes of it in this release';
     return [...problems, { code: 'KindNotServed', at, apiVersion, kind, reason }];
   }
-  if (channel === 'standard' && kindOf(group, kind, 'experimental') !== undefined) {
-    return [{ code: 'KindNotServed', at, apiVersion, kind, reason: 'it belongs to the experimental channel' }];
-  }
+  const checked = checks.check(object);
+  if (checked !== undefined) return checked.problems;
   return [{ code: 'UnknownKind', at, apiVersion, kind }];
 }
 

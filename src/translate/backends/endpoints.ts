@@ -9,6 +9,7 @@ import type { Endpoint, EndpointSet } from '../../routing/model.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { compareText } from '../../support/sorted.ts';
 import type { ServicePortRow } from './services.ts';
+import { backendLabel } from './xbackends.ts';
 
 /** The label by which a slice names its Service. */
 const serviceLabel = 'kubernetes.io/service-name';
@@ -18,7 +19,7 @@ type WrittenEndpoint = NonNullable<EndpointSlice['endpoints']>[number];
 export interface SliceRow {
   /** namespace/name. */
   readonly key: string;
-  /** namespace/name of its Service; absent: nobody reads the slice. */
+  /** namespace/name of its Service, XBackend/namespace/name of its XBackend; absent: nobody reads the slice. */
   readonly service?: string;
   readonly ports: readonly { readonly name: string; readonly port?: number }[];
   readonly endpoints: readonly SliceEndpoint[];
@@ -34,6 +35,7 @@ interface SliceEndpoint extends Omit<Endpoint, 'port' | 'id'> {
 export function sliceRow({ object, written }: Sourced<EndpointSlice>, loopback: boolean): SliceRow {
   const { namespace = '', name, labels } = object.metadata;
   const service = labels?.[serviceLabel];
+  const backend = labels?.[backendLabel];
   const problems: Problem[] = [];
   const refuse = (path: string, message: string): void => {
     problems.push({ code: 'InvalidField', at: { object: written, path }, rule: 'endpoints', message });
@@ -51,13 +53,46 @@ export function sliceRow({ object, written }: Sourced<EndpointSlice>, loopback: 
   } else refuse('addressType', 'only IPv4 and IPv6 endpoints are served');
   return {
     key: `${namespace}/${name}`,
-    ...(service === undefined ? {} : { service: `${namespace}/${service}` }),
+    ...(backend !== undefined
+      ? { service: `XBackend/${namespace}/${backend}` }
+      : service === undefined
+        ? {}
+        : { service: `${namespace}/${service}` }),
     ports: (object.ports ?? []).map(({ name, port }) => ({
       name: name ?? '',
       ...(port === undefined ? {} : { port }),
     })),
     endpoints,
     problems,
+  };
+}
+
+/** The Pods of an XBackend, at its port, whatever the ports of the slices are called. */
+export function selectedEndpoints(key: string, port: number, slices: readonly SliceRow[]): EndpointSet {
+  const at = slices.map((slice) => ({ ...slice, ports: [{ name: '', port }] }));
+  return endpointSet(key, { name: '', port, protocol: 'TCP', targetPort: port }, at);
+}
+
+/** The addresses of a name outside the cluster, as DNS gave them. */
+export function resolvedEndpoints(
+  key: string,
+  port: number,
+  addresses: readonly string[],
+  loopback: boolean,
+): EndpointSet {
+  const usable = addresses.filter(
+    (address) => refusal(address, isIPv6(address) ? 'IPv6' : 'IPv4', loopback) === undefined,
+  );
+  return {
+    key,
+    endpoints: [...new Set(usable)].toSorted(compareText).map((address) => ({
+      id: hashOf(`${address}|${port}`),
+      address,
+      port,
+      ready: true,
+      serving: true,
+      terminating: false,
+    })),
   };
 }
 

@@ -1,24 +1,44 @@
-// spec.addresses of a Gateway. Portolan does not hand out addresses: it can serve those that the outside (the command
-// line, later the controller) placed its binds on, and says so of all others.
+// spec.addresses of a Gateway. Portolan does not hand out addresses: it can serve those that the outside (the command line, later
+// the controller) placed its binds on, and says so of all others.
 import type { Gateway } from '../../api/generated/types.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
+import type { AddressRequest } from '../../routing/bound.ts';
 import type { Placement } from '../../routing/model.ts';
 import type { Problem } from '../../routing/problem.ts';
 
+/** Conformance tests ask for it, and for nothing of it. */
+const sentinel = 'testing.x-k8s.io/sentinel';
+
+export interface Addresses {
+  readonly requests: readonly AddressRequest[];
+  readonly problems: readonly Problem[];
+}
+
 /** `placements` of the Gateway's binds. As long as nothing is placed, nothing is known of addresses. */
-export function addressProblems(
-  sourced: Sourced<Gateway>,
-  placements: readonly (Placement | undefined)[],
-): readonly Problem[] {
+export function judgeAddresses(sourced: Sourced<Gateway>, placements: readonly (Placement | undefined)[]): Addresses {
   const problems: Problem[] = [];
   const placed = placements.flatMap((placement) => (placement === undefined ? [] : [placement.address]));
-  sourced.object.spec.addresses?.forEach(({ type, value = '' }, index) => {
+  const requests = (sourced.object.spec.addresses ?? []).map(({ type, value = '', routability }, index) => {
     const at = originOf(sourced, `spec.addresses[${index}]`);
-    if (type !== 'IPAddress' && type !== 'Hostname') problems.push({ code: 'UnsupportedAddress', at, type });
-    else if (placed.length > 0 && value !== '' && !placed.includes(value)) {
-      problems.push({ code: 'AddressNotUsable', at, value });
-    }
+    const problem = wrongWith({ type, value, routability: routability ?? '' }, placed);
+    if (problem !== undefined) problems.push({ ...problem, at });
+    return { type, value, routability: routability ?? '', satisfied: problem === undefined && placed.length > 0 };
   });
-  return problems;
+  return { requests, problems };
+}
+
+type Wrong =
+  | { readonly code: 'UnsupportedAddress'; readonly type: string }
+  | { readonly code: 'UnsatisfiedRoutability'; readonly routability: string }
+  | { readonly code: 'AddressNotUsable'; readonly value: string };
+
+function wrongWith(
+  { type, value, routability }: { readonly type: string; readonly value: string; readonly routability: string },
+  placed: readonly string[],
+): Wrong | undefined {
+  if (type !== 'IPAddress' && type !== 'Hostname') return { code: 'UnsupportedAddress', type };
+  if (routability !== '' && routability !== sentinel) return { code: 'UnsatisfiedRoutability', routability };
+  if (placed.length === 0 || value === '' || placed.includes(value)) return undefined;
+  return { code: 'AddressNotUsable', value };
 }

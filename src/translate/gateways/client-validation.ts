@@ -77,10 +77,10 @@ function judge(
 }
 
 /** Served without what was asked for is worse than not served. */
-function apply({ listener, frontend }: ListenerDraft, { clients, problems, refused }: Judged): ListenerDraft {
-  const told = { ...listener, problems: [...listener.problems, ...problems] };
-  if (frontend?.tls?.mode !== 'terminate')
-    return frontend === undefined ? { listener: told } : { listener: told, frontend };
-  if (refused) return { listener: told };
-  return { listener: told, frontend: { ...frontend, tls: { ...frontend.tls, clients } } };
+function apply(draft: ListenerDraft, { clients, problems, refused }: Judged): ListenerDraft {
+  const { frontend } = draft;
+  const listener = { ...draft.listener, problems: [...draft.listener.problems, ...problems] };
+  if (refused) return { listener, clusters: [] };
+  if (frontend?.tls?.mode !== 'terminate') return { ...draft, listener };
+  return { ...draft, listener, frontend: { ...frontend, tls: { ...frontend.tls, clients } } };
 }

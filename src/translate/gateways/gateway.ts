@@ -8,19 +8,22 @@ import type { BoundClass, BoundGateway, BoundListenerSet } from '../../routing/b
 import type { BindReport, Placement } from '../../routing/model.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
+import type { BackendTables } from '../backends/scope.ts';
+import { backendLookups } from '../backends/scope.ts';
 import type { Grant } from '../references/grants.ts';
 import { permits } from '../references/grants.ts';
 import type { BundleState } from '../trust/bundles.ts';
-import { addressProblems } from './addresses.ts';
+import { judgeAddresses } from './addresses.ts';
 import type { CertificateState } from './certificates.ts';
 import { insecureFallback, withClientValidation } from './client-validation.ts';
 import type { ListenerSetDraft } from './listener-sets.ts';
 import type { ListenerDraft, ListenerScope } from './listeners.ts';
 import { draftListener } from './listeners.ts';
 import { namespaceRule } from './namespaces.ts';
-import { bindsOf, finishListener, judgeSiblings, publicPortsOf, setRefusal } from './siblings.ts';
+import { proxiedPorts } from './proxy-protocol.ts';
+import { bindsOf, clustersOf, finishListener, judgeSiblings, publicPortsOf, setRefusal } from './siblings.ts';
 
-export interface GatewayTables {
+export interface GatewayTables extends BackendTables {
   readonly classes: Table<BoundClass>;
   /** By namespace. */
   readonly grants: Table<readonly Grant[]>;
@@ -53,7 +56,8 @@ export function bindGateway(
     };
     if (gatewayClass?.managed !== true) {
       const problems = gatewayClass === undefined ? [classNotFound(sourced)] : [];
-      return { ...gateway, managed: false, listeners: [], listenerSets: [], binds: [], problems };
+      const nothing = { listeners: [], listenerSets: [], clusters: [], binds: [], addresses: [], isDefault: false };
+      return { ...gateway, ...nothing, managed: false, problems };
     }
     const problems = gatewayProblems(sourced, gatewayClass);
     const accepted = problems.every(({ code }) => code === 'IgnoredField');
@@ -72,16 +76,19 @@ export function bindGateway(
     const sets = (read(tables.listenerSets, key) ?? []).map((draft) => admit(draft, sourced, tables, read));
     const taken = sets.filter(({ problem }) => problem === undefined).map(({ draft }) => draft);
     const judged = judgeSiblings(draftListeners(sourced, tables, read, { key, ref, permitted }), taken);
-    const unserved = ({ listener }: ListenerDraft): ListenerDraft => ({ listener });
+    const unserved = ({ listener }: ListenerDraft): ListenerDraft => ({ listener, clusters: [] });
     const admitted = accepted ? validated : unserved;
     const own = judged.own.map(admitted);
     const ofSets = judged.sets.map((drafts) => drafts.map(admitted));
-    const binds = bindsOf(key, [...own, ...ofSets.flat()]);
+    const all = [...own, ...ofSets.flat()];
+    const proxied = proxiedPorts(sourced);
+    const binds = bindsOf(key, all, proxied.has);
     const placements = new Map(binds.map((bind) => [bind.key, read(tables.placements, bind.key)]));
     const publicPorts = publicPortsOf(binds, placements);
     const reports = new Map(binds.map((bind) => [bind.key, read(tables.reports, bind.key)]));
     const finish = (draft: ListenerDraft): BoundGateway['listeners'][number] =>
       finishListener(draft, publicPorts, reports);
+    const { requests, problems: unaddressed } = judgeAddresses(sourced, [...placements.values()]);
     let next = 0;
     return {
       ...gateway,
@@ -92,14 +99,12 @@ export function bindGateway(
         const parent: Problem = { code: 'GatewayNotAccepted', at: draft.origin, gateway: ref };
         return boundSet(draft, (ofSets[next++] ?? []).map(finish), accepted ? [] : [parent]);
       }),
+      clusters: clustersOf(all, client.key),
+      addresses: requests,
+      isDefault: spec.defaultScope === 'All',
       ...(client.key === undefined ? {} : { clientCertificate: client.key }),
       binds,
-      problems: [
-        ...problems,
-        ...client.problems,
-        ...insecureFallback(sourced),
-        ...addressProblems(sourced, [...placements.values()]),
-      ],
+      problems: [...problems, ...client.problems, ...insecureFallback(sourced), ...proxied.problems, ...unaddressed],
     };
   };
 }
@@ -151,6 +156,8 @@ function draftListeners(
     sourced,
     permitted,
     certificate: (secret) => read(tables.certificates, secret),
+    // The certificate is added with those of ListenerSets: clustersOf.
+    backends: { from: ref, gateway: key, spoken: 'http', permitted, ...backendLookups(tables, read, () => undefined) },
   };
   return sourced.object.spec.listeners.map((spec, index) => draftListener(scope, spec, index));
 }
@@ -203,12 +210,6 @@ function gatewayProblems(sourced: Sourced<Gateway>, gatewayClass: BoundClass): P
     const at = originOf(sourced, 'spec.infrastructure.parametersRef');
     // Run from files, a Gateway may be meant for another implementation: its parameters are not ours to refuse.
     problems.push({ code: gatewayClass.ours ? 'InvalidParameters' : 'IgnoredField', at, message });
-  }
-  const ignored = (path: string, message: string): void => {
-    problems.push({ code: 'IgnoredField', at: originOf(sourced, path), message });
-  };
-  if (spec.defaultScope === 'All') {
-    ignored('spec.defaultScope', 'default Gateways are not served yet; routes have to name this Gateway');
   }
   return problems;
 }

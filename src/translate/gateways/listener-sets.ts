@@ -8,13 +8,15 @@ import type { Read, Table } from '../../incremental/table.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { compareText } from '../../support/sorted.ts';
+import type { BackendTables } from '../backends/scope.ts';
+import { backendLookups } from '../backends/scope.ts';
 import type { Grant } from '../references/grants.ts';
 import { permits } from '../references/grants.ts';
 import type { CertificateState } from './certificates.ts';
 import type { ListenerDraft, ListenerScope } from './listeners.ts';
 import { draftListener } from './listeners.ts';
 
-export interface ListenerSetTables {
+export interface ListenerSetTables extends BackendTables {
   /** By namespace. */
   readonly grants: Table<readonly Grant[]>;
   readonly certificates: Table<CertificateState>;
@@ -44,13 +46,16 @@ export function draftListenerSet(
     const gateway = gatewayOf(sourced);
     if (gateway === undefined) return undefined;
     const ref: ObjectRef = { group: gatewayGroup, kind: 'ListenerSet', namespace, name };
+    const permitted = (target: ObjectRef): boolean =>
+      namespace === target.namespace || permits(read(tables.grants, target.namespace), ref, target);
     const scope: ListenerScope = {
       gateway,
       prefix: `${gateway}/${key}`,
       ref,
       sourced,
-      permitted: (target) =>
-        namespace === target.namespace || permits(read(tables.grants, target.namespace), ref, target),
+      permitted,
+      // The Gateway adds its certificate: clustersOf.
+      backends: { from: ref, gateway, spoken: 'http', permitted, ...backendLookups(tables, read, () => undefined) },
       certificate: (secret) => read(tables.certificates, secret),
     };
     return {

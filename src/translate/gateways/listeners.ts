@@ -5,10 +5,12 @@ import { originOf } from '../../api/sourced.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import type { KubeObject } from '../../api/objects.ts';
 import type { BoundListener, RouteKind } from '../../routing/bound.ts';
-import type { Frontend } from '../../routing/model.ts';
+import type { Cluster, Frontend } from '../../routing/model.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import type { Problem, ProblemCode } from '../../routing/problem.ts';
 import type { CertificateState } from './certificates.ts';
+import { listenerFilters } from './listener-filters.ts';
+import type { BackendScope } from '../routes/backends.ts';
 import { namespaceRule } from './namespaces.ts';
 import { protocolRow } from './protocols.ts';
 
@@ -25,6 +27,8 @@ export interface ListenerScope {
   /** Whether a certificate of another namespace may be used. */
   readonly permitted: (target: ObjectRef) => boolean;
   readonly certificate: (key: string) => CertificateState | undefined;
+  /** What its filters refer to is resolved by. */
+  readonly backends: BackendScope;
 }
 
 /** Everything of a listener but what depends on its siblings, its Gateway, and where it is placed. */
@@ -32,6 +36,8 @@ export interface ListenerDraft {
   readonly listener: Omit<BoundListener, 'frontend'>;
   /** Absent when nothing of the listener can be served. */
   readonly frontend?: Omit<Frontend, 'publicPorts'>;
+  /** What its filters ask; without the certificate of the Gateway. */
+  readonly clusters: readonly Cluster[];
 }
 
 /** Problems with which a listener serves nevertheless. */
@@ -40,6 +46,7 @@ const harmless: ReadonlySet<ProblemCode> = new Set([
   'IgnoredField',
   'InvalidCertificateRef',
   'RefNotPermitted',
+  'InvalidListenerFilterRef',
 ]);
 
 export function draftListener(scope: ListenerScope, spec: ListenerSpec, index: number): ListenerDraft {
@@ -55,8 +62,10 @@ export function draftListener(scope: ListenerScope, spec: ListenerSpec, index: n
     problems.push({ code: 'InvalidNamespaceSelector', at, message: namespaces.wrong });
   }
   problems.push(...protocolProblems(scope, spec, path));
+  const { filters, clusters, problems: wrong, refused } = listenerFilters(spec, scope.backends, origin);
+  problems.push(...wrong);
   const tls = tlsOf(scope, spec, path, problems);
-  const served = problems.every(({ code }) => harmless.has(code)) && tls !== 'unusable';
+  const served = problems.every(({ code }) => harmless.has(code)) && tls !== 'unusable' && !refused;
   const listener = {
     key,
     name: spec.name,
@@ -69,9 +78,10 @@ export function draftListener(scope: ListenerScope, spec: ListenerSpec, index: n
     origin,
   };
   const protocol = protocolRow(spec.protocol);
-  if (!served || protocol === undefined) return { listener };
+  if (!served || protocol === undefined) return { listener, clusters: [] };
   return {
     listener,
+    clusters,
     frontend: {
       key,
       bind: `${scope.gateway}:${spec.port}/${protocol.transport}`,
@@ -81,6 +91,7 @@ export function draftListener(scope: ListenerScope, spec: ListenerSpec, index: n
       port: spec.port,
       hostname,
       ...(tls === undefined ? {} : { tls }),
+      ...(filters.length === 0 ? {} : { filters }),
       origin,
     },
   };
@@ -102,10 +113,6 @@ function allowedKinds(spec: ListenerSpec, problems: Problem[], at: Origin): read
 function protocolProblems({ sourced }: ListenerScope, spec: ListenerSpec, path: string): readonly Problem[] {
   if (protocolRow(spec.protocol) === undefined) {
     return [{ code: 'UnsupportedProtocol', at: originOf(sourced, `${path}.protocol`), protocol: spec.protocol }];
-  }
-  if (spec.filters?.requests !== undefined && spec.filters.requests.length > 0) {
-    const message = 'filters of listeners are not supported yet, and requests must not pass without them (GEP-5224)';
-    return [{ code: 'UnsupportedValue', at: originOf(sourced, `${path}.filters`), message }];
   }
   return [];
 }

@@ -3,7 +3,7 @@
 import type { BoundListener, NamespaceRule } from '../../routing/bound.ts';
 import { compareSpecificity } from '../../routing/match/hostnames.ts';
 import { selects } from '../../routing/label-selector.ts';
-import type { Bind, BindReport, Frontend, Placement } from '../../routing/model.ts';
+import type { Bind, BindReport, Cluster, Frontend, Placement } from '../../routing/model.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { compareText } from '../../support/sorted.ts';
 import type { ContestedListener } from './conflicts.ts';
@@ -51,7 +51,7 @@ function contestedOf({ name, port, protocol, hostname }: ListenerDraft['listener
 }
 
 function refused({ listener }: ListenerDraft, problem: Problem): ListenerDraft {
-  return { listener: { ...listener, problems: [...listener.problems, problem] } };
+  return { listener: { ...listener, problems: [...listener.problems, problem] }, clusters: [] };
 }
 
 /** Why a Gateway does not take a ListenerSet of that namespace; undefined when it does. */
@@ -75,8 +75,25 @@ export function setRefusal(
   }
 }
 
+/** What the filters of served listeners ask, each once, with the certificate that the Gateway shows to backends. */
+export function clustersOf(drafts: readonly ListenerDraft[], certificate: string | undefined): readonly Cluster[] {
+  const found = new Map<string, Cluster>();
+  for (const { clusters } of drafts) {
+    for (const cluster of clusters) {
+      const { tls, backend } = cluster;
+      const shown = tls !== undefined && certificate !== undefined && backend.kind === 'Service';
+      found.set(cluster.key, shown ? { ...cluster, tls: { ...tls, certificate } } : cluster);
+    }
+  }
+  return [...found.values()];
+}
+
 /** One socket for each port and transport that has a listener to serve. */
-export function bindsOf(gateway: string, drafts: readonly ListenerDraft[]): readonly Bind[] {
+export function bindsOf(
+  gateway: string,
+  drafts: readonly ListenerDraft[],
+  proxied: (port: number) => boolean,
+): readonly Bind[] {
   const byKey = new Map<string, Omit<Frontend, 'publicPorts'>[]>();
   for (const { frontend } of drafts) {
     if (frontend === undefined) continue;
@@ -97,6 +114,7 @@ export function bindsOf(gateway: string, drafts: readonly ListenerDraft[]): read
       transport: row?.transport ?? 'tcp',
       security: row?.security ?? 'none',
       frontends: ordered.map((frontend) => frontend.key),
+      ...(proxied(first.port) ? { proxyProtocol: true as const } : {}),
     };
   });
 }

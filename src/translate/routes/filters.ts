@@ -6,6 +6,7 @@ import { at } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import type { BackendFilterSpec, FilterSpec } from './dialects.ts';
 import type { Resolved, BackendRef } from './backends.ts';
+import { externalAuthFilter } from './external-auth.ts';
 import { regexRewriteOf } from './internal-filters.ts';
 
 export interface FilterScope {
@@ -14,7 +15,8 @@ export interface FilterScope {
   readonly origin: (index: number) => Origin;
   /** The path prefix that every match of the rule has; undefined when they have none in common. */
   readonly prefix: string | undefined;
-  readonly resolve: (ref: BackendRef, origin: Origin) => Resolved;
+  /** @param spoken what is spoken to it, where that is not what the route speaks */
+  readonly resolve: (ref: BackendRef, origin: Origin, spoken?: 'http' | 'grpc') => Resolved;
 }
 
 export interface TranslatedFilters {
@@ -27,7 +29,7 @@ export interface TranslatedFilters {
 }
 
 type Translated =
-  | { readonly filter: Filter }
+  | { readonly filter: Filter; readonly problem?: Problem }
   | { readonly redirect: Redirect }
   | { readonly refusal: Problem }
   | { readonly dropped: Problem };
@@ -53,8 +55,10 @@ export function translateFilters(
     const translated = translateFilter(spec, scope, origin);
     if ('refusal' in translated) return { filters, problems, refusal: translated.refusal };
     if ('redirect' in translated) redirect = translated.redirect;
-    else if ('filter' in translated) filters.push(translated.filter);
-    else problems.push(translated.dropped);
+    else if ('filter' in translated) {
+      filters.push(translated.filter);
+      if (translated.problem !== undefined) problems.push(translated.problem);
+    } else problems.push(translated.dropped);
   }
   return { filters, problems, ...(redirect === undefined ? {} : { redirect }) };
 }
@@ -89,7 +93,11 @@ function translateFilter(spec: FilterSpec | BackendFilterSpec, scope: FilterScop
     case 'ExtensionRef':
       return extensionFilter(spec.extensionRef, at(origin, 'extensionRef'));
     case 'ExternalAuth':
-      return unsupported(origin, 'external authorization is not supported yet, and requests must not pass without it');
+      if (scope.place === 'backend') {
+        return unsupported(origin, 'who may pass is asked before a backend is chosen; put the filter on the rule');
+      }
+      if (spec.externalAuth === undefined) return unsupported(origin, 'externalAuth is missing');
+      return externalAuthFilter(spec.externalAuth, scope.resolve, at(origin, 'externalAuth'));
     default:
       return unsupported(origin, `filter type ${String((spec as { readonly type?: unknown }).type)} is not known`);
   }

@@ -4,17 +4,15 @@ import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { Read, Table } from '../../incremental/table.ts';
 import type { BoundParent, BoundRoute, ParentRef } from '../../routing/bound.ts';
-import type { ObjectRef } from '../../routing/origin.ts';
+import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
-import type { ServiceRow } from '../backends/services.ts';
+import type { BackendTables } from '../backends/scope.ts';
+import { backendLookups } from '../backends/scope.ts';
 import type { Offer } from '../gateways/offers.ts';
 import type { Grant } from '../references/grants.ts';
-import type { BoundTlsPolicy, TlsPolicyTarget } from '../policies/backend-tls.ts';
-import { effectiveTarget, unreachableTls } from '../policies/backend-tls.ts';
 import { permits } from '../references/grants.ts';
 import type { Applicant } from './attach.ts';
 import { attach } from './attach.ts';
-import type { BackendScope } from './backends.ts';
 import type { AnyRoute, Dialect } from './dialects.ts';
 import type { Serving } from './entries.ts';
 import { entryLimit, nothingServed, serve } from './entries.ts';
@@ -23,17 +21,15 @@ import { refusalsOf } from './refusals.ts';
 import type { RouteScope, TranslatedRule } from './rules.ts';
 import { translateRules } from './rules.ts';
 
-export interface RouteTables {
+export interface RouteTables extends BackendTables {
   readonly offers: Table<Offer>;
   readonly listenerSets: Table<unknown>;
-  readonly services: Table<ServiceRow>;
   /** By namespace. */
   readonly grants: Table<readonly Grant[]>;
   /** Labels by namespace. */
   readonly namespaces: Table<Readonly<Record<string, string>>>;
-  /** By namespace/name of the Service. */
-  readonly tlsPolicyTargets: Table<readonly TlsPolicyTarget[]>;
-  readonly tlsPolicies: Table<BoundTlsPolicy>;
+  /** Keys of Gateways that take routes which name none, under the one key `All`. */
+  readonly defaultGateways: Table<readonly string[]>;
   /** Whether an absent Namespace has the label that the API server gives to each. */
   readonly presume: boolean;
 }
@@ -45,10 +41,12 @@ interface Translation extends Refusals {
 }
 
 /** A route while it is being bound. */
-interface Route extends Omit<RouteScope, 'gateway' | 'tls'> {
+interface Route extends Omit<RouteScope, 'gateway' | 'service' | 'xbackend' | 'tls' | 'traffic'> {
   readonly applicant: Applicant;
   readonly offer: (key: string) => Offer | undefined;
   readonly hasListenerSet: (key: string) => boolean;
+  /** Gateways that it does not name and that take it all the same (GEP-3793). */
+  readonly defaults: readonly { readonly parentRef: ParentRef; readonly origin: Origin }[];
   /** The rules as they are under a gateway, translated once for each. */
   readonly translate: (gateway: string) => Translation;
 }
@@ -63,7 +61,11 @@ export function bindRoute(
 function bind(route: Route): BoundRoute {
   const { sourced } = route;
   const { metadata, spec } = sourced.object;
-  const outcomes = (spec.parentRefs ?? []).map((parentRef, index) => bindParent(route, parentRef, index));
+  const named = (spec.parentRefs ?? []).map((parentRef, index) =>
+    bindParent(route, { parentRef, index, origin: originOf(sourced, `spec.parentRefs[${index}]`) }),
+  );
+  const others = route.defaults.map((parent, index) => bindParent(route, { ...parent, index: named.length + index }));
+  const outcomes = [...named, ...others.filter(isTaken)];
   const servings = outcomes.flatMap(({ serving }) => (serving === undefined ? [] : [serving]));
   const served = serve(sourced, servings);
   const parents = outcomes.map(({ parent }) => parent);
@@ -95,10 +97,10 @@ function routeOf(
     dialect,
     routeKey: `${dialect.kind}/${key}`,
     from,
-    protocol: dialect.backends,
+    spoken: dialect.backends,
     offer: (parent) => read(tables.offers, parent),
+    defaults: defaultParents(sourced, read, tables),
     hasListenerSet: (set) => read(tables.listenerSets, set) !== undefined,
-    service: (service) => read(tables.services, service),
     permitted: (target) =>
       namespace === target.namespace || permits(read(tables.grants, target.namespace), from, target),
     applicant: {
@@ -111,24 +113,14 @@ function routeOf(
     translate: (gateway) => {
       let translation = translations.get(gateway);
       if (translation === undefined) {
-        const rules = translateRules({ ...route, gateway, tls: backendTls(tables, read, gateway) });
+        const shown = (): string | undefined => read(tables.offers, `Gateway/${gateway}`)?.clientCertificate;
+        const rules = translateRules({ ...route, gateway, ...backendLookups(tables, read, shown) });
         translations.set(gateway, (translation = { rules, ...refusalsOf(rules) }));
       }
       return translation;
     },
   };
   return route;
-}
-
-/** TLS to a port of a Service, when a policy asks for it, with the certificate of the gateway. */
-function backendTls(tables: RouteTables, read: Read, gateway: string): BackendScope['tls'] {
-  return (service, portName) => {
-    const target = effectiveTarget(read(tables.tlsPolicyTargets, service) ?? [], portName);
-    if (target === undefined) return undefined;
-    const tls = read(tables.tlsPolicies, target.policy)?.tls ?? unreachableTls;
-    const certificate = read(tables.offers, `Gateway/${gateway}`)?.clientCertificate;
-    return certificate === undefined ? tls : { ...tls, certificate };
-  };
 }
 
 /** TCPRoute and UDPRoute know none. */
@@ -141,10 +133,39 @@ interface Outcome {
   readonly serving?: Serving;
 }
 
-function bindParent(route: Route, parentRef: ParentRef, index: number): Outcome {
+/** Those that it does not name itself: a parentRef of its own may be narrower. */
+function defaultParents(sourced: Sourced<AnyRoute>, read: Read, tables: RouteTables): Route['defaults'] {
+  const { spec, metadata } = sourced.object;
+  if (spec.useDefaultGateways !== 'All') return [];
+  const named = new Set(
+    (spec.parentRefs ?? [])
+      .filter(({ kind }) => kind === 'Gateway')
+      .map(({ namespace = metadata.namespace ?? '', name }) => `${namespace}/${name}`),
+  );
+  const origin = originOf(sourced, 'spec.useDefaultGateways');
+  return (read(tables.defaultGateways, 'All') ?? [])
+    .filter((key) => !named.has(key))
+    .map((key) => {
+      const slash = key.indexOf('/');
+      const parentRef = { group, kind: 'Gateway', namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+      return { parentRef, origin };
+    });
+}
+
+/** A default Gateway that does not take the route is none of its parents. */
+function isTaken({ parent }: Outcome): boolean {
+  return parent.problems.every(({ code }) => code !== 'NotAllowedByListeners');
+}
+
+interface Candidate {
+  readonly parentRef: ParentRef;
+  readonly index: number;
+  readonly origin: Origin;
+}
+
+function bindParent(route: Route, { parentRef, index, origin }: Candidate): Outcome {
   const namespace = parentRef.namespace ?? route.from.namespace;
   const parent: ObjectRef = { group: parentRef.group, kind: parentRef.kind, namespace, name: parentRef.name };
-  const origin = originOf(route.sourced, `spec.parentRefs[${index}]`);
   const bound = { index, parentRef, parent };
   const unmanaged = (problems: readonly Problem[]): Outcome => ({
     parent: { ...bound, outcome: 'unmanaged', attachments: [], problems },
@@ -170,15 +191,10 @@ function bindParent(route: Route, parentRef: ParentRef, index: number): Outcome 
   };
 }
 
-function ownProblems({ sourced }: Route): Problem[] {
-  const { parentRefs = [], useDefaultGateways } = sourced.object.spec;
-  const problems: Problem[] = [];
-  if (parentRefs.length === 0) problems.push({ code: 'NoParent', at: originOf(sourced, 'spec.parentRefs') });
-  if (useDefaultGateways === 'All') {
-    const message = 'default Gateways are not served yet; name the Gateway in parentRefs';
-    problems.push({ code: 'IgnoredField', at: originOf(sourced, 'spec.useDefaultGateways'), message });
-  }
-  return problems;
+function ownProblems({ sourced, defaults }: Route): Problem[] {
+  const { parentRefs = [] } = sourced.object.spec;
+  if (parentRefs.length > 0 || defaults.length > 0) return [];
+  return [{ code: 'NoParent', at: originOf(sourced, 'spec.parentRefs') }];
 }
 
 function tooLarge(parent: BoundParent, { sourced }: Route): BoundParent {

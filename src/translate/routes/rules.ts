@@ -2,10 +2,11 @@
 // belong to a gateway, so each gateway that a route is attached to has its own.
 import { originOf } from '../../api/sourced.ts';
 import type { Sourced } from '../../api/sourced.ts';
-import type { Match, Action, Cluster, Retry, Rule, Timeouts, WeightedBackend } from '../../routing/model.ts';
+import type { Match, Action, Cluster, Retry, Rule, Session, Timeouts, WeightedBackend } from '../../routing/model.ts';
 import type { Origin } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
-import type { BackendScope, Resolved } from './backends.ts';
+import { sessionOf } from '../policies/sessions.ts';
+import type { BackendRef, BackendScope, Resolved, Spoken } from './backends.ts';
 import { resolveBackend } from './backends.ts';
 import type { AnyRoute, BackendRefSpec, Dialect, RuleSpec } from './dialects.ts';
 import { isUnmatchable } from './dialects.ts';
@@ -42,20 +43,21 @@ function translateRule(scope: RouteScope, spec: RuleSpec, index: number): Transl
   const refusals: Problem[] = [];
   const problems: Problem[] = [];
   const clusters = new Map<string, Cluster>();
-  const resolve = (ref: BackendRefSpec, origin: Origin): Resolved => {
-    const resolved = resolveBackend(ref, scope, origin);
+  const resolve = (ref: BackendRef, origin: Origin, spoken: Spoken = scope.spoken): Resolved => {
+    const resolved = resolveBackend(ref, spoken === scope.spoken ? scope : { ...scope, spoken }, origin);
     if ('cluster' in resolved) clusters.set(resolved.cluster.key, resolved.cluster);
     return resolved;
   };
   const matches = matchesOf(scope, index, refusals);
   const prefix = commonPrefix(matches);
-  const parts: Parts = { scope, path, prefix, resolve, refusals, problems };
+  const kept = spec.sessionPersistence;
+  const session = kept === undefined ? undefined : sessionOf(kept, `${scope.routeKey}|${index}`);
+  const parts: Parts = { scope, path, prefix, resolve, session, refusals, problems };
   const filters = translateFilters(spec.filters, filterScope(parts, `${path}.filters`, 'rule'));
   problems.push(...filters.problems);
   // Resolved in any case: what is wrong with the backends of a refused rule is worth saying too.
   const forward = actionOf(spec, filters, parts);
   const action = filters.refusal === undefined ? forward : refuse(filters.refusal, parts);
-  if (spec.sessionPersistence !== undefined) problems.push(ignored(scope, `${path}.sessionPersistence`));
   const retry = retryOf(spec.retry);
   return {
     rule: {
@@ -81,7 +83,9 @@ interface Parts {
   readonly scope: RouteScope;
   readonly path: string;
   readonly prefix: string | undefined;
-  readonly resolve: (ref: BackendRefSpec, origin: Origin) => Resolved;
+  readonly resolve: (ref: BackendRef, origin: Origin, spoken?: Spoken) => Resolved;
+  /** Of the rule itself. */
+  readonly session: Session | undefined;
   readonly refusals: Problem[];
   readonly problems: Problem[];
 }
@@ -107,7 +111,7 @@ function filterScope({ scope, prefix, resolve }: Parts, path: string, place: 'ru
     place,
     prefix,
     origin: (index) => originOf(scope.sourced, `${path}[${index}]`),
-    resolve: (ref, origin) => resolve({ weight: 1, group: '', kind: 'Service', ...ref }, origin),
+    resolve,
   };
 }
 
@@ -154,7 +158,14 @@ function backendOf(spec: BackendRefSpec, index: number, parts: Parts, refused: P
     (refusal.code === 'InvalidKind' ? parts.problems : refused).push(refusal);
     return unresolved(refusal);
   }
-  return { weight, target: { kind: 'cluster', cluster: resolved.cluster.key }, filters, origin };
+  const session = parts.session ?? resolved.session;
+  return {
+    weight,
+    ...(session === undefined ? {} : { session }),
+    target: { kind: 'cluster', cluster: resolved.cluster.key },
+    filters,
+    origin,
+  };
 }
 
 const noTimeouts: Timeouts = {};
@@ -171,9 +182,4 @@ function retryOf(spec: RuleSpec['retry']): Retry | undefined {
   if (spec === undefined) return undefined;
   const backoff = durationOf(spec.backoff ?? '');
   return { attempts: spec.attempts ?? 1, codes: spec.codes ?? [], ...(backoff === undefined ? {} : { backoff }) };
-}
-
-function ignored(scope: RouteScope, path: string): Problem {
-  const message = 'sessions are not kept together yet: requests of one session may reach different endpoints';
-  return { code: 'IgnoredField', at: originOf(scope.sourced, path), message };
 }

@@ -47,7 +47,7 @@ async function serve(frontends: readonly Frontend[], rows: readonly CertificateS
   const sockets = new Set<tls.TLSSocket>();
   const server = termination.createServer({
     handshakeTimeout: timeout,
-    accept: (socket, protocol) => {
+    accept: (socket, { protocol }) => {
       accepted.push({ serverName: socket.servername, protocol });
       sockets.add(socket);
       socket.on('error', () => {});

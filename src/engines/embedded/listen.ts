@@ -73,7 +73,8 @@ export class Listeners {
     for (const row of update.placements?.set ?? []) changed.add(row.bind);
     for (const key of update.placements?.delete ?? []) changed.add(key);
     for (const row of update.frontends?.set ?? []) changed.add(row.bind);
-    if (update.certificates !== undefined) for (const socket of this.#sockets.values()) socket.termination?.refresh();
+    if (update.certificates !== undefined || update.trustBundles !== undefined)
+      for (const socket of this.#sockets.values()) socket.termination?.refresh();
     return [...changed];
   }
 
@@ -140,7 +141,8 @@ export class Listeners {
 
   #listen(bind: LiveBind, placement: Placement): Promise<NodeJS.ErrnoException | null> {
     const { key, security } = bind.row;
-    const termination = security === 'tls' ? new Termination(this.#certificates) : null;
+    const termination =
+      security === 'tls' ? new Termination(this.#certificates, this.#thread.credentials.authorities) : null;
     termination?.update(rowsOf(bind));
     const server = termination === null ? this.#plainServer(key) : this.#secureServer(key, termination);
     server.maxConnections = this.#thread.limits.connections;
@@ -170,10 +172,10 @@ export class Listeners {
   #secureServer(bind: string, termination: Termination): net.Server {
     return termination.createServer({
       handshakeTimeout: this.#thread.limits.headTimeout,
-      accept: (socket, protocol) => {
+      accept: (socket, { protocol, validation }) => {
         if (!this.#admit(socket)) return;
         const name = typeof socket.servername === 'string' ? socket.servername : undefined;
-        const client = clientOf(socket, bind, 'https', name);
+        const client = { ...clientOf(socket, bind, 'https', name), validation };
         if (protocol === 'h2') void new Http2Downstream(this.#thread, socket, client);
         else void new Http1Downstream(this.#thread, socket, client);
       },

@@ -106,6 +106,8 @@ export interface Client {
   readonly scheme: 'http' | 'https';
   /** Of the TLS handshake; undefined without TLS or without SNI. */
   readonly serverName: string | undefined;
+  /** What was asked of it in the TLS handshake (tls/client-trust.ts); absent or '': nothing. */
+  readonly validation?: string;
   /** The peer's address and port. */
   readonly address: string;
   readonly port: number;

@@ -13,6 +13,7 @@ import type { FrontendSeries, RouteSeries } from './metrics.ts';
 import { compileRule, routeOf, type RulePlan } from './plan.ts';
 import type { Client } from './sides.ts';
 import type { Thread } from './thread.ts';
+import { validationOf } from './tls/client-trust.ts';
 
 /** A rule as entries refer to it. */
 export class RuleSlot {
@@ -52,6 +53,16 @@ export class LiveFrontend {
   get hostname(): string {
     return this.row.hostname;
   }
+
+  /** What it asks of its clients, '' = nothing. */
+  get validation(): string {
+    return validationOf(this.row.tls);
+  }
+
+  get insists(): boolean {
+    const { tls } = this.row;
+    return tls?.mode === 'terminate' && tls.clients?.mode === 'require';
+  }
 }
 
 export class LiveBind {
@@ -89,7 +100,13 @@ export class State {
   frontendOf(client: Client, host: string): LiveFrontend | 404 | 421 {
     const bind = this.binds.get(client.bind);
     if (bind === undefined) return NOT_FOUND;
-    const { frontends } = bind;
+    const frontend = this.#ownerOf(bind, client, host);
+    if (typeof frontend === 'number') return frontend;
+    // A listener that insists on certificates of its clients, reached on the connection of another, or on one from before.
+    return frontend.insists && frontend.validation !== client.validation ? MISDIRECTED : frontend;
+  }
+
+  #ownerOf({ frontends }: LiveBind, client: Client, host: string): LiveFrontend | 404 | 421 {
     const connection = client.serverName === undefined ? undefined : frontends.lookUp(normalizeHost(client.serverName));
     if (connection === undefined) return frontends.lookUp(host) ?? NOT_FOUND;
     const judgement = judge(frontends, connection, host);

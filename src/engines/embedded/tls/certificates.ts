@@ -1,7 +1,8 @@
 // Certificate rows -> secure contexts to shake hands with. Which rows a name may choose from is termination.ts.
-import { randomBytes } from 'node:crypto';
+import { constants, randomBytes } from 'node:crypto';
 import tls from 'node:tls';
 import type { CertificateSet } from '../../../routing/model.ts';
+import { type ClientTrust, ticketKeysOf } from './client-trust.ts';
 
 /** A handshake for which no certificate has the name waits so long for one that is made for it. */
 const NAME_TIMEOUT = 1000;
@@ -17,8 +18,8 @@ export class Certificates {
   /** Handshakes that wait for a certificate; each looks whether it is the one. */
   readonly #waiting = new Set<() => void>();
   readonly #rows = new Map<string, CertificateSet>();
-  /** By key of the row, made when first asked for; null when OpenSSL refuses it. */
-  readonly #contexts = new Map<string, tls.SecureContext | null>();
+  /** By key of the row and by trust, made when first asked for; null when OpenSSL refuses it. */
+  readonly #contexts = new Map<string, WeakMap<ClientTrust, tls.SecureContext | null>>();
 
   /**
    * @param ticketKeys 48 octets that seal session tickets; workers that share a port must share them, or few sessions resume
@@ -47,20 +48,18 @@ export class Certificates {
    * nothing usable.
    * @param host normalised; '' = the client named none
    */
-  contextFor(keys: readonly string[], host: string): tls.SecureContext | undefined {
+  contextFor(keys: readonly string[], host: string, trust: ClientTrust): tls.SecureContext | undefined {
     const row = this.#choose(keys, host);
     if (row === undefined) return undefined;
-    let context = this.#contexts.get(row.key);
-    if (context === undefined) {
-      context = this.#createContext(row);
-      this.#contexts.set(row.key, context);
-    }
+    let byTrust = this.#contexts.get(row.key);
+    if (byTrust === undefined) this.#contexts.set(row.key, (byTrust = new WeakMap()));
+    let context = byTrust.get(trust);
+    if (context === undefined) byTrust.set(trust, (context = this.#createContext(row, trust)));
     return context ?? undefined;
   }
 
-  /** As contextFor, but where somebody makes certificates for names (`missing`) a name without one waits for it. */
-  offer(keys: readonly string[], host: string, done: (context: tls.SecureContext | undefined) => void): void {
-    const answer = (): void => done(this.contextFor(keys, host));
+  /** Answers at once, except where somebody makes certificates for names (`missing`): then a name without one waits for it. */
+  await(keys: readonly string[], host: string, answer: () => void): void {
     if (this.#missing === undefined || host === '' || this.#covers(keys, host) || this.#waiting.size >= MOST_WAITING) {
       answer();
       return;
@@ -83,9 +82,9 @@ export class Certificates {
   }
 
   /** The same as settings, for clients that name no host; without a certificate when there is nothing usable. */
-  settingsFor(keys: readonly string[]): tls.SecureContextOptions {
-    const usable = this.contextFor(keys, '') !== undefined;
-    return this.#settings(usable ? this.#choose(keys, '') : undefined);
+  settingsFor(keys: readonly string[], trust: ClientTrust): tls.SecureContextOptions {
+    const usable = this.contextFor(keys, '', trust) !== undefined;
+    return this.#settings(usable ? this.#choose(keys, '') : undefined, trust);
   }
 
   #choose(keys: readonly string[], host: string): CertificateSet | undefined {
@@ -99,9 +98,9 @@ export class Certificates {
     return first;
   }
 
-  #createContext(row: CertificateSet): tls.SecureContext | null {
+  #createContext(row: CertificateSet, trust: ClientTrust): tls.SecureContext | null {
     try {
-      return tls.createSecureContext(this.#settings(row));
+      return tls.createSecureContext(this.#settings(row, trust));
     } catch {
       // A key that is not the certificate's, or of a kind that OpenSSL does not take: translation reports it on the listener.
       return null;
@@ -109,12 +108,15 @@ export class Certificates {
   }
 
   /** TLS 1.2 and later; Node's list of ciphers, in the server's order. */
-  #settings(row: CertificateSet | undefined): tls.SecureContextOptions {
+  #settings(row: CertificateSet | undefined, trust: ClientTrust): tls.SecureContextOptions {
     return {
       ...(row === undefined ? {} : { cert: row.certificate, key: row.privateKey }),
+      // An empty list is not the default: nobody is believed.
+      ...(trust.mode === 'none' ? {} : { ca: [...trust.authorities], allowPartialTrustChain: true }),
       minVersion: 'TLSv1.2',
       honorCipherOrder: true,
-      ticketKeys: this.#ticketKeys,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      ticketKeys: ticketKeysOf(trust, this.#ticketKeys),
     };
   }
 }

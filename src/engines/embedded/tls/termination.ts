@@ -2,87 +2,190 @@
 // the name chooses the certificate. A name that no listener covers, or none at all where no listener takes every host, ends
 // the handshake (alert handshake_failure); what listener and host have to do with each other afterwards (421) is decided per
 // request.
-import { constants } from 'node:crypto';
-import type net from 'node:net';
+//
+// Node asks for client certificates, and OpenSSL decides on resumption, before the name was looked at. So listeners that ask
+// different things of their clients (GEP-91) have servers of their own; where a bind has several, the name is read first.
+import net from 'node:net';
 import tls from 'node:tls';
 import { HostTable } from '../../../routing/match/frontends.ts';
 import { normalizeHost } from '../../../routing/match/hostnames.ts';
 import type { Frontend } from '../../../routing/model.ts';
+import { Authorities } from './authorities.ts';
 import type { Certificates } from './certificates.ts';
+import { readClientHello } from './client-hello.ts';
+import { type ClientTrust, trustOf, validationOf } from './client-trust.ts';
+
+/** What a handshake came to. */
+export interface Handshake {
+  /** That ALPN agreed on; http/1.1 without ALPN. */
+  readonly protocol: 'h2' | 'http/1.1';
+  /** What was asked of the client: validationOf the listener. */
+  readonly validation: string;
+}
 
 export interface TlsServerOptions {
   /** Milliseconds for the handshake. */
   readonly handshakeTimeout: number;
-  /** A connection whose handshake is complete. @param protocol that ALPN agreed on; http/1.1 without ALPN */
-  readonly accept: (socket: tls.TLSSocket, protocol: 'h2' | 'http/1.1') => void;
+  /** A connection whose handshake is complete. */
+  readonly accept: (socket: tls.TLSSocket, handshake: Handshake) => void;
   /** A handshake failed: the code of Node or OpenSSL. The socket is gone. */
   readonly failed?: (code: string) => void;
 }
 
+interface Listener {
+  readonly certificates: readonly string[];
+  readonly validation: string;
+}
+
+/** Listeners that ask the same of their clients. */
+interface Group {
+  readonly server: tls.Server;
+  trust: ClientTrust;
+}
+
 export class Termination {
   readonly #certificates: Certificates;
-  #frontends = new HostTable<readonly string[]>();
-  #server: tls.Server | null = null;
+  readonly #authorities: Authorities;
+  #listeners = new HostTable<Listener>();
+  #settings = new Map<string, Frontend['tls']>();
+  readonly #groups = new Map<string, Group>();
+  #options: TlsServerOptions | null = null;
 
-  constructor(certificates: Certificates) {
+  constructor(certificates: Certificates, authorities: Authorities = new Authorities()) {
     this.#certificates = certificates;
+    this.#authorities = authorities;
   }
 
-  /** Replaces the listeners of the bind. To be called too whenever a certificate changed. Connections are not touched. */
+  /** Replaces the listeners of the bind. Connections are not touched, nor are the servers of listeners that stay. */
   update(frontends: Iterable<Frontend>): void {
-    const table = new HostTable<readonly string[]>();
-    for (const { hostname, tls: settings } of frontends) {
-      if (settings?.mode === 'terminate') table.set(hostname, settings.certificates);
+    const listeners = new HostTable<Listener>();
+    const settings = new Map<string, Frontend['tls']>();
+    for (const { hostname, tls: each } of frontends) {
+      if (each?.mode !== 'terminate') continue;
+      const validation = validationOf(each);
+      listeners.set(hostname, { certificates: each.certificates, validation });
+      settings.set(validation, each);
     }
-    this.#frontends = table;
+    this.#listeners = listeners;
+    this.#settings = settings;
     this.refresh();
   }
 
-  /** A certificate changed. */
+  /** Certificates or authorities changed, or listeners. */
   refresh(): void {
-    // Of handshakes without SNI; those with SNI ask each time.
-    this.#server?.setSecureContext(this.#defaults());
-  }
-
-  /** What to offer to a client that asks for that name. */
-  contextFor(serverName: string): tls.SecureContext | undefined {
-    const host = normalizeHost(serverName);
-    const keys = this.#frontends.lookUp(host);
-    return keys === undefined ? undefined : this.#certificates.contextFor(keys, host);
-  }
-
-  /** The same, as soon as there is a certificate for the name, where one is made for it. */
-  #offer(serverName: string, done: (context: tls.SecureContext | undefined) => void): void {
-    const host = normalizeHost(serverName);
-    const keys = this.#frontends.lookUp(host);
-    if (keys === undefined) done(undefined);
-    else this.#certificates.offer(keys, host, done);
+    const options = this.#options;
+    if (options === null) return;
+    for (const validation of this.#groups.keys()) if (!this.#settings.has(validation)) this.#groups.delete(validation);
+    for (const [validation, settings] of this.#settings) {
+      const trust = trustOf(settings, this.#authorities);
+      const group = this.#groups.get(validation);
+      if (group === undefined) {
+        this.#groups.set(validation, this.#createGroup(trust, options));
+        continue;
+      }
+      if (group.trust.fingerprint !== trust.fingerprint) group.trust = trust;
+      // Of handshakes without SNI, and of sessions; those with SNI ask each time.
+      group.server.setSecureContext(this.#defaults(group.trust));
+    }
   }
 
   /** A server that is not listening yet. One per termination. */
   createServer(options: TlsServerOptions): net.Server {
+    this.#options = options;
+    this.refresh();
+    // A client may close its side as soon as it has said everything.
+    return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket));
+  }
+
+  /** Shakes hands with who is behind a socket; octets that were read of it are to be put back before. */
+  accept(socket: net.Socket): void {
+    if (this.#groups.size === 1) {
+      for (const { server } of this.#groups.values()) server.emit('connection', socket);
+    } else if (this.#groups.size === 0) {
+      socket.destroy();
+    } else {
+      this.#readName(socket, (name) => {
+        const validation = this.#listeners.lookUp(normalizeHost(name))?.validation;
+        const [first] = this.#groups.values();
+        const group = validation === undefined ? first : this.#groups.get(validation);
+        if (group === undefined) socket.destroy();
+        else group.server.emit('connection', socket);
+      });
+    }
+  }
+
+  #readName(socket: net.Socket, then: (name: string) => void): void {
+    const pieces: Buffer[] = [];
+    const fail = (code: string): void => {
+      end();
+      socket.destroy();
+      this.#options?.failed?.(code);
+    };
+    const timer = setTimeout(() => fail('ERR_TLS_HANDSHAKE_TIMEOUT'), this.#options?.handshakeTimeout);
+    const read = (octets: Buffer): void => {
+      pieces.push(octets);
+      const all = Buffer.concat(pieces);
+      const hello = readClientHello(all);
+      if (hello.state === 'incomplete') return;
+      end();
+      socket.pause();
+      socket.unshift(all);
+      // OpenSSL has the right words for what is no ClientHello.
+      then(hello.state === 'complete' ? hello.serverName : '');
+    };
+    const gone = (): void => fail('ECONNRESET');
+    const end = (): void => {
+      clearTimeout(timer);
+      socket.off('data', read).off('end', gone).off('error', gone);
+    };
+    socket.on('data', read).on('end', gone).on('error', gone);
+  }
+
+  #createGroup(trust: ClientTrust, options: TlsServerOptions): Group {
     const server = tls.createServer(
       {
-        ...this.#defaults(),
+        ...this.#defaults(trust),
         ALPNProtocols: ['h2', 'http/1.1'],
         handshakeTimeout: options.handshakeTimeout,
-        secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-        noDelay: true,
-        // A client may close its side as soon as it has said everything.
-        allowHalfOpen: true,
-        SNICallback: (serverName, done) => this.#offer(serverName, (context) => done(null, context)),
-      } as tls.TlsOptions,
-      (socket) => options.accept(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'),
+        requestCert: trust.mode !== 'none',
+        rejectUnauthorized: trust.mode === 'require',
+        SNICallback: (serverName, done) => this.#offer(group, serverName, done),
+      },
+      (socket) => {
+        const protocol = socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1';
+        options.accept(socket, { protocol, validation: trust.validation });
+      },
     );
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       socket.destroy();
-      options.failed?.(error.code ?? 'unknown');
+      // A certificate that nobody vouches for: Node then only says that the connection is gone.
+      const refused: unknown = trust.mode === 'require' ? socket.authorizationError : null;
+      options.failed?.(typeof refused === 'string' ? refused : (error.code ?? 'unknown'));
     });
-    this.#server = server;
-    return server;
+    const group: Group = { server, trust };
+    return group;
   }
 
-  #defaults(): tls.SecureContextOptions {
-    return this.#certificates.settingsFor(this.#frontends.get('') ?? []);
+  /** The certificate for a name, as soon as there is one where they are made for names. */
+  #offer(group: Group, serverName: string, done: (error: Error | null, context?: tls.SecureContext) => void): void {
+    const host = normalizeHost(serverName);
+    const listener = this.#listeners.lookUp(host);
+    if (listener === undefined) {
+      done(null);
+    } else if (listener.validation !== group.trust.validation) {
+      // The listeners changed meanwhile, or the name was read differently: what has to be asked was not.
+      done(new Error('the listener of that name asks other things of its clients'));
+    } else {
+      const { certificates } = listener;
+      this.#certificates.await(certificates, host, () =>
+        done(null, this.#certificates.contextFor(certificates, host, group.trust)),
+      );
+    }
+  }
+
+  /** For clients that name no host. */
+  #defaults(trust: ClientTrust): tls.SecureContextOptions {
+    const any = this.#listeners.get('');
+    return this.#certificates.settingsFor(any?.validation === trust.validation ? any.certificates : [], trust);
   }
 }

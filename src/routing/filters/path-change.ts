@@ -21,12 +21,12 @@ const changes = new WeakMap<PathChange, (path: string) => string>();
 function compile(change: PathChange): (path: string) => string {
   switch (change.type) {
     case 'full': {
-      const value = written(change.value);
+      const value = writtenPath(change.value);
       return () => value;
     }
     case 'prefix': {
       const prefix = pathKey({ type: 'prefix', value: change.prefix });
-      const value = written(change.value);
+      const value = writtenPath(change.value);
       const base = value.endsWith('/') ? value.slice(0, -1) : value;
       return (path) => replacePrefix(path, prefix, base);
     }
@@ -57,7 +57,7 @@ function replaceGroups(pattern: string, value: string): (path: string) => string
     const matcher = regex.matcher(path);
     if (!matcher.lookingAt()) return path;
     const groups = matcher.groupCount();
-    return written(
+    return writtenPath(
       value.replaceAll(/\$(\d)/g, (_, group: string) =>
         Number(group) <= groups ? (matcher.group(Number(group)) ?? '') : '',
       ),
@@ -66,7 +66,7 @@ function replaceGroups(pattern: string, value: string): (path: string) => string
 }
 
 /** A path as a user wrote it, absolute, with what no path may contain percent-encoded, and normalised. */
-function written(value: string): string {
+export function writtenPath(value: string): string {
   const encoded = toOctets(value.startsWith('/') ? value : `/${value}`).replaceAll(
     /%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%|^[\]{}]/g,
     (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,

@@ -12,7 +12,8 @@ export function queryParameter(query: string, name: string): string | undefined 
     if (end < 0) end = query.length;
     let equals = query.indexOf('=', start);
     if (equals < 0 || equals > end) equals = end;
-    if (end > start && isNamed(query, start, equals, name)) return decode(query.slice(Math.min(equals + 1, end), end));
+    if (end > start && isNamed(query, start, equals, name))
+      return decodeParameter(query.slice(Math.min(equals + 1, end), end));
     start = end + 1;
   }
   return undefined;
@@ -24,10 +25,11 @@ function isNamed(query: string, start: number, end: number, name: string): boole
   // Decoding never makes a text longer.
   if (end - start < name.length) return false;
   const written = query.slice(start, end);
-  return (isEncoded(written) ? decode(written) : written) === name;
+  return (isEncoded(written) ? decodeParameter(written) : written) === name;
 }
 
-function decode(text: string): string {
+/** As `queryParameter` reads names and values. */
+export function decodeParameter(text: string): string {
   if (!isEncoded(text)) return text;
   const spaced = text.replaceAll('+', ' ');
   if (!spaced.includes('%')) return spaced;

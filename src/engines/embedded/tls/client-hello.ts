@@ -1,8 +1,8 @@
 // The first octets of a TLS connection -> the server name that the client asks for (RFC 8446 section 4.1.2, RFC 6066 section 3),
 // before anything is answered. Nothing is verified: OpenSSL, or the backend, judges the rest.
 
-/** Octets of a ClientHello with the headers of its records; OpenSSL takes twice as much, no client sends a quarter. */
-export const LONGEST_HELLO = 65_536;
+/** Octets of a ClientHello with the headers of its records. Those of browsers have some 2000. */
+export const LONGEST_HELLO = 16_384;
 
 export type ClientHello =
   /** More octets are needed. */

@@ -1,44 +1,101 @@
-// npm run bench: CPU per request of Portolan against HAProxy, nginx and Envoy, in paired bursts: all proxies run at once on
+// npm run bench: CPU per request of Portolan against HAProxy, nginx and Envoy, without TLS or with, in paired bursts: all proxies run at once on
 // one core, idle unless loaded, and bursts of one second rotate over them, so that what the machine does meanwhile hits all
 // alike. The generator and the backend have the other core. Read the ratios within a round, not the absolute figures.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { common, contenders, type Contender } from './http/contenders.ts';
+import { certificateFor } from '../test/features/tls-certificates.ts';
+import { common, contenders, type Contender, type Pair } from './http/contenders.ts';
 import {
   backendConfig,
   burst,
   cpuOf,
   freePorts,
+  handshakes,
+  hostName,
   installed,
   loadProgram,
   memoryOf,
   paced,
   start,
   stopAll,
+  streams,
+  tlsClientConfig,
+  type Burst,
   type Load,
   type Running,
 } from './http/measure.ts';
-import { table, type LatencySample, type Routes, type Sample } from './http/table.ts';
+import { table, type Bars, type LatencySample, type Routes, type Sample } from './http/table.ts';
 
-const workloads: readonly ({ readonly name: string } & Omit<Load, 'hosts'>)[] = [
-  { name: 'small GET', method: 'GET', body: 0, large: false },
-  { name: '10 KiB GET', method: 'GET', body: 0, large: true },
-  { name: '10 KiB POST', method: 'POST', body: 10_240, large: false },
+type Workload = {
+  readonly name: string;
+  readonly bars: Bars;
+  /** Default: HTTP/1.1 on connections that stay open. */
+  readonly by?: 'streams' | 'handshakes';
+} & Omit<Load, 'hosts'>;
+
+interface Suite {
+  readonly what: string;
+  readonly workloads: readonly Workload[];
+  readonly secure: boolean;
+  readonly routes: readonly Routes[];
+}
+
+const small = { method: 'GET', body: 0, large: false } as const;
+const clear: Bars = [
+  ['haproxy', 1.5],
+  ['envoy', 0.5],
 ];
+const http1: Suite = {
+  what: 'HTTP/1.1 without TLS.',
+  secure: false,
+  routes: ['one', 'many'],
+  workloads: [
+    { name: 'small GET', bars: clear, ...small },
+    { name: '10 KiB GET', bars: clear, ...small, large: true },
+    { name: '10 KiB POST', bars: clear, ...small, method: 'POST', body: 10_240 },
+  ],
+};
+const suites: Readonly<Record<string, Suite>> = {
+  http1,
+  tls: {
+    what: 'TLS 1.3 (TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256) with clients, none with the backend.',
+    secure: true,
+    routes: ['one'],
+    workloads: [
+      {
+        name: 'small GET over HTTPS',
+        bars: [
+          ['haproxy', 1.8],
+          ['envoy', 0.7],
+        ],
+        ...small,
+      },
+      { name: 'small GET over HTTP/2', bars: [['envoy', 1]], by: 'streams', ...small },
+      { name: 'handshake and GET', bars: [['envoy', 1.4]], by: 'handshakes', ...small },
+    ],
+  },
+};
+/** Connections of one burst of handshakes. */
+const handshakesAtOnce = 500;
+/** Of HTTP/2. */
+const h2Connections = 16;
 const hosts: Readonly<Record<Routes, number>> = { one: 0, many: 1000 };
 
 const usage = `npm run bench -- [options]
   --smoke            seconds: one workload, two bursts; shows that it runs and that every contender answers
   --bursts N         bursts of each contender and workload (default 9)
+  --suite NAME       ${Object.keys(suites).join(' or ')} (default http1)
   --only A,B         these contenders: ${contenders.map(({ name }) => name).join(', ')}
-  --workload TEXT    workloads whose name contains TEXT: ${workloads.map(({ name }) => name).join(', ')}
-  --routes one|many  one route only, or 1000 hosts × 5 routes only (default both)
+  --workload TEXT    workloads whose name contains TEXT: ${Object.values(suites)
+    .flatMap(({ workloads }) => workloads.map(({ name }) => name))
+    .join(', ')}
+  --routes one|many  one route only, or 1000 hosts × 5 routes only (default both; with TLS one)
   --warm N           requests before the first burst that counts, of each contender (default 50000)
   --connections N    of the generator (default 64)
   --rate N           requests a second for the latencies; 0 leaves them out (default 2000)
-  --write            keeps the table in bench/results/http1.txt
+  --write            keeps the table in bench/results, under the name of the suite
 `;
 
 const { values } = parseArgs({
@@ -46,6 +103,7 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     bursts: { type: 'string', default: '9' },
+    suite: { type: 'string', default: 'http1' },
     only: { type: 'string', default: '' },
     workload: { type: 'string', default: '' },
     routes: { type: 'string', default: '' },
@@ -55,6 +113,7 @@ const { values } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 });
+const suite = suites[values.suite] ?? http1;
 const settings = {
   bursts: values.smoke ? 2 : Number(values.bursts),
   warm: values.smoke ? 1 : Number(values.warm),
@@ -76,7 +135,13 @@ if (values.help) {
   process.stdout.write(usage);
   await finish(0);
 }
-const missing = ['taskset', 'nginx', 'wrk'].filter((program) => !installed(program));
+if (suites[values.suite] === undefined) {
+  process.stderr.write(`there is no suite ${values.suite}: ${Object.keys(suites).join(', ')}\n`);
+  await finish(1);
+}
+const missing = ['taskset', 'nginx', 'wrk', ...(suite.secure ? ['h2load'] : [])].filter(
+  (program) => !installed(program),
+);
 if (missing.length > 0) {
   process.stderr.write(`nothing was measured: ${missing.join(', ')} not installed (backend, generator, pinning)\n`);
   await finish(values.smoke ? 0 : 1);
@@ -95,7 +160,7 @@ async function bench(): Promise<number> {
   );
   const lanes = await startAll(present);
   const samples: Sample[] = [];
-  for (const workload of workloads
+  for (const workload of suite.workloads
     .filter((each) => each.name.includes(values.workload))
     .slice(0, values.smoke ? 1 : undefined)) {
     say(`${workload.name}: ${settings.bursts} bursts of each`);
@@ -103,6 +168,8 @@ async function bench(): Promise<number> {
   }
   const latencies = await measureLatencies(lanes.filter(({ routes }) => routes === 'one'));
   const text = table(samples, latencies, {
+    what: suite.what,
+    bars: Object.fromEntries(suite.workloads.map(({ name, bars }) => [name, bars])),
     cores: cpus().length,
     kernel: release().split('-')[0] ?? '',
     connections: settings.connections,
@@ -130,7 +197,8 @@ interface Lane {
 }
 
 async function startAll(present: readonly Contender[]): Promise<readonly Lane[]> {
-  const sets = (['one', 'many'] as const).filter((each) => values.routes === '' || values.routes === each);
+  const pair = suite.secure ? await keyPair() : undefined;
+  const sets = suite.routes.filter((each) => values.routes === '' || values.routes === each);
   const ports = [...(await freePorts(1 + present.length * sets.length * 2))];
   const backendPort = ports.pop() as number;
   const log = join(folder, 'backend-error.log');
@@ -145,24 +213,22 @@ async function startAll(present: readonly Contender[]): Promise<readonly Lane[]>
       const [port = 0, adminPort = 0] = ports.splice(0, 2);
       const own = join(folder, `${contender.name}-${routes}`);
       mkdirSync(own);
-      const command = contender.command({ folder: own, port, adminPort, backendPort, hosts: hosts[routes] });
-      lanes.push({ proxy: await start(contender.name, command, { core: proxyCore, port, folder: own }), routes, port });
+      const setup = { folder: own, port, adminPort, backendPort, hosts: hosts[routes] };
+      const command = contender.command(pair === undefined ? setup : { ...setup, tls: pair });
+      const options = { core: proxyCore, port, folder: own, secure: suite.secure };
+      lanes.push({ proxy: await start(contender.name, command, options), routes, port });
     }
   }
   return lanes;
 }
 
-async function measure(workload: (typeof workloads)[number], lanes: readonly Lane[]): Promise<readonly Sample[]> {
-  const options = { seconds: 1, connections: settings.connections, core: loadCore };
-  const programs = {
-    one: loadProgram(folder, { ...workload, hosts: hosts.one }),
-    many: loadProgram(folder, { ...workload, hosts: hosts.many }),
-  };
+async function measure(workload: Workload, lanes: readonly Lane[]): Promise<readonly Sample[]> {
+  const run = runnerOf(workload);
   // Compilers, pools and caches are warm when it begins: what counts is the proxy that has been running for a while.
   for (const { routes, port } of lanes) {
     let sent = 0;
     for (let bursts = 0; bursts < 15 && sent < settings.warm; bursts++)
-      sent += (await burst(programs[routes], port, { ...options, seconds: settings.warm > 1 ? 2 : 1 })).requests;
+      sent += (await run(routes, port, settings.warm > 1 ? 2 : 1)).requests;
   }
   const samples: Sample[] = [];
   for (let round = 0; round < settings.bursts; round++) {
@@ -170,7 +236,7 @@ async function measure(workload: (typeof workloads)[number], lanes: readonly Lan
     const first = round % lanes.length;
     for (const { proxy, routes, port } of [...lanes.slice(first), ...lanes.slice(0, first)]) {
       const before = cpuOf(proxy.pid);
-      const { requests, errors, perSecond } = await burst(programs[routes], port, options);
+      const { requests, errors, perSecond } = await run(routes, port, 1);
       const after = cpuOf(proxy.pid);
       samples.push({
         workload: workload.name,
@@ -193,8 +259,39 @@ async function measure(workload: (typeof workloads)[number], lanes: readonly Lan
   );
 }
 
+function runnerOf(workload: Workload): (routes: Routes, port: number, seconds: number) => Promise<Burst> {
+  const options = {
+    connections: settings.connections,
+    core: loadCore,
+    ...(suite.secure ? { tls: tlsClientConfig(folder) } : {}),
+  };
+  if (workload.by === 'streams')
+    return (_routes, port, seconds) => streams(port, { ...options, connections: h2Connections, seconds });
+  if (workload.by === 'handshakes')
+    return (_routes, port, seconds) => handshakes(port, { ...options, seconds, count: handshakesAtOnce * seconds });
+  const programs = {
+    one: loadProgram(folder, { ...workload, hosts: hosts.one }),
+    many: loadProgram(folder, { ...workload, hosts: hosts.many }),
+  };
+  return (routes, port, seconds) => burst(programs[routes], port, { ...options, seconds });
+}
+
+/** A certificate of its own making, of the usual kind of key. */
+async function keyPair(): Promise<Pair> {
+  const { certificate, privateKey } = await certificateFor('bench', [hostName(0)]);
+  const pair = {
+    certificate: join(folder, 'tls.crt'),
+    key: join(folder, 'tls.key'),
+    both: join(folder, 'tls.pem'),
+  };
+  writeFileSync(pair.certificate, certificate);
+  writeFileSync(pair.key, privateKey);
+  writeFileSync(pair.both, `${certificate}\n${privateKey}`);
+  return pair;
+}
+
 async function measureLatencies(lanes: readonly Lane[]): Promise<readonly LatencySample[]> {
-  if (settings.rate === 0) return [];
+  if (settings.rate === 0 || suite.secure) return [];
   if (!installed('h2load')) {
     say('h2load is not installed: no latencies');
     return [];
@@ -211,7 +308,7 @@ async function measureLatencies(lanes: readonly Lane[]): Promise<readonly Latenc
 function keep(text: string): void {
   const results = join(import.meta.dirname, 'results');
   mkdirSync(results, { recursive: true });
-  writeFileSync(join(results, 'http1.txt'), `${text}\n`);
+  writeFileSync(join(results, `${values.suite}.txt`), `${text}\n`);
 }
 
 function isPresent(contender: Contender): boolean {

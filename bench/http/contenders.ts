@@ -2,7 +2,7 @@
 // written, a request id given, keep-alive on both sides, timeouts, metrics on, access log off, one thread. A contender is a
 // command line and the files that it reads.
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { version } from '../../src/cli/version.ts';
@@ -17,6 +17,15 @@ export interface Setup {
   readonly backendPort: number;
   /** 0: one route for every host. Else that many hosts with five routes each. */
   readonly hosts: number;
+  /** Files in PEM: clients are served over TLS, with HTTP/1.1 and HTTP/2; the backend is not. */
+  readonly tls?: Pair;
+}
+
+export interface Pair {
+  readonly certificate: string;
+  readonly key: string;
+  /** Both in one file. */
+  readonly both: string;
 }
 
 export interface Contender {
@@ -116,8 +125,13 @@ export function portolanObjects(setup: {
   readonly port: number;
   readonly backendPort: number;
   readonly hosts: number;
+  readonly tls?: Pair;
 }): readonly unknown[] {
-  const { port, backendPort, hosts } = setup;
+  const { port, backendPort, hosts, tls } = setup;
+  const listener =
+    tls === undefined
+      ? { name: 'http', port, protocol: 'HTTP' }
+      : { name: 'https', port, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'pair' }] } };
   const one = {
     ...routeHead('all'),
     spec: { parentRefs: [{ name: 'bench' }], rules: [{ backendRefs: [{ name: 'backend', port: 80 }] }] },
@@ -133,12 +147,23 @@ export function portolanObjects(setup: {
       apiVersion: 'gateway.networking.k8s.io/v1',
       kind: 'Gateway',
       metadata: { name: 'bench' },
-      spec: { gatewayClassName: 'portolan', listeners: [{ name: 'http', port, protocol: 'HTTP' }] },
+      spec: { gatewayClassName: 'portolan', listeners: [listener] },
     },
+    ...(tls === undefined ? [] : [secretOf(tls)]),
     { apiVersion: 'v1', kind: 'Service', metadata: { name: 'backend' }, spec: { ports: [{ port: 80 }] } },
     endpointsOf(backendPort),
     ...(hosts === 0 ? [one] : routeObjects(Math.max(0, hosts), 5)),
   ];
+}
+
+function secretOf(tls: Pair): unknown {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'pair' },
+    type: 'kubernetes.io/tls',
+    stringData: { 'tls.crt': readFileSync(tls.certificate, 'utf8'), 'tls.key': readFileSync(tls.key, 'utf8') },
+  };
 }
 
 export function endpointsOf(backendPort: number): unknown {
@@ -173,7 +198,8 @@ export function routeHead(name: string): {
   return { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute', metadata: { name } };
 }
 
-function haproxyConfig({ folder, port, adminPort, backendPort, hosts }: Setup): string {
+function haproxyConfig({ folder, port, adminPort, backendPort, hosts, tls }: Setup): string {
+  const secure = tls === undefined ? '' : ` ssl crt ${tls.both} alpn h2,http/1.1`;
   const map = join(folder, 'routes.map');
   if (hosts > 0)
     writeFileSync(
@@ -202,9 +228,9 @@ frontend metrics
   bind 127.0.0.1:${adminPort}
   http-request use-service prometheus-exporter if { path /metrics }
 frontend in
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${secure}
   option forwardfor
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto ${tls === undefined ? 'http' : 'https'}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   unique-id-header X-Request-Id
   ${choice}
@@ -215,10 +241,11 @@ ${server}backend none
 `;
 }
 
-function nginxConfig({ folder, port, adminPort, backendPort, hosts }: Setup): string {
+function nginxConfig({ folder, port, adminPort, backendPort, hosts, tls }: Setup): string {
+  const secure = tls === undefined ? '' : ' ssl http2';
   const location = (path: string): string => `    location ${path} { proxy_pass http://backend; }\n`;
   const server = (name: string, locations: string): string =>
-    `  server {\n    listen 127.0.0.1:${port} backlog=4096;\n    server_name ${name};\n${locations}  }\n`.replace(
+    `  server {\n    listen 127.0.0.1:${port}${secure} backlog=4096;\n    server_name ${name};\n${locations}  }\n`.replace(
       name === '_' || name.startsWith('h0.') ? '' : ' backlog=4096',
       '',
     );
@@ -234,6 +261,7 @@ pid ${folder}/nginx.pid;
 events { worker_connections 4096; }
 http {
   access_log off;
+  ${tls === undefined ? '' : `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key}; ssl_protocols TLSv1.2 TLSv1.3;`}
   client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
   server_names_hash_max_size 8192;
   server_names_hash_bucket_size 128;
@@ -251,7 +279,7 @@ ${servers}}
 `;
 }
 
-function envoyConfig({ port, adminPort, backendPort, hosts }: Setup): unknown {
+function envoyConfig({ port, adminPort, backendPort, hosts, tls }: Setup): unknown {
   const route = { cluster: 'backend', timeout: '60s' };
   const routes = [
     { match: { prefix: '/api/v1', headers: [{ name: 'x-canary', string_match: { exact: '1' } }] }, route },
@@ -271,6 +299,7 @@ function envoyConfig({ port, adminPort, backendPort, hosts }: Setup): unknown {
           address: address(port),
           filter_chains: [
             {
+              ...(tls === undefined ? {} : { transport_socket: envoyTls(tls) }),
               filters: [
                 {
                   name: 'envoy.filters.network.http_connection_manager',
@@ -314,6 +343,20 @@ function envoyConfig({ port, adminPort, backendPort, hosts }: Setup): unknown {
           },
         },
       ],
+    },
+  };
+}
+
+function envoyTls(tls: Pair): unknown {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+      common_tls_context: {
+        alpn_protocols: ['h2', 'http/1.1'],
+        tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3' },
+        tls_certificates: [{ certificate_chain: { filename: tls.certificate }, private_key: { filename: tls.key } }],
+      },
     },
   };
 }

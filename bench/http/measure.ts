@@ -2,7 +2,8 @@
 // h2load for latencies.
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { request as clearRequest, type IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -54,7 +55,7 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 export async function start(
   name: string,
   command: readonly string[],
-  options: { readonly core: number; readonly port: number; readonly folder: string },
+  options: { readonly core: number; readonly port: number; readonly folder: string; readonly secure?: boolean },
 ): Promise<Running> {
   const logFile = join(options.folder, `${name}.log`);
   const log = openSync(logFile, 'w');
@@ -62,21 +63,22 @@ export async function start(
   closeSync(log);
   started.add(child);
   for (let attempt = 0; attempt < 300 && child.exitCode === null; attempt++) {
-    if (await answers(options.port)) return { name, pid: child.pid as number };
+    if (await answers(options.port, options.secure === true)) return { name, pid: child.pid as number };
     await sleep(100);
   }
   throw new Error(`${name} does not answer on port ${options.port}: ${readFileSync(logFile, 'utf8').slice(-2000)}`);
 }
 
-function answers(port: number): Promise<boolean> {
+function answers(port: number, secure: boolean): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = request(
-      { host: '127.0.0.1', port, path: '/', headers: { host: hostName(0) }, agent: false, timeout: 500 },
-      (response) => {
-        response.resume();
-        resolve(response.statusCode === 200);
-      },
-    );
+    const options = { host: '127.0.0.1', port, path: '/', headers: { host: hostName(0) }, agent: false, timeout: 500 };
+    const answered = (response: IncomingMessage): void => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    };
+    const probe = secure
+      ? request({ ...options, rejectUnauthorized: false }, answered)
+      : clearRequest(options, answered);
     probe.on('error', () => resolve(false));
     probe.on('timeout', () => probe.destroy());
     probe.end();
@@ -153,10 +155,31 @@ export interface Burst {
   readonly perSecond: number;
 }
 
-interface BurstOptions {
+export interface BurstOptions {
   readonly seconds: number;
   readonly connections: number;
   readonly core: number;
+  /** Over TLS, as this configuration of OpenSSL says. */
+  readonly tls?: string;
+}
+
+/** The same handshake with everybody: TLS 1.3, one suite, one group. */
+export function tlsClientConfig(folder: string): string {
+  const file = join(folder, 'openssl.cnf');
+  writeFileSync(
+    file,
+    `openssl_conf = main
+[main]
+ssl_conf = ssl
+[ssl]
+system_default = all
+[all]
+MinProtocol = TLSv1.3
+Ciphersuites = TLS_AES_128_GCM_SHA256
+Groups = X25519
+`,
+  );
+  return file;
 }
 
 /** As many requests as it takes, on connections that stay open. */
@@ -168,12 +191,41 @@ export async function burst(program: string, port: number, options: BurstOptions
     `-d${options.seconds}s`,
     '-s',
     program,
-    `http://127.0.0.1:${port}/`,
+    `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}/`,
   ]);
   const found = /RESULT (\d+) (\d+) (\d+)/.exec(said);
   if (found === null) throw new Error(`wrk said nothing usable: ${said}`);
   const [requests = 0, errors = 0, micros = 0] = found.slice(1).map(Number);
   return { requests, errors, perSecond: requests / (micros / 1e6) };
+}
+
+/** Requests of HTTP/2: 16 at a time on each connection. */
+export function streams(port: number, options: BurstOptions): Promise<Burst> {
+  return h2load(port, options, ['-m16', `-c${options.connections}`, `-D${options.seconds}`]);
+}
+
+/** A connection, and its handshake, for each request: so many all in all, a tenth of them within each 20 ms. */
+export function handshakes(port: number, options: BurstOptions & { readonly count: number }): Promise<Burst> {
+  const { count } = options;
+  const rate = Math.ceil(count / 10);
+  return h2load(port, options, ['--h1', `-n${count}`, `-c${count}`, `-r${rate}`, '--rate-period=20ms']);
+}
+
+async function h2load(port: number, options: BurstOptions, how: readonly string[]): Promise<Burst> {
+  const said = await runToEnd(options, [
+    'h2load',
+    '-t1',
+    ...how,
+    ...headers.flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
+    '-H',
+    `:authority: ${hostName(0)}`,
+    `https://127.0.0.1:${port}/api/v1/users`,
+  ]);
+  const [, perSecond = 0] = (/finished in [^,]+, ([\d.]+) req/.exec(said) ?? []).map(Number);
+  const found = /requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded/.exec(said);
+  if (found === null) throw new Error(`h2load said nothing usable: ${said}`);
+  const [done = 0, succeeded = 0] = found.slice(1).map(Number);
+  return { requests: succeeded, errors: done - succeeded, perSecond };
 }
 
 export interface Latencies {
@@ -212,12 +264,16 @@ export async function paced(
   return { p50: at(0.5), p99: at(0.99), errors: rows.filter(([, status]) => status !== 200).length };
 }
 
-function runToEnd({ core, seconds }: BurstOptions, command: readonly string[]): Promise<string> {
+function runToEnd({ core, seconds, tls }: BurstOptions, command: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       'taskset',
       ['-c', String(core), ...command],
-      { timeout: (seconds + 30) * 1000, killSignal: 'SIGKILL' },
+      {
+        timeout: (seconds + 30) * 1000,
+        killSignal: 'SIGKILL',
+        env: { ...process.env, ...(tls === undefined ? {} : { OPENSSL_CONF: tls }) },
+      },
       (error, stdout) => {
         started.delete(child);
         if (error === null) resolve(stdout);

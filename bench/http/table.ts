@@ -25,6 +25,10 @@ export interface LatencySample {
 }
 
 export interface Surroundings {
+  /** What was sent, in a few words. */
+  readonly what: string;
+  /** By workload. */
+  readonly bars: Readonly<Record<string, Bars>>;
   readonly cores: number;
   readonly kernel: string;
   readonly connections: number;
@@ -36,10 +40,8 @@ export interface Surroundings {
 }
 
 /** At most so many times the CPU of the peer, in the median of the rounds. */
-const bars: readonly (readonly [peer: string, bar: number])[] = [
-  ['haproxy', 1.5],
-  ['envoy', 0.5],
-];
+export type Bars = readonly (readonly [peer: string, bar: number])[];
+
 /** What many routes may cost more than one: at most this share above what they cost HAProxy. */
 const slopeBar = 1.1;
 
@@ -50,8 +52,8 @@ export function table(
 ): string {
   const lines = [
     'CPU of the proxy process per request: milliseconds per 1,000 requests, user and system, all threads.',
-    'HTTP/1.1 without TLS. Bursts rotate over all proxies; × is the median of the ratios within each round, [q1-q3].',
-    `${new Date().toISOString().slice(0, 10)}, ${surroundings.cores} cores, Linux ${surroundings.kernel}. Proxies on one core; generator (wrk, ${surroundings.connections} connections) and backend (nginx) on the other.`,
+    `${surroundings.what} Bursts rotate over all proxies; × is the median of the ratios within each round, [q1-q3].`,
+    `${new Date().toISOString().slice(0, 10)}, ${surroundings.cores} cores, Linux ${surroundings.kernel}. Proxies on one core; generator (${surroundings.connections} connections) and backend (nginx) on the other.`,
     `All: ${surroundings.common}.`,
     ...surroundings.contenders.map((each) => `  ${each}`),
     '',
@@ -60,7 +62,10 @@ export function table(
     const ofWorkload = samples.filter((sample) => sample.workload === workload);
     for (const routes of ['one', 'many'] as const) {
       const own = ofWorkload.filter((sample) => sample.routes === routes);
-      if (own.length > 0) lines.push(...block(`${workload}, ${surroundings.routes[routes]}`, own), '');
+      if (own.length > 0) {
+        const bars = surroundings.bars[workload] ?? [];
+        lines.push(...block(`${workload}, ${surroundings.routes[routes]}`, own, bars), '');
+      }
     }
     lines.push(...slopes(ofWorkload));
   }
@@ -68,7 +73,7 @@ export function table(
   return lines.join('\n').trimEnd();
 }
 
-function block(title: string, samples: readonly Sample[]): readonly string[] {
+function block(title: string, samples: readonly Sample[], bars: Bars): readonly string[] {
   const lines = [
     title,
     row(['', 'n', 'q1', 'median', 'q3', 'user/system', '× haproxy', '× envoy', 'req/s', 'MiB']),

@@ -1,6 +1,7 @@
 // The table of commands: what each is for, its flags and examples. Help, the reference in docs/ and the parsing of
 // arguments all come from it; what a command does is in commands/.
 import type { Command, Flag, FlagGroup } from './command.ts';
+import { controllerCommand } from './controller-command.ts';
 import { limitNames } from './run/limits.ts';
 
 const filename: Flag = {
@@ -66,6 +67,34 @@ function output(...choices: readonly string[]): Flag {
   };
 }
 
+const admin: Flag = {
+  name: 'admin',
+  value: 'HOST:PORT',
+  help: 'Serve /healthz, /readyz, /metrics and /config there.',
+};
+const dataPlane: readonly Flag[] = [
+  { name: 'workers', value: 'N', default: '1', help: 'Threads that serve.' },
+  { name: 'access-log', help: 'Write one line of JSON per request to standard output.' },
+  {
+    name: 'trusted-hops',
+    value: 'N',
+    default: '0',
+    help: 'Proxies in front of this one whose X-Forwarded-For entries are believed.',
+  },
+  {
+    name: 'limit',
+    value: 'NAME=N',
+    repeatable: true,
+    help: 'One of the limits below. Repeatable.',
+  },
+  {
+    name: 'drain',
+    value: 'SECONDS',
+    default: '10',
+    help: 'How long requests in flight may take to finish when it is told to stop.',
+  },
+];
+
 const misuse = [2, 'The command line is wrong.'] as const;
 
 const run: Command = {
@@ -96,7 +125,7 @@ const run: Command = {
           repeatable: true,
           help: 'The local port of one listener. Without it a taken port moves to the next free one. Repeatable.',
         },
-        { name: 'admin', value: 'HOST:PORT', help: 'Serve /healthz, /readyz, /metrics and /config there.' },
+        admin,
       ],
     },
     {
@@ -105,28 +134,7 @@ const run: Command = {
     },
     {
       title: 'The data plane',
-      flags: [
-        { name: 'workers', value: 'N', default: '1', help: 'Threads that serve.' },
-        { name: 'access-log', help: 'Write one line of JSON per request to standard output.' },
-        {
-          name: 'trusted-hops',
-          value: 'N',
-          default: '0',
-          help: 'Proxies in front of this one whose X-Forwarded-For entries are believed.',
-        },
-        {
-          name: 'limit',
-          value: 'NAME=N',
-          repeatable: true,
-          help: 'One of the limits below. Repeatable.',
-        },
-        {
-          name: 'drain',
-          value: 'SECONDS',
-          default: '10',
-          help: 'How long requests in flight may take to finish when it is told to stop.',
-        },
-      ],
+      flags: dataPlane,
     },
   ],
   examples: [
@@ -257,4 +265,11 @@ const status: Command = {
   exitCodes: [[0, 'The statuses are printed, whatever they say.'], [1, 'Nothing could be read.'], misuse],
 };
 
-export const commands: readonly Command[] = [run, explain, lint, upgrade, status];
+export const commands: readonly Command[] = [
+  run,
+  explain,
+  lint,
+  upgrade,
+  status,
+  controllerCommand([...dataPlane, admin], misuse),
+];

@@ -17,6 +17,7 @@ const implementations: Readonly<Record<string, () => Promise<{ readonly run: Run
   lint: () => import('./commands/lint.ts'),
   upgrade: () => import('./commands/upgrade.ts'),
   status: () => import('./commands/status.ts'),
+  controller: () => import('./commands/controller.ts'),
 };
 
 /** Failures of the machine, not of the program or its input, told without a stack. */

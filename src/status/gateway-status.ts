@@ -110,14 +110,15 @@ function addressesOf(
   { placement, routability }: GatewayFacts,
 ): readonly StatusAddress[] {
   const placed = [...new Set(binds.flatMap(({ key }) => placement(key)?.address ?? []))];
-  if (!routability) return placed.map((value) => ({ type: 'IPAddress', value }));
-  if (addresses.length === 0) return placed.map((value) => ({ type: 'IPAddress', value, routability: '' }));
+  const told = (routabilityOf: string): { readonly routability?: string } =>
+    routability ? { routability: routabilityOf } : {};
+  if (addresses.length === 0) return placed.map((value) => ({ type: 'IPAddress', value, ...told('') }));
   // One for each request that is satisfied, and nothing else.
   return addresses
     .filter(({ satisfied }) => satisfied)
     .map(({ type, value, routability: wanted }) => ({
       type,
       value: value === '' ? (placed[0] ?? '') : value,
-      routability: wanted,
+      ...told(wanted),
     }));
 }

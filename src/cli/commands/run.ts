@@ -21,6 +21,7 @@ import { Report } from '../run/report.ts';
 import type { Serving } from '../run/report.ts';
 import { Session } from '../run/session.ts';
 import { everythingSaid, problemLines, severity } from '../said.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { Paint } from '../terminal.ts';
 
 export const run: Run = async (args) => {
@@ -113,9 +114,9 @@ function settingsOf(args: Arguments): Settings {
   };
 }
 
-/** `[NS/]GATEWAY/LISTENER=PORT`. */
+/** `[NS/]GATEWAY/LISTENER=PORT`; a ListenerSet stands where the Gateway does. */
 function parseFixedPort(text: string): FixedPort {
-  const [, namespace, gateway = '', listener = '', digits] =
+  const [, namespace, owner = '', listener = '', digits] =
     /^(?:([^/=]+)\/)?([^/=]+)\/([^/=]+)=(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port < 1 || port > 65_535) {
@@ -124,8 +125,8 @@ function parseFixedPort(text: string): FixedPort {
       'for example --port web/http=8080',
     );
   }
-  parseName('--port', `${namespace ?? 'default'}/${gateway}`);
-  return { ...(namespace === undefined ? {} : { namespace }), gateway, listener, port };
+  parseName('--port', `${namespace ?? 'default'}/${owner}`);
+  return { ...(namespace === undefined ? {} : { namespace }), owner, listener, port };
 }
 
 const slow = 1500;
@@ -158,8 +159,8 @@ function complain(model: Model): boolean {
 function checkPorts(ports: PortPlan, model: Model, report: Report): void {
   const { binds } = model.pipeline.tables;
   const all = [...binds.keys()].flatMap((key) => binds.get(key) ?? []);
-  for (const { namespace, gateway, listener, port } of ports.unused(all)) {
-    const name = `${namespace === undefined ? '' : `${namespace}/`}${gateway}/${listener}`;
+  for (const { namespace, owner, listener, port } of ports.unused(all)) {
+    const name = `${namespace === undefined ? '' : `${namespace}/`}${owner}/${listener}`;
     report.say(`--port ${name}=${port}: there is no such listener`);
   }
 }
@@ -190,18 +191,4 @@ async function openAdmin(
   });
   report.say(`admin at ${admin.url}: /healthz /readyz /metrics /config`);
   return admin;
-}
-
-/** SIGINT or SIGTERM. A second one ends the process at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let told = false;
-    const stop = (): void => {
-      if (told) process.exit(130);
-      told = true;
-      resolve();
-    };
-    process.on('SIGINT', stop);
-    process.on('SIGTERM', stop);
-  });
 }

@@ -15,9 +15,10 @@ import { inferApiVersion } from '../../upgrade/infer.ts';
 import { attached, isUnattachedRoute } from './attach.ts';
 import { LocalBackends, serviceLabel } from './local-backends.ts';
 import type { BackendView, LocalBackend } from './local-backends.ts';
-import { mergeUpdates } from './merged-update.ts';
+import { mergeUpdates } from '../../pipeline/merged-update.ts';
 import type { NamespacedName } from './names.ts';
 import { WantedBackends } from './wanted-backends.ts';
+import type { WantedPort } from './wanted-backends.ts';
 
 export interface FileOptions {
   /** Files, folders, `-`. */
@@ -38,8 +39,8 @@ export interface ModelOptions extends FileOptions {
 
 export interface OutsideView extends BackendView {
   readonly pipeline: Pipeline;
-  /** Ports that routes name, by `namespace/service`. */
-  readonly wanted: ReadonlyMap<string, readonly number[]>;
+  /** Ports that routes and listeners name, by `namespace/service`. */
+  readonly wanted: ReadonlyMap<string, readonly WantedPort[]>;
   /** Whether the files or --backend say where the Service is. */
   hasEndpoints(service: string): boolean;
   /** Whether the files have the object. */

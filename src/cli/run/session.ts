@@ -5,7 +5,7 @@ import type { Update } from '../../routing/update.ts';
 import type { FileChange } from '../../sources/files/source.ts';
 import { equal } from '../../support/equal.ts';
 import type { Model } from '../model/model.ts';
-import { mergeUpdates } from '../model/merged-update.ts';
+import { mergeUpdates } from '../../pipeline/merged-update.ts';
 import type { PortPlan } from './ports.ts';
 
 /** What a session needs of an engine. */

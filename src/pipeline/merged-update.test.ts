@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { Entry } from '../../routing/model.ts';
-import type { Update, VirtualHostChange } from '../../routing/update.ts';
+import type { Entry } from '../routing/model.ts';
+import type { Update, VirtualHostChange } from '../routing/update.ts';
 import { mergeUpdates } from './merged-update.ts';
 
 function entry(match: number, path: string): Entry {

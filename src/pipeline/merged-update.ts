@@ -1,9 +1,9 @@
 // Updates of several settles → one that leads to the same rows, so that an engine never serves a state in between: a
 // route whose backend is only about to be presumed must not answer 500 for a moment.
-import { compareEntries } from '../../routing/match/precedence.ts';
-import type { Entry } from '../../routing/model.ts';
-import type { RowChanges, Update, VirtualHostChange } from '../../routing/update.ts';
-import { equal } from '../../support/equal.ts';
+import { compareEntries } from '../routing/match/precedence.ts';
+import type { Entry } from '../routing/model.ts';
+import type { RowChanges, Update, VirtualHostChange } from '../routing/update.ts';
+import { equal } from '../support/equal.ts';
 
 /** undefined when there is nothing in them. */
 export function mergeUpdates(updates: readonly Update[]): Update | undefined {

@@ -1,0 +1,87 @@
+// portolan controller: a cluster → its Gateways, served here, until it is told to stop.
+import { AddressPool } from '../../controller/addresses.ts';
+import { Controller } from '../../controller/controller.ts';
+import type { LogEntry } from '../../controller/controller.ts';
+import { dump } from '../../pipeline/dump.ts';
+import { AccessError, accessFrom } from '../../sources/cluster/access.ts';
+import type { Access } from '../../sources/cluster/access.ts';
+import { KubeClient } from '../../sources/cluster/client.ts';
+import { Misuse } from '../command.ts';
+import type { Arguments } from '../command.ts';
+import type { Run } from '../main.ts';
+import { parseHostPort } from '../model/names.ts';
+import { startAdmin } from '../run/admin.ts';
+import type { Admin } from '../run/admin.ts';
+import { parseLimits } from '../run/limits.ts';
+import { stopSignal } from '../stop-signal.ts';
+
+export const run: Run = async (args) => {
+  const pool = poolOf(args);
+  const access = accessOf(args);
+  const namespaces = args.texts('namespace');
+  const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
+  const controller = new Controller({
+    client: new KubeClient(access),
+    controllerName: args.text('controller-name') ?? 'portolan.dev/gateway-controller',
+    pool,
+    ...(namespaces.length === 0 ? {} : { namespaces }),
+    leaseNamespace: args.text('lease-namespace') ?? access.namespace,
+    electsLeader: !args.on('no-leader-election'),
+    engine: {
+      workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
+      trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
+      limits: parseLimits(args.texts('limit')),
+      ...(args.on('access-log') ? { accessLog: '-' } : {}),
+    },
+    log,
+  });
+  const told = stopSignal();
+  try {
+    const admin = await openAdmin(args, controller);
+    controller.start();
+    log({ level: 'info', message: `watching ${access.server}` });
+    await told;
+    log({ level: 'info', message: `stopping: requests in flight have ${drain} s` });
+    await controller.stop(drain * 1000);
+    admin?.close();
+    return 0;
+  } finally {
+    await controller.engine.close();
+  }
+};
+
+/** One line of JSON each, on standard error: standard output belongs to the access log. */
+function log(entry: LogEntry): void {
+  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
+}
+
+function poolOf(args: Arguments): AddressPool {
+  const range = args.text('address-pool');
+  if (range === undefined) {
+    throw new Misuse('--address-pool is missing', 'give addresses of this machine, as in --address-pool 192.0.2.10');
+  }
+  try {
+    return new AddressPool(range);
+  } catch (error) {
+    throw new Misuse(`--address-pool: ${(error as Error).message}`, 'for example 10.0.0.0/24, or a single address');
+  }
+}
+
+function accessOf(args: Arguments): Access {
+  try {
+    return accessFrom(args.text('kubeconfig'), args.text('context'));
+  } catch (error) {
+    if (error instanceof AccessError) throw new Misuse(error.message);
+    throw error;
+  }
+}
+
+async function openAdmin(args: Arguments, controller: Controller): Promise<Admin | undefined> {
+  const text = args.text('admin');
+  if (text === undefined) return undefined;
+  return startAdmin(parseHostPort('--admin', text), {
+    waiting: () => controller.waiting(),
+    metrics: () => controller.engine.metrics(),
+    config: () => (controller.pipeline === undefined ? {} : dump(controller.pipeline.tables)),
+  });
+}

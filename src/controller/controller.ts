@@ -14,6 +14,7 @@ import { nameOf, refKey } from '../routing/origin.ts';
 import type { Update } from '../routing/update.ts';
 import type { KubeClient } from '../sources/cluster/client.ts';
 import { objectKey, ClusterSource } from '../sources/cluster/source.ts';
+import { HostResolver } from '../sources/dns/resolver.ts';
 import { equal } from '../support/equal.ts';
 import { list, record, text } from '../support/untrusted.ts';
 import type { AddressPool, AddressWish } from './addresses.ts';
@@ -50,6 +51,9 @@ export class Controller {
   readonly #writer: StatusWriter;
   readonly #lease: Lease | undefined;
   readonly #provisioner: Provisioner;
+  readonly #resolver: HostResolver;
+  /** Answers of DNS since the last turn. */
+  #answers = new Map<string, readonly string[]>();
   #pipeline: Pipeline | undefined;
   #channel: 'standard' | 'experimental' = 'standard';
   #placements: readonly Placement[] = [];
@@ -78,6 +82,12 @@ export class Controller {
     this.#provisioner = new Provisioner(client, (gateway, error) =>
       log({ level: 'error', message: `nothing could be provided for Gateway ${gateway}: ${error.message}` }),
     );
+    this.#resolver = new HostResolver({
+      resolved: (hostname, addresses) => {
+        this.#answers.set(hostname, addresses);
+        this.#schedule();
+      },
+    });
     this.#writer = new StatusWriter({
       client,
       source: this.#source,
@@ -121,6 +131,7 @@ export class Controller {
   async stop(deadline: number): Promise<void> {
     this.#closed = true;
     this.#source.close();
+    this.#resolver.close();
     await this.#lease?.close();
     await this.engine.drain(deadline);
     this.#options.client.close();
@@ -167,6 +178,8 @@ export class Controller {
     const reports = this.#reports;
     this.#reports = [];
     for (const report of reports) this.#pipeline.report(report);
+    for (const [hostname, addresses] of this.#answers) this.#pipeline.resolve(hostname, addresses);
+    this.#answers = new Map();
     this.#settle(this.#pipeline, live);
   }
 
@@ -223,6 +236,7 @@ export class Controller {
     if (update === undefined) this.#write(refs);
     else this.#serve(update, () => this.#write(refs));
     for (const { changes } of settled) this.#provide(pipeline, changes);
+    this.#resolver.want(pipeline.tables.wantedHosts.keys());
   }
 
   #serve(update: Update, served: () => void): void {

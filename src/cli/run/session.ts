@@ -2,6 +2,7 @@
 // and one at a time becomes model, placements and updates for the engine.
 import type { BindReport } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
+import { HostResolver } from '../../sources/dns/resolver.ts';
 import type { FileChange } from '../../sources/files/source.ts';
 import { equal } from '../../support/equal.ts';
 import type { Model } from '../model/model.ts';
@@ -26,6 +27,8 @@ export class Session {
   readonly #ports: PortPlan;
   readonly #engine: ServingEngine;
   readonly #events: SessionEvents;
+  /** Of hosts outside that XBackends name. */
+  readonly #resolver: HostResolver;
   #queue: Promise<void> = Promise.resolve();
   #changes: FileChange[] = [];
   #reports: BindReport[] = [];
@@ -43,6 +46,12 @@ export class Session {
     this.#ports = parts.ports;
     this.#engine = parts.engine;
     this.#events = parts.events;
+    this.#resolver = new HostResolver({
+      resolved: (hostname, addresses) => {
+        this.#model.pipeline.resolve(hostname, addresses);
+        this.#schedule();
+      },
+    });
   }
 
   /** The first configuration, as a whole. The model is loaded. Resolves when it is served. */
@@ -78,6 +87,7 @@ export class Session {
 
   close(): void {
     this.#closed = true;
+    this.#resolver.close();
   }
 
   #schedule(): void {
@@ -102,6 +112,7 @@ export class Session {
     if (moved) updates.push(await this.#model.settle());
     const update = mergeUpdates(updates.filter((update) => update !== undefined));
     if (update !== undefined) await this.#engine.apply(update);
+    this.#resolver.want(this.#model.pipeline.tables.wantedHosts.keys());
     if (moved) this.#events.onMoved();
     const since = change?.since ?? performance.now();
     this.#events.onChange(change, performance.now() - since);

@@ -149,6 +149,11 @@ export interface Session {
   readonly absoluteTimeout?: number;
   /** The cookie outlives the browser (Max-Age); needs `absoluteTimeout`. */
   readonly permanent: boolean;
+  /**
+   * Each request draws its weighted backend anew, and only the endpoint within it is kept (GEP-1619, Traffic Splitting). Absent:
+   * the client stays with the weighted backend, too.
+   */
+  readonly drawn?: true;
 }
 
 export interface WeightedBackend {

@@ -1,10 +1,10 @@
 // What the proxy answers by itself: status, fields and a short text; for gRPC a response of trailers only, in the mapping of
 // statuses that gRPC and the Gateway API prescribe.
-import { preflightHeaders } from '../../routing/filters/cors.ts';
+import type { Redirect } from '../../routing/filters.ts';
+import { type CompiledCors, preflightHeaders } from '../../routing/filters/cors.ts';
 import { redirectLocation } from '../../routing/filters/redirect.ts';
 import type { Exchange } from './exchange.ts';
 import { reasonOf as phraseOf } from './http1/text.ts';
-import type { RulePlan } from './plan.ts';
 import type { Failure, FieldList, IncomingRequest } from './sides.ts';
 
 /** Why there is no response of a backend; the access log's and the text's word for it. */
@@ -19,7 +19,17 @@ export type Reason =
   | 'unreachable'
   | 'backend-tls'
   | 'broken-response'
-  | 'timeout';
+  | 'timeout'
+  | 'retry-budget'
+  /** Its service did not resolve, has no endpoint, cannot be reached, is silent, or makes no sense. */
+  | 'auth-unresolved'
+  | 'auth-no-endpoint'
+  | 'auth-unreachable'
+  | 'auth-timeout'
+  | 'auth-broken'
+  /** A body longer than what the service may be told. */
+  | 'auth-body'
+  | 'auth-denied';
 
 export interface Answer {
   readonly status: number;
@@ -27,9 +37,12 @@ export interface Answer {
   readonly text: string;
 }
 
+const GRPC_PERMISSION_DENIED = 7;
+const GRPC_RESOURCE_EXHAUSTED = 8;
 const GRPC_UNIMPLEMENTED = 12;
 const GRPC_INTERNAL = 13;
 const GRPC_UNAVAILABLE = 14;
+const GRPC_UNAUTHENTICATED = 16;
 const GRPC_DEADLINE_EXCEEDED = 4;
 
 /** @param grpc the request is gRPC: its status says OK and the trailers what happened */
@@ -53,8 +66,15 @@ function grpcStatus(status: number): number {
     case 404:
     case 421:
       return GRPC_UNIMPLEMENTED;
+    case 401:
+      return GRPC_UNAUTHENTICATED;
+    case 403:
+      return GRPC_PERMISSION_DENIED;
+    case 413:
+      return GRPC_RESOURCE_EXHAUSTED;
     case 504:
       return GRPC_DEADLINE_EXCEEDED;
+    case 429:
     // GRPCRoute: invalid and missing backends are UNAVAILABLE.
     case 500:
     case 502:
@@ -65,18 +85,16 @@ function grpcStatus(status: number): number {
   }
 }
 
-/** What a rule answers by itself, without any backend: a preflight of CORS, a redirect. */
-export function ownAnswer(plan: RulePlan, request: IncomingRequest, exchange: Exchange): Answer | undefined {
-  const { cors, redirect } = plan;
-  if (cors !== null && request.method === 'OPTIONS') {
-    const origin = request.field('origin');
-    const method = request.field('access-control-request-method');
-    if (origin !== undefined && method !== undefined) {
-      const headers = request.field('access-control-request-headers');
-      return { status: 204, fields: preflightHeaders(cors, { origin, method, headers }), text: '' };
-    }
-  }
-  if (redirect === null) return undefined;
+/** What a rule with CORS answers to a preflight; undefined when the OPTIONS request is none. */
+export function preflightAnswer(cors: CompiledCors, request: IncomingRequest): Answer | undefined {
+  const origin = request.field('origin');
+  const method = request.field('access-control-request-method');
+  if (origin === undefined || method === undefined) return undefined;
+  const headers = request.field('access-control-request-headers');
+  return { status: 204, fields: preflightHeaders(cors, { origin, method, headers }), text: '' };
+}
+
+export function redirectAnswer(redirect: Redirect, request: IncomingRequest, exchange: Exchange): Answer {
   const { path, queryText: query, client, frontend } = exchange;
   const { port: listenerPort = 0, publicPorts = {} } = frontend?.row ?? {};
   const asked = { scheme: client.scheme, authority: request.authority, path, query, listenerPort, publicPorts };

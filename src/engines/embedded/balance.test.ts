@@ -13,6 +13,7 @@ const thread = new Thread({
   accessLog: '',
   shared: false,
   ticketKeys: new Uint8Array(48),
+  sessionKeys: [new Uint8Array(32)],
   asksNames: false,
 });
 

@@ -1,6 +1,7 @@
 // The endpoints of a backend at run time, and which of them takes a request: ready ones, the less loaded of two chosen at random,
 // and for a while none that could not be reached. Load and failures are those that this worker saw.
 import type { Cluster, Endpoint, EndpointSet } from '../../routing/model.ts';
+import type { BudgetCounter } from './budget.ts';
 import { EndpointPools } from './endpoint-pools.ts';
 import type { Client, Connector } from './sides.ts';
 import type { Thread } from './thread.ts';
@@ -53,6 +54,8 @@ export class LiveEndpoints {
   users = 0;
   /** Those that take new requests. */
   usable: readonly LiveEndpoint[] = [];
+  /** Those that take requests of sessions that they have: the ready ones, and those that still serve on their way out. */
+  lasting: readonly LiveEndpoint[] = [];
   #all = new Map<string, LiveEndpoint>();
 
   /** Endpoints that stay keep their connections and counters; those that left take no new requests and close when idle. */
@@ -67,6 +70,8 @@ export class LiveEndpoints {
     // When none is ready, those that are on their way out but still serve: better than nothing (KEP-1669).
     const taken = ready.length > 0 ? ready : rows.filter((endpoint) => endpoint.serving && endpoint.terminating);
     this.usable = [...new Set(taken.map(keyOf))].map((key) => next.get(key) as LiveEndpoint);
+    const lasting = rows.filter(({ ready, serving, terminating }) => ready || (serving && terminating));
+    this.lasting = [...new Set(lasting.map(keyOf))].map((key) => next.get(key) as LiveEndpoint);
     for (const [key, endpoint] of this.#all) if (!next.has(key)) endpoint.close();
     this.#all = next;
   }
@@ -109,8 +114,9 @@ function keyOf({ id, address, port }: Endpoint): string {
 export class LiveCluster {
   readonly key: string;
   row: Cluster | undefined;
-  /** Of its row; state.ts sees to it. */
+  /** Of its row, as is the budget; state.ts sees to it. */
   tls: BackendTls | null = null;
+  budget: BudgetCounter | null = null;
   endpoints: LiveEndpoints = new LiveEndpoints();
   /** Rules that refer to it. */
   users = 0;

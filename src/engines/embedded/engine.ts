@@ -11,6 +11,7 @@ import type { MetricsSnapshot } from './metrics.ts';
 import { defaultLimits, type EngineOptions, type WorkerOptions } from './options.ts';
 import { Reports } from './reports.ts';
 import { Rows } from './rows.ts';
+import { SESSION_KEY } from './sessions.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
 export interface Engine {
@@ -30,7 +31,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Throws the error of the operating system when the access log cannot be opened. */
+/** Throws the error of the operating system when the access log cannot be opened; RangeError for a session key of another size. */
 export function startEngine(options: EngineOptions = {}): Engine {
   return new EmbeddedEngine(options);
 }
@@ -68,6 +69,7 @@ class EmbeddedEngine implements Engine {
       accessLog,
       shared: count > 1,
       ticketKeys: randomBytes(48),
+      sessionKeys: sessionKeys(options.sessionKeys ?? []),
       asksNames: options.onMissingName !== undefined,
     };
     // Of isolates that are made from now on: a proxy's garbage is young, and rarer collections cost less (measured: a tenth
@@ -171,6 +173,12 @@ class EmbeddedEngine implements Engine {
     if (this.#probing !== null) clearTimeout(this.#probing);
     await Promise.all(this.#workers.map((worker) => worker.close()));
   }
+}
+
+function sessionKeys(given: readonly Uint8Array[]): readonly Uint8Array[] {
+  for (const key of given)
+    if (key.length !== SESSION_KEY) throw new RangeError(`session keys have ${SESSION_KEY} octets`);
+  return given.length > 0 ? given : [randomBytes(SESSION_KEY)];
 }
 
 function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoException | null> {

@@ -67,6 +67,14 @@ export function exposition(
       snapshot.failures,
     ),
     ...counter('portolan_upstream_retries_total', 'Attempts beyond the first.', [`${counts.retries ?? 0}`]),
+    ...counter('portolan_upstream_retries_refused_total', 'Attempts that a retry budget did not allow.', [
+      `${counts.retriesRefused ?? 0}`,
+    ]),
+    ...counter('portolan_auth_checks_total', 'Questions to auth services.', [`${counts.authChecks ?? 0}`]),
+    ...counter('portolan_auth_denied_total', 'Questions that were answered no.', [`${counts.authDenied ?? 0}`]),
+    ...counter('portolan_auth_failed_total', 'Questions without an answer, whose requests were refused.', [
+      `${counts.authFailed ?? 0}`,
+    ]),
     ...counter('portolan_responses_aborted_total', 'Responses that broke off in the middle.', [
       `${counts.responsesAborted ?? 0}`,
     ]),

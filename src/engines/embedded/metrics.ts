@@ -50,6 +50,10 @@ export type Count =
   | 'connections'
   | 'connectionsRefused'
   | 'retries'
+  | 'retriesRefused'
+  | 'authChecks'
+  | 'authDenied'
+  | 'authFailed'
   | 'mirrorsSent'
   | 'mirrorsDropped'
   | 'tunnels'
@@ -76,6 +80,10 @@ export class Metrics {
     connections: 0,
     connectionsRefused: 0,
     retries: 0,
+    retriesRefused: 0,
+    authChecks: 0,
+    authDenied: 0,
+    authFailed: 0,
     mirrorsSent: 0,
     mirrorsDropped: 0,
     tunnels: 0,

@@ -39,6 +39,12 @@ export interface Limits {
   readonly mirrors: number;
   /** For a mirrored request, all in all. */
   readonly mirrorTimeout: number;
+  /** For one question to an auth service, all in all. Over it the request is refused: 504. */
+  readonly authTimeout: number;
+  /** Body kept for an auth service that is told it, whatever its filter allows. Over it: 413. */
+  readonly authBodyBytes: number;
+  /** Answer of an auth service over gRPC. Over it the request is refused: 502. */
+  readonly authAnswerBytes: number;
   /** For requests in flight after `drain`. */
   readonly drainTimeout: number;
   /** First pause of an endpoint that cannot be reached; doubles with each failure in a row. */
@@ -66,6 +72,9 @@ export const defaultLimits: Limits = {
   replayBytes: 65_536,
   mirrors: 256,
   mirrorTimeout: 10_000,
+  authTimeout: 5000,
+  authBodyBytes: 4_194_304,
+  authAnswerBytes: 65_536,
   drainTimeout: 30_000,
   skipTimeout: 1000,
   longestSkip: 30_000,
@@ -79,6 +88,11 @@ export interface EngineOptions {
   readonly trustedHops?: number;
   /** Adds `x-request-id` to requests that have none. Default true. */
   readonly requestIds?: boolean;
+  /**
+   * Keys of 32 octets that seal the tokens of sessions: the first seals, all of them open. Engines that serve the same clients need
+   * the same keys. Default: one at random, so that sessions end with the engine.
+   */
+  readonly sessionKeys?: readonly Uint8Array[];
   /** File to append JSON lines to; `-` = standard output. Default: no log. */
   readonly accessLog?: string;
   /** Told whenever the state of a bind changed. */
@@ -104,4 +118,6 @@ export interface WorkerOptions {
   readonly shared: boolean;
   /** 48 octets that seal TLS session tickets: the same for all workers of a port. */
   readonly ticketKeys: Uint8Array;
+  /** At least one, of 32 octets each. */
+  readonly sessionKeys: readonly Uint8Array[];
 }

@@ -2,6 +2,7 @@
 // came from. Made once per exchange; every attempt and every mirror sends the same.
 import { changePath } from '../../routing/filters/path-change.ts';
 import type { Target } from '../../routing/match/path.ts';
+import type { HeldRequest } from './held.ts';
 import { fieldPairs } from './http1/text.ts';
 import type { BackendPlan } from './plan.ts';
 import type { Client, FieldList, HeadEdit, IncomingRequest, OutgoingRequest } from './sides.ts';
@@ -64,13 +65,22 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
     this.repeatable = isRepeatable(request.method);
     this.anew = false;
     this.upgrade = http2 ? '' : request.upgrade;
-    this.framed = request.length === UNKNOWN_LENGTH && request.version !== '2' && !lists;
     this.dropped = backend.request.dropped;
     this.#id = request.field('x-request-id');
     this.#idLine = this.#id === undefined && this.#thread.requestIds ? this.#thread.newRequestIdLine() : '';
     this.added = this.#forwardedLines(request) + this.#idLine + backend.request.text;
     this.#http1 = request.rewritten(this) ?? null;
+    // What is composed anew was not delivered as chunked coding.
+    this.framed = this.#http1 !== null && request.length === UNKNOWN_LENGTH && !lists;
     this.#list = this.#http1 === null || lists ? this.#merged(request, backend) : null;
+  }
+
+  /** Gives a request that is held its id, before it is prepared: whoever judges it is told the same as the backend. */
+  identify(request: HeldRequest): void {
+    const id = request.field('x-request-id');
+    this.#id = id;
+    this.#idLine = id === undefined && this.#thread.requestIds ? this.#thread.newRequestIdLine() : '';
+    if (this.#idLine !== '') request.add('x-request-id', this.requestId);
   }
 
   /** '' when there is none. */
@@ -101,12 +111,7 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
   #merged(request: IncomingRequest, backend: BackendPlan): FieldList {
     const gone = new Set([...(this.trusted ? replaced : untrusted), ...backend.request.dropped]);
     if (this.requestId !== '') gone.add('x-request-id');
-    const fields = request.fields();
-    const list: string[] = [];
-    for (let i = 0; i < fields.length; i += 2) {
-      const name = (fields[i] as string).toLowerCase();
-      if (!gone.has(name)) list.push(name, fields[i + 1] as string);
-    }
+    const list = remaining(request, gone);
     list.push(...forwardedFields(request, this.client, this.trusted));
     if (this.requestId !== '') list.push('x-request-id', this.requestId);
     list.push(...backend.request.lowered);
@@ -117,8 +122,25 @@ export class Outgoing implements OutgoingRequest, HeadEdit {
     let framing = '';
     if (this.length === UNKNOWN_LENGTH) framing = 'Transfer-Encoding: chunked\r\n';
     else if (this.length > 0 || expectsLength(this.method)) framing = `Content-Length: ${this.length}\r\n`;
+    if (this.upgrade !== '') framing += `Connection: Upgrade\r\nUpgrade: ${this.upgrade}\r\n`;
     return `${this.method} ${this.path} HTTP/1.1\r\nHost: ${this.authority}\r\n${fieldPairs(this.list())}${framing}\r\n`;
   }
+}
+
+/** The fields of a request as whoever is asked about it may know them, names in lower case: the same that go to backends. */
+export function toldLines(request: IncomingRequest, client: Client, trusted: boolean): string[] {
+  return [...remaining(request, new Set(trusted ? replaced : untrusted)), ...forwardedFields(request, client, trusted)];
+}
+
+/** Names in lower case. */
+function remaining(request: IncomingRequest, gone: ReadonlySet<string>): string[] {
+  const fields = request.fields();
+  const list: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] as string).toLowerCase();
+    if (!gone.has(name)) list.push(name, fields[i + 1] as string);
+  }
+  return list;
 }
 
 function pathOf(request: IncomingRequest, target: Target | null, backend: BackendPlan): string {

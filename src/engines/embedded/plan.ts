@@ -6,8 +6,10 @@ import type { HeaderPlan } from '../../routing/filters/header-changes.ts';
 import { compileFilters } from '../../routing/filters/plan.ts';
 import { pickByWeight } from '../../routing/filters/shares.ts';
 import type { Retry, Rule, WeightedBackend } from '../../routing/model.ts';
+import { type CheckPlan, compileChecks } from './auth/check-plan.ts';
 import type { LiveCluster } from './balance.ts';
 import { fieldPairs } from './http1/text.ts';
+import { compileSession, type SessionPlan } from './sessions.ts';
 import type { FieldList } from './sides.ts';
 
 /** Header changes: names in lower case of lines that go; then lines that come, as a list and as text. */
@@ -28,6 +30,9 @@ export interface MirrorPlan {
 export interface BackendPlan {
   /** null: unresolved; it keeps its weight and answers 500. */
   readonly cluster: LiveCluster | null;
+  /** null: nobody is asked. What is changed before the last check is left out of `request`. */
+  readonly checks: readonly CheckPlan[] | null;
+  readonly session: SessionPlan | null;
   readonly request: HeaderEdit;
   readonly response: HeaderEdit;
   readonly hostname: string | undefined;
@@ -56,6 +61,10 @@ export interface RulePlan {
   readonly redirect: Redirect | null;
   /** Status to answer by itself, 0 = none. */
   readonly respond: number;
+  /** For requests that get no backend. */
+  readonly checks: readonly CheckPlan[] | null;
+  /** Some backend keeps sessions. */
+  readonly sessions: boolean;
   readonly backends: readonly BackendPlan[];
   readonly weights: readonly number[];
   /** The sum of `weights`. */
@@ -81,6 +90,8 @@ export function compileRule(rule: Rule, cluster: (key: string) => LiveCluster): 
     cors: compileFilters(rule.filters).cors ?? null,
     redirect: action.kind === 'redirect' ? action.redirect : null,
     respond: action.kind === 'respond' ? action.status : 0,
+    checks: compileChecks(rule.filters, cluster)?.checks ?? null,
+    sessions: backends.some(({ session }) => session !== null),
     backends,
     weights: forwards.map((backend) => backend.weight),
     weight: forwards.reduce((sum, backend) => sum + Math.max(0, backend.weight), 0),
@@ -93,9 +104,12 @@ function compileBackend(
   backend: WeightedBackend,
   cluster: (key: string) => LiveCluster,
 ): BackendPlan {
-  const plan = compileFilters(ruleFilters, backend.filters);
+  const checked = compileChecks([...ruleFilters, ...backend.filters], cluster);
+  const plan = checked === null ? compileFilters(ruleFilters, backend.filters) : compileFilters(checked.rest);
   return {
     cluster: backend.target.kind === 'cluster' ? cluster(backend.target.cluster) : null,
+    checks: checked?.checks ?? null,
+    session: backend.session === undefined ? null : compileSession(backend.session),
     request: headerEdit(plan.request),
     response: headerEdit(plan.response),
     hostname: plan.hostname,

@@ -1,5 +1,6 @@
 // What a rule changes in the head of a response: response header modifiers and CORS, on spans (HTTP/1 to HTTP/1) or as a list.
 import { type CompiledCors, corsHeaders, corsResponseHeaders } from '../../routing/filters/cors.ts';
+import type { HeaderPlan } from '../../routing/filters/header-changes.ts';
 import { FIXED_LENGTH, type Head, NO_BODY } from './http1/parser.ts';
 import { cutField } from './http1/request.ts';
 import { fieldList, fieldPairs } from './http1/text.ts';
@@ -53,4 +54,33 @@ export function contentLength(head: Head, framing: number): number {
   if (framing === FIXED_LENGTH) return head.length;
   if (framing !== NO_BODY) return UNKNOWN_LENGTH;
   return head.status === 204 ? 0 : head.length;
+}
+
+/** With what is special about one response: changes by an auth service, and the token of a session. */
+export function extendedEdit(edit: HeaderEdit, plan: HeaderPlan, token: FieldList): HeaderEdit {
+  const added = [...plan.appended, ...token];
+  if (plan.dropped.size === 0 && added.length === 0) return edit;
+  return {
+    dropped: [...edit.dropped, ...plan.dropped],
+    lowered: [...edit.lowered, ...added.map((part, i) => (i % 2 === 0 ? part.toLowerCase() : part))],
+    text: edit.text + fieldPairs(added),
+  };
+}
+
+/** The fields of an answer that denies, as scripts of other origins may read it; without the service's own of CORS. */
+export function deniedFields(fields: FieldList, cors: CompiledCors | null, origin: string | undefined): FieldList {
+  if (cors === null || origin === undefined) return fields;
+  return changedList(fields, noEdit, true, addedFields(noEdit, cors, origin));
+}
+
+const noEdit: HeaderEdit = { dropped: [], lowered: [], text: '' };
+
+/** The fields that do not describe content, nor say what became of a call of gRPC. Names in lower case. */
+export function withoutContent(fields: FieldList): FieldList {
+  const list: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] as string).toLowerCase();
+    if (!name.startsWith('content-') && !name.startsWith('grpc-')) list.push(name, fields[i + 1] as string);
+  }
+  return list;
 }

@@ -24,6 +24,7 @@ const newThread = (): Thread =>
     accessLog: '',
     shared: false,
     ticketKeys: new Uint8Array(48),
+    sessionKeys: [new Uint8Array(32)],
     asksNames: false,
   });
 

@@ -8,15 +8,22 @@ import { isPreflight } from '../../routing/filters/cors.ts';
 import { matchPreflight } from '../../routing/match/preflight.ts';
 import type { Bind, Cluster, EndpointSet, Entry, Frontend, Rule } from '../../routing/model.ts';
 import type { RowChanges, Update, VirtualHostChange } from '../../routing/update.ts';
+import { compileListener, type ListenerPlan } from './auth/check-plan.ts';
 import { LiveCluster, LiveEndpoints } from './balance.ts';
+import { budgetFor } from './budget.ts';
 import type { FrontendSeries, RouteSeries } from './metrics.ts';
 import { compileRule, routeOf, type RulePlan } from './plan.ts';
 import type { Client } from './sides.ts';
 import type { Thread } from './thread.ts';
 import { validationOf } from './tls/client-trust.ts';
 
+/** Who keeps clusters from being forgotten. */
+interface ClusterUser {
+  clusters: readonly LiveCluster[];
+}
+
 /** A rule as entries refer to it. */
-export class RuleSlot {
+export class RuleSlot implements ClusterUser {
   readonly key: string;
   /** null: no such row (yet). */
   plan: RulePlan | null = null;
@@ -39,6 +46,9 @@ export class LiveFrontend {
   row: Frontend;
   /** false: a host came, or is left, without the frontend's own row. */
   known = false;
+  /** Of its filters; null: it has none. */
+  plan: ListenerPlan | null = null;
+  clusters: readonly LiveCluster[] = [];
   readonly hosts: HostTable<VirtualHostMatcher> = new HostTable();
   readonly series: FrontendSeries;
   /** Requests that no route takes. */
@@ -199,6 +209,7 @@ export class State {
     cluster.tls = row.tls === undefined ? null : backends.acquire(row.tls, row.protocol);
     if (before !== null) backends.release(before);
     cluster.endpoints = endpoints;
+    cluster.budget = budgetFor(row.retryBudget, cluster.budget);
   }
 
   #deleteCluster(key: string): void {
@@ -219,15 +230,22 @@ export class State {
 
   #setRule(row: Rule): void {
     const slot = this.#slotOf(row.key);
+    this.#using(slot, (cluster) => {
+      slot.plan = compileRule(row, cluster);
+    });
+  }
+
+  /** What `compile` asks for is kept for as long as its user stands. */
+  #using(user: ClusterUser, compile: (cluster: (key: string) => LiveCluster) => void): void {
     const clusters = new Set<LiveCluster>();
-    slot.plan = compileRule(row, (key) => {
+    compile((key) => {
       const cluster = this.#clusterOf(key);
       clusters.add(cluster);
       return cluster;
     });
     for (const cluster of clusters) cluster.users++;
-    this.#releaseClusters(slot);
-    slot.clusters = [...clusters];
+    this.#releaseClusters(user);
+    user.clusters = [...clusters];
   }
 
   #deleteRule(key: string): void {
@@ -235,26 +253,30 @@ export class State {
     if (slot === undefined) return;
     this.#releaseClusters(slot);
     slot.plan = null;
-    slot.clusters = [];
     if (slot.users === 0) this.#rules.delete(key);
   }
 
-  #releaseClusters(slot: RuleSlot): void {
-    for (const cluster of slot.clusters) {
+  #releaseClusters(user: ClusterUser): void {
+    for (const cluster of user.clusters) {
       cluster.users--;
       if (cluster.users === 0 && cluster.row === undefined) this.#clusters.delete(cluster.key);
     }
+    user.clusters = [];
   }
 
   #setFrontend(row: Frontend): void {
     const frontend = this.#frontends.get(row.key) ?? new LiveFrontend(row, this.#thread);
     frontend.row = row;
     frontend.known = true;
+    this.#using(frontend, (cluster) => {
+      frontend.plan = compileListener(row.filters ?? [], cluster);
+    });
     this.#frontends.set(row.key, frontend);
   }
 
   #deleteFrontend(frontend: LiveFrontend): void {
     frontend.known = false;
+    this.#releaseClusters(frontend);
     this.#forget(frontend);
   }
 

@@ -5,6 +5,7 @@ import { AccessLog } from './access-log.ts';
 import { Head, type HeadLimits } from './http1/parser.ts';
 import { Metrics, type RouteSeries } from './metrics.ts';
 import type { Limits, WorkerOptions } from './options.ts';
+import { SessionSeal } from './sessions.ts';
 import type { Client } from './sides.ts';
 import { State } from './state.ts';
 import { Sweeper, type Swept } from './sweep.ts';
@@ -41,6 +42,7 @@ export class Thread {
   readonly sweeper: Sweeper = new Sweeper();
   readonly wheel: Wheel = new Wheel();
   readonly credentials: Credentials = new Credentials();
+  readonly sessions: SessionSeal;
   /** The routing in force. */
   readonly state: State;
   /** Requests that no listener takes. */
@@ -67,6 +69,7 @@ export class Thread {
     this.limits = limits;
     this.trustedHops = options.trustedHops;
     this.requestIds = options.requestIds;
+    this.sessions = new SessionSeal(options.sessionKeys);
     this.log = options.accessLog === '' ? null : new AccessLog(options.accessLog, this.metrics);
     this.#headLimits = { bytes: limits.headBytes, fields: limits.headFields, target: limits.targetBytes };
     this.requestHead = this.newHead('request');

@@ -19,6 +19,7 @@ export class Direct {
       accessLog: '',
       shared: false,
       ticketKeys: new Uint8Array(48),
+      sessionKeys: [new Uint8Array(32)],
       asksNames: false,
     });
     this.#thread.state.apply(updateOf({ ...world, port: 0 }));

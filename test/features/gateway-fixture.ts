@@ -37,9 +37,13 @@ export interface Echoed {
 }
 
 /** @param objects as a user would apply them; Services without EndpointSlices are answered by an echo each */
-export async function serveObjects(t: TestContext, objects: readonly KubeObject[]): Promise<Gateway> {
+export async function serveObjects(
+  t: TestContext,
+  objects: readonly KubeObject[],
+  { channel = 'standard' }: { readonly channel?: 'standard' | 'experimental' } = {},
+): Promise<Gateway> {
   const pipeline = new Pipeline({
-    channel: 'standard',
+    channel,
     controllerName: 'portolan.dev/gateway-controller',
     classes: 'any',
     presume: true,
@@ -91,7 +95,7 @@ export async function serveObjects(t: TestContext, objects: readonly KubeObject[
   };
 }
 
-const clusterScoped = new Set(['Namespace', 'GatewayClass', 'IngressClass']);
+const clusterScoped = new Set(['Namespace', 'GatewayClass', 'IngressClass', 'ClusterTrustBundle']);
 
 function namespaced(object: KubeObject): KubeObject {
   if (clusterScoped.has(object.kind)) return object;

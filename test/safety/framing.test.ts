@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { type RequestCase, requestCases, type ResponseCase, responseCases } from './framing/cases.ts';
 import { Direct } from './framing/direct.ts';
 import { readResponses } from './framing/responses.ts';
-import { startWitness, textOf, type Witness } from './framing/witness.ts';
+import { FRAMING, startWitness, textOf, type Witness } from './framing/witness.ts';
 
 /** Connections at a time. */
 const AT_ONCE = 64;
@@ -135,6 +135,10 @@ async function receive(route: Direct, each: ResponseCase, target: string): Promi
   conversation.close();
   const [first, second, ...more] = readResponses(received, [method, 'GET']);
   const understood = JSON.stringify(received);
+  const odd = received
+    .split('\r\n')
+    .find((line) => /^(?:content-length|transfer-encoding)/i.test(line) && !FRAMING.test(line));
+  if (odd !== undefined) return `framed in an odd way: ${odd}`;
   if (received.includes('poison')) return `poison: ${understood}`;
   if (first?.status !== status || more.length > 0) return `status ${first?.status}: ${understood}`;
   const same = broken ? content.startsWith(first.content) : first.content === content;

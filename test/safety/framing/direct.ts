@@ -36,7 +36,7 @@ export class Direct {
       socket as unknown as net.Socket,
       clientOf(socket as unknown as net.Socket, bind, 'http', undefined),
     );
-    return new Conversation(ours);
+    return new Conversation(ours, theirs);
   }
 
   close(): void {
@@ -49,7 +49,8 @@ export class Conversation {
   readonly ended: Promise<string>;
   readonly #duplex: Duplex;
 
-  constructor(duplex: Duplex) {
+  /** @param other end, whose destruction ours does not hear of */
+  constructor(duplex: Duplex, other: Duplex) {
     this.#duplex = duplex;
     duplex.on('error', () => {});
     duplex.on('data', (octets: Buffer) => {
@@ -59,14 +60,17 @@ export class Conversation {
       const done = (): void => resolve(this.received);
       duplex.on('end', done);
       duplex.on('close', done);
+      other.on('close', done);
     });
   }
 
   /** The other side sees one piece, before anything that is sent later. */
   async send(octets: string): Promise<void> {
-    await new Promise<void>((resolve) => {
+    const written = new Promise<void>((resolve) => {
       this.#duplex.write(Buffer.from(octets, 'latin1'), () => resolve());
     });
+    // The other side may be gone, or say no more and leave the rest unread.
+    await Promise.race([written, this.ended]);
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 // What a client received -> responses, read by the plainest rules of RFC 9112: what we write is well-formed or the reader says
-// that it is not.
+// that it is not. Status lines may be as odd as those that peers hand on.
 
 export interface Read {
   readonly status: number;
@@ -17,7 +17,7 @@ export function readResponses(text: string, methods: readonly string[]): readonl
   while (rest !== '') {
     const end = rest.indexOf('\r\n\r\n') + 4;
     const head = rest.slice(0, end);
-    const status = Number(/^HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n/.exec(head)?.[1]);
+    const status = Number(/^HTTP\/1\.[01] (\d{3})(?: [^\r\n]*)?\r\n/.exec(head)?.[1]);
     if (end < 4 || Number.isNaN(status)) {
       all.push({ status: 0, head: '', content: rest, complete: false });
       break;

@@ -34,6 +34,8 @@ export class FieldLines {
   runs: Int32Array = new Int32Array(34);
   /** Bit n: a field of id n is there. */
   seen = 0;
+  /** A line that frames the message is written in a way that not everyone reads alike: see `reframed`. */
+  odd = false;
 
   /** Index of the first line of that id from line `from` on, -1 if there is none. */
   line(id: number, from = 0): number {
@@ -57,6 +59,30 @@ export class FieldLines {
   /** Marks every line of that id as not to be forwarded. */
   cutAll(id: number): void {
     for (let i = this.line(id); i >= 0; i = this.line(id, i + 1)) this.cut[i] = 1;
+  }
+
+  /**
+   * Of the last line, which frames the message: one space before the value and none behind it, for tabs are not white space
+   * to everyone; and no zeros in front, which mean octal to some.
+   */
+  checkSpelling(buf: Uint8Array, zeros: boolean): void {
+    const k = (this.count - 1) * STRIDE;
+    const { base, fields } = this;
+    const colon = fields[k + NAME_END] as number;
+    const spaced = fields[k + VALUE_START] === colon + 2 && buf[base + colon + 1] === octet.SP;
+    if (zeros || !spaced || buf[base + (fields[k + VALUE_END] as number)] !== octet.CR) this.odd = true;
+  }
+
+  /** Cuts the lines that frame the message and are not cut yet; returns those to send in their place. */
+  reframed(length: number): string {
+    let text = '';
+    const lengthAt = this.line(field.CONTENT_LENGTH);
+    const codingAt = this.line(field.TRANSFER_ENCODING);
+    if (lengthAt >= 0 && this.cut[lengthAt] === 0) text += `Content-Length: ${length}\r\n`;
+    if (codingAt >= 0 && this.cut[codingAt] === 0) text += 'Transfer-Encoding: chunked\r\n';
+    if (lengthAt >= 0) this.cut[lengthAt] = 1;
+    if (codingAt >= 0) this.cut[codingAt] = 1;
+    return text;
   }
 
   /** Writes the field lines that are not cut into `runs`, as pairs of start and end, and returns how many pairs. */

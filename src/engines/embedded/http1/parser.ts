@@ -186,7 +186,7 @@ export class Head extends FieldLines {
     this.length = -1;
     this.form = ORIGIN_FORM;
     this.expect = EXPECT_NOTHING;
-    this.chunked = this.upgrade = this.acceptsTrailers = false;
+    this.chunked = this.odd = this.upgrade = this.acceptsTrailers = false;
     this.#nominations = this.#close = this.#persist = this.#wantsUpgrade = false;
   }
 
@@ -394,10 +394,12 @@ export class Head extends FieldLines {
       case field.CONTENT_LENGTH:
         if (again) return refusal.DUPLICATE_CONTENT_LENGTH;
         this.length = value.lengthAt(buf, start, end);
+        this.checkSpelling(buf, end - start > 1 && buf[start] === 0x30);
         return this.length < 0 ? refusal.BAD_CONTENT_LENGTH : 0;
       case field.TRANSFER_ENCODING:
         if (again) return refusal.BAD_TRANSFER_ENCODING;
         this.chunked = octet.equalsIgnoringCase(buf, start, end, 'chunked');
+        this.checkSpelling(buf, false);
         return this.chunked ? 0 : value.encodingRefusal(buf, start, end);
       case field.CONNECTION:
         this.cut[this.count - 1] = 1;

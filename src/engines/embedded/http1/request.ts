@@ -120,6 +120,7 @@ export class Http1Request implements IncomingRequest {
     }
     if (this.upgrade !== '') added += `Connection: Upgrade\r\nUpgrade: ${this.upgrade}\r\n`;
     if (this.expectsContinue && head.minor === 0) head.cutAll(EXPECT);
+    if (head.odd) added += head.reframed(head.length);
     const same = edit.path === this.target && head.form !== ABSOLUTE_FORM && head.minor === 1;
     const pairs = head.kept();
     const { runs } = head;

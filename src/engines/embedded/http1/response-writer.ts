@@ -59,9 +59,11 @@ export class ResponseWriter {
     }
     this.framed = framing === CHUNKED && this.#minor === 1;
     const plain = this.keepAlive && this.#minor === 1 && framing !== UNTIL_CLOSE && head.reasonStart >= 0;
-    if (plain && added.length <= HEADROOM) return editInPlace(head, buf, added);
-    const own = framing === UNTIL_CLOSE || framing === CHUNKED ? this.#frameUnknown(head, framing) : '';
-    this.#hold(composeFrom(head, buf, added + own + this.#connectionLine()));
+    const unknown = framing === UNTIL_CLOSE || framing === CHUNKED;
+    const own = unknown && !plain ? this.#frameUnknown(head, framing) : '';
+    const lines = head.odd ? added + head.reframed(head.length) : added;
+    if (plain && lines.length <= HEADROOM) return editInPlace(head, buf, lines);
+    this.#hold(composeFrom(head, buf, lines + own + this.#connectionLine()));
     return head.base + head.size;
   }
 

@@ -280,7 +280,9 @@ export class Http1Upstream implements Upstream {
     this.#framing = framing;
     this.#state = switched ? TUNNEL : IN_CONTENT;
     if (switched) this.#touch();
-    this.#reusable = head.keepAlive && framing !== UNTIL_CLOSE;
+    // Content that 204 announces against the rules would be taken for the next response.
+    const surplus = head.status === 204 && (head.chunked || head.length > 0);
+    this.#reusable = head.keepAlive && framing !== UNTIL_CLOSE && !surplus;
     this.#remaining = head.length;
     const contentAt = head.base + head.size;
     if ((head.seen & (1 << KEEP_ALIVE)) !== 0) this.#readHint(head, buf);

@@ -1,0 +1,211 @@
+// The controller against an API server, with its data plane on loopback: statuses, what others wrote, conflicts, what is provided, and
+// what happens while the server is away.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { AddressPool } from '../../src/controller/addresses.ts';
+import { Controller } from '../../src/controller/controller.ts';
+import type { LogEntry } from '../../src/controller/controller.ts';
+import { KubeClient } from '../../src/sources/cluster/client.ts';
+import { list, record } from '../../src/support/untrusted.ts';
+import type { UnknownRecord } from '../../src/support/untrusted.ts';
+import type { Stored } from './cluster-fixture.ts';
+import { FakeApiServer } from './cluster-fixture.ts';
+import { eventually, freePort } from './engine-fixture.ts';
+import { ask } from './gateway-fixture.ts';
+
+const group = 'gateway.networking.k8s.io';
+
+function definition(kind: string, plural: string, scope = 'Namespaced'): Stored {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: {
+      name: `${plural}.${group}`,
+      annotations: { [`${group}/bundle-version`]: 'v1.7.0', [`${group}/channel`]: 'standard' },
+    },
+    spec: { group, names: { kind, plural }, scope, versions: [{ name: 'v1', served: true, storage: true }] },
+  };
+}
+
+const gatewayClass: Stored = {
+  apiVersion: `${group}/v1`,
+  kind: 'GatewayClass',
+  metadata: { name: 'portolan' },
+  spec: { controllerName: 'portolan.dev/gateway-controller' },
+};
+
+function gateway(port: number, className = 'portolan'): Stored {
+  return {
+    apiVersion: `${group}/v1`,
+    kind: 'Gateway',
+    metadata: { name: 'gw', namespace: 'default' },
+    spec: {
+      gatewayClassName: className,
+      infrastructure: { labels: { team: 'edge' }, annotations: { note: 'x' } },
+      listeners: [{ name: 'http', port, protocol: 'HTTP' }],
+    },
+  };
+}
+
+function route(parentRefs: readonly object[], status?: object): Stored {
+  return {
+    apiVersion: `${group}/v1`,
+    kind: 'HTTPRoute',
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { parentRefs, rules: [{ backendRefs: [{ name: 'web', port: 80 }] }] },
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+interface World {
+  readonly server: FakeApiServer;
+  readonly port: number;
+  readonly log: LogEntry[];
+  readonly controller: Controller;
+}
+
+async function world(t: TestContext, ...objects: readonly Stored[]): Promise<World> {
+  const server = await FakeApiServer.start(t);
+  const port = await freePort();
+  server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
+  server.apply(definition('GatewayClass', 'gatewayclasses', 'Cluster'));
+  server.apply(definition('Gateway', 'gateways'));
+  server.apply(definition('HTTPRoute', 'httproutes'));
+  server.apply(gatewayClass);
+  server.apply(gateway(port));
+  for (const object of objects) server.apply(object);
+  const log: LogEntry[] = [];
+  const controller = new Controller({
+    client: new KubeClient(server.access),
+    controllerName: 'portolan.dev/gateway-controller',
+    pool: new AddressPool('127.0.0.1'),
+    leaseNamespace: 'portolan',
+    electsLeader: true,
+    engine: {},
+    log: (entry) => log.push(entry),
+  });
+  controller.start();
+  t.after(() => controller.stop(0));
+  await eventually(() => isProgrammed(server), 'the Gateway is programmed', 10_000);
+  return { server, port, log, controller };
+}
+
+function conditionsOf(object: Stored | undefined): readonly string[] {
+  return list(record(object?.['status'])['conditions']).map((condition) => {
+    const { type, status, reason } = record(condition);
+    return `${String(type)}=${String(status)} ${String(reason)}`;
+  });
+}
+
+function isProgrammed(server: FakeApiServer): boolean {
+  return conditionsOf(server.get('Gateway', 'gw')).includes('Programmed=True Programmed');
+}
+
+function parentsOf(server: FakeApiServer): readonly UnknownRecord[] {
+  return list(record(server.get('HTTPRoute', 'web')?.['status'])['parents']).map(record);
+}
+
+test('a class is accepted, a Gateway programmed at an address, and what belongs to it is provided', async (t) => {
+  const { server, port } = await world(t);
+  assert.deepEqual(conditionsOf(server.get('GatewayClass', 'portolan')), [
+    'Accepted=True Accepted',
+    'SupportedVersion=True SupportedVersion',
+  ]);
+  const { status } = server.get('Gateway', 'gw') as { status?: unknown };
+  assert.deepEqual(record(status)['addresses'], [{ type: 'IPAddress', value: '127.0.0.1' }]);
+  await eventually(() => server.get('EndpointSlice', 'gw-portolan') !== undefined, 'all is provided');
+  const service = server.get('Service', 'gw-portolan') as Stored;
+  assert.deepEqual(record(service.metadata['labels']), {
+    team: 'edge',
+    'gateway.networking.k8s.io/gateway-name': 'gw',
+    'gateway.networking.k8s.io/gateway-class-name': 'portolan',
+    'app.kubernetes.io/managed-by': 'portolan',
+  });
+  assert.deepEqual(service.metadata['annotations'], { note: 'x' });
+  assert.deepEqual(record(service['spec'])['ports'], [
+    { name: `tcp-${port}`, port, protocol: 'TCP', targetPort: port },
+  ]);
+  assert.ok(server.get('ServiceAccount', 'gw-portolan') !== undefined);
+  await eventually(() => finalizers(server).length === 1, 'the finalizer of the class');
+  server.delete(gateway(port));
+  await eventually(() => finalizers(server).length === 0, 'the finalizer goes with the last Gateway');
+});
+
+function finalizers(server: FakeApiServer): readonly unknown[] {
+  return list(server.get('GatewayClass', 'portolan')?.metadata['finalizers']);
+}
+
+const foreign = {
+  parentRef: { name: 'theirs' },
+  controllerName: 'example.com/other',
+  conditions: [
+    {
+      type: 'Accepted',
+      status: 'True',
+      reason: 'Odd',
+      message: '',
+      lastTransitionTime: '2020-01-01T00:00:00Z',
+      extra: 1,
+    },
+  ],
+};
+
+test('statuses of routes: what others wrote stays as it is, where it is; ours goes with its parentRef', async (t) => {
+  const { server } = await world(t, route([{ name: 'gw' }], { parents: [foreign], other: true }));
+  await eventually(() => parentsOf(server).length === 2, 'our entry');
+  assert.deepEqual(parentsOf(server)[0], foreign);
+  assert.equal(parentsOf(server)[1]?.['controllerName'], 'portolan.dev/gateway-controller');
+  server.apply(route([{ name: 'gw', sectionName: 'nothing' }]));
+  await eventually(() => record(parentsOf(server)[1]?.['parentRef'])['sectionName'] === 'nothing', 'the new parentRef');
+  assert.equal(parentsOf(server).length, 2);
+  server.apply(route([{ name: 'elsewhere' }]));
+  await eventually(() => parentsOf(server).length === 1, 'our entry is gone');
+  assert.deepEqual(record(server.get('HTTPRoute', 'web')?.['status']), { parents: [foreign], other: true });
+});
+
+test('one write for a change, none for what did not change, and a conflict is read and merged again', async (t) => {
+  const { server, controller } = await world(t, route([{ name: 'gw' }]));
+  await eventually(() => parentsOf(server).length === 1, 'the status of the route');
+  const before = writesTo(server, 'httproutes');
+  assert.ok(before <= 2);
+  server.apply({ ...route([{ name: 'gw' }]), metadata: { name: 'web', namespace: 'default', labels: { a: 'b' } } });
+  await eventually(() => controller.waiting().length === 0, 'ready');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(writesTo(server, 'httproutes'), before, 'a label changes no status');
+  let conflicts = 0;
+  server.refuse = (method, path) =>
+    method === 'PUT' && path.endsWith('/web/status') && conflicts++ === 0 ? 409 : undefined;
+  server.apply(route([{ name: 'gw', port: 1 }]));
+  await eventually(() => record(parentsOf(server)[0]?.['parentRef'])['port'] === 1, 'the status after the conflict');
+  assert.ok(conflicts >= 2);
+});
+
+function writesTo(server: FakeApiServer, plural: string): number {
+  return server.writes.filter((write) => write.includes(`/${plural}/`)).length;
+}
+
+test('with the API server away the data plane serves, and afterwards statuses are right', async (t) => {
+  const service: Stored = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { type: 'ExternalName', ports: [{ port: 80 }] },
+  };
+  const { server, port } = await world(t, service, route([{ name: 'gw' }]));
+  await eventually(async () => (await ask({ port })).status === 500, 'the route answers');
+  server.refuse = () => 500;
+  server.cut();
+  for (let i = 0; i < 20; i++) assert.equal((await ask({ port })).status, 500);
+  server.delete(route([]));
+  server.refuse = () => undefined;
+  await eventually(async () => (await ask({ port })).status === 404, 'the change that was missed', 10_000);
+});
+
+test('a Gateway of another class is left alone, and one that changes its class loses what it was given', async (t) => {
+  const { server, port } = await world(t);
+  await eventually(() => server.get('EndpointSlice', 'gw-portolan') !== undefined, 'all is provided');
+  server.apply(gateway(port, 'other'));
+  await eventually(() => server.get('Service', 'gw-portolan') === undefined, 'the Service is gone');
+  await assert.rejects(ask({ port }));
+});

@@ -33,8 +33,9 @@ export interface From {
   readonly client: Client;
 }
 
-/** Attempts beyond the first: a check changes nothing, so that it may be asked twice. */
+/** Attempts beyond the first, of either kind: a check changes nothing, so that it may be asked twice. */
 const REPEATS = 1;
+const FAILOVERS = 1;
 
 export abstract class Inquiry extends Deadline implements Receiver {
   readonly framedResponse = false;
@@ -46,6 +47,7 @@ export abstract class Inquiry extends Deadline implements Receiver {
   #endpoint: LiveEndpoint | null = null;
   #upstream: Upstream | null = null;
   #repeats = 0;
+  #failovers = 0;
 
   constructor(from: From, cluster: LiveCluster, asked: Asked) {
     super();
@@ -65,7 +67,7 @@ export abstract class Inquiry extends Deadline implements Receiver {
   ask(): void {
     const now = performance.now();
     this.#thread.wheel.arm(this, now + this.#thread.limits.authTimeout);
-    this.#open(now);
+    this.#open(now, null);
   }
 
   /** Nobody waits for the answer any more. */
@@ -100,8 +102,9 @@ export abstract class Inquiry extends Deadline implements Receiver {
     (this.#endpoint as LiveEndpoint).active--;
   }
 
-  #open(now: number): void {
-    const endpoint = this.#cluster.pick(now, this.#endpoint);
+  /** @param tried not this one, if there is another */
+  #open(now: number, tried: LiveEndpoint | null): void {
+    const endpoint = this.#cluster.pick(now, tried);
     if (endpoint === undefined) {
       this.release();
       this.unanswered({ status: 503, reason: 'auth-no-endpoint', detail: '' });
@@ -133,12 +136,7 @@ export abstract class Inquiry extends Deadline implements Receiver {
     this.#leave();
     const now = performance.now();
     if (failure === 'refused' || failure === 'connect-timeout') this.#endpoint?.unreachable(now);
-    if (this.#mayRepeat(failure)) {
-      this.#repeats++;
-      this.#question.anew = failure === 'stale';
-      this.#open(now);
-      return;
-    }
+    if (this.#again(failure, now)) return;
     this.release();
     const reason = reasonOf(failure);
     this.unanswered({
@@ -148,10 +146,23 @@ export abstract class Inquiry extends Deadline implements Receiver {
     });
   }
 
-  #mayRepeat(failure: Failure): boolean {
-    if (this.#repeats >= REPEATS) return false;
-    if (failure === 'stale' || failure === 'refused-stream') return true;
-    return (failure === 'refused' || failure === 'connect-timeout') && this.#cluster.hasChoice;
+  #again(failure: Failure, now: number): boolean {
+    switch (failure) {
+      case 'stale':
+      case 'refused-stream':
+        // The connection's age is to blame, or its end; the endpoint may be well.
+        if (this.#repeats++ >= REPEATS) return false;
+        this.#question.anew = failure === 'stale';
+        this.#open(now, null);
+        return true;
+      case 'refused':
+      case 'connect-timeout':
+        if (!this.#cluster.hasChoice || this.#failovers++ >= FAILOVERS) return false;
+        this.#open(now, this.#endpoint);
+        return true;
+      default:
+        return false;
+    }
   }
 
   override expired(): void {

@@ -94,7 +94,7 @@ export class Running {
   /** The local port of a listener (`default/web/http`). */
   port(listener: string): number {
     const line = this.out.split('\n').findLast((line) => line.trim().startsWith(`${listener} `));
-    const digits = /https?:\/\/(?:\[[^\]]+\]|[^:]+):(\d+)/.exec(line ?? '')?.[1];
+    const digits = /[a-z]+:\/\/(?:\[[^\]]+\]|[^:]+):(\d+)/.exec(line ?? '')?.[1];
     if (digits === undefined) throw new Error(`no listener ${listener} in\n${this.out}`);
     return Number(digits);
   }

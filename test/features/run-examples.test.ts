@@ -110,6 +110,25 @@ test('cors', async (t) => {
   assert.equal((await preflight('http://evil.localhost')).headers['access-control-allow-origin'], undefined);
 });
 
+test('listener-sets', async (t) => {
+  const ports = ['--port', `shared/status=${await freePort()}`, '--port', `blog/blog/web=${await freePort()}`];
+  const flags = ['--echo', '--dev-certificates', ...ports];
+  const running = await serving(t, ['-f', join(root, 'examples', 'listener-sets'), ...flags], { cwd: folderWith(t) });
+  const plain = running.port('platform/shared/status');
+  assert.equal(running.port('shop/shop/web'), plain);
+  assert.equal(await answeredBy(plain, '/', { host: 'status.localhost' }), 'status');
+  assert.equal(await answeredBy(plain, '/', { host: 'shop.localhost' }), 'shop');
+  assert.equal(await answeredBy(plain, '/', { host: 'blog.localhost' }), '404');
+  const secure = running.port('blog/blog/web');
+  const ca = readFileSync(await running.prints(/--cacert (\S+)/));
+  const headers = { host: 'blog.localhost' };
+  const sent = request({ host: '127.0.0.1', port: secure, servername: 'blog.localhost', ca, headers, agent: false });
+  sent.end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  assert.equal(response.headers['x-echo-service'], 'blog');
+});
+
 for (const name of ['mirror', 'retries-and-timeouts']) {
   test(name, async (t) => {
     const port = (await example(t, name)).port('default/web/http');

@@ -44,9 +44,10 @@ export const run: Run = async (args) => {
     onCrash: (error) => report.say(paint.red(`a worker ended and is started again: ${error.message}`)),
   });
   try {
-    const echo = args.on('echo') ? new EchoBackends() : undefined;
-    if (echo !== undefined) model.add(echo);
     const certificates = args.on('dev-certificates') ? new DevCertificates(true) : undefined;
+    const authority = certificates ?? new DevCertificates(false);
+    const echo = args.on('echo') ? new EchoBackends(() => authority.open()) : undefined;
+    if (echo !== undefined) model.add(echo);
     if (certificates !== undefined) model.add(certificates);
     const ports = new PortPlan(settings.ports);
     const serving = (): Serving => ({ model, placed: ports.placed, authority: certificates?.authority?.path });

@@ -2,10 +2,11 @@
 // a Service with the ports that routes name. Host names are resolved here, and again from time to time.
 import { lookup } from 'node:dns/promises';
 import { connect, isIP, isIPv6 } from 'node:net';
-import type { KubeObject, Service } from '../../api/objects.ts';
+import type { KubeObject, Service, ServicePort } from '../../api/objects.ts';
 import { Misuse } from '../command.ts';
 import { formatHostPort, isName, parseHostPort } from './names.ts';
 import type { HostPort } from './names.ts';
+import type { WantedPort } from './wanted-backends.ts';
 
 export interface LocalBackend extends HostPort {
   readonly namespace: string;
@@ -35,7 +36,7 @@ export interface BackendView {
   /** A Service of the files. */
   service(namespace: string, name: string): Service | undefined;
   /** Ports of a Service that routes name. */
-  wantedPorts(namespace: string, name: string): readonly number[];
+  wantedPorts(namespace: string, name: string): readonly WantedPort[];
 }
 
 interface Resolved {
@@ -108,21 +109,47 @@ export class LocalBackends {
 function objectsOf(entries: readonly Resolved[], view: BackendView): readonly KubeObject[] {
   const { namespace, service } = (entries[0] as Resolved).backend;
   const written = view.service(namespace, service);
-  const named = entries.flatMap(({ backend }) => backend.servicePort ?? []);
-  const ports =
-    written?.spec?.ports?.map(({ name, port }) => ({ name: name ?? '', port })) ??
-    uniquePorts([...named, ...view.wantedPorts(namespace, service)]).map((port) => ({ name: portName(port), port }));
+  const ports = written?.spec?.ports?.map(portOf) ?? portsOf(entries, view.wantedPorts(namespace, service));
   if (ports.length === 0) return [];
   const objects: KubeObject[] = written === undefined ? [presumedService(namespace, service, ports)] : [];
-  for (const { name, port } of ports) {
+  for (const { name, port, protocol } of ports) {
     const exact = entries.filter(({ backend }) => backend.servicePort === port);
     const serving = exact.length > 0 ? exact : entries.filter(({ backend }) => backend.servicePort === undefined);
     for (const { backend, addresses } of serving) {
-      const target = { namespace, service, portName: name, port: backend.port };
-      objects.push(...slices(`portolan-backend-${service}-${port}-${backend.port}`, target, addresses));
+      const target = { namespace, service, portName: name, port: backend.port, protocol };
+      const own = `portolan-backend-${service}-${socketName(port, protocol)}-${backend.port}`;
+      objects.push(...slices(own, target, addresses));
     }
   }
   return objects;
+}
+
+/** Those that routes name, as they name them; and those that only flags name, for TCP. */
+function portsOf(entries: readonly Resolved[], wanted: readonly WantedPort[]): readonly PortOfService[] {
+  const known = new Set(wanted.map(({ port }) => port));
+  const others = new Set(entries.flatMap(({ backend }) => backend.servicePort ?? [])).difference(known);
+  return [...wanted, ...[...others].map((port) => ({ port, transport: 'TCP' as const }))]
+    .sort((a, b) => a.port - b.port)
+    .map(presumedPort);
+}
+
+export interface PortOfService {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+export function portOf({ name = '', port, protocol = 'TCP' }: ServicePort): PortOfService {
+  return { name, port, protocol };
+}
+
+export function presumedPort({ port, transport }: Pick<WantedPort, 'port' | 'transport'>): PortOfService {
+  return { name: `port-${socketName(port, transport)}`, port, protocol: transport };
+}
+
+/** `80`, `53-udp`: a Service may have a port for both. */
+export function socketName(port: number, protocol: string): string {
+  return protocol === 'TCP' ? String(port) : `${port}-${protocol.toLowerCase()}`;
 }
 
 export interface SliceTarget {
@@ -132,6 +159,7 @@ export interface SliceTarget {
   readonly portName: string;
   /** At the addresses. */
   readonly port: number;
+  readonly protocol: string;
 }
 
 /** EndpointSlices, one for each address family. */
@@ -147,26 +175,14 @@ export function slices(name: string, target: SliceTarget, addresses: readonly st
     },
     addressType,
     endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
-    ports: [{ name: target.portName, port: target.port, protocol: 'TCP' }],
+    ports: [{ name: target.portName, port: target.port, protocol: target.protocol }],
   }));
 }
 
 export const serviceLabel = 'kubernetes.io/service-name';
 
-export function presumedService(
-  namespace: string,
-  name: string,
-  ports: readonly { readonly name: string; readonly port: number }[],
-): KubeObject {
+export function presumedService(namespace: string, name: string, ports: readonly PortOfService[]): KubeObject {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec: { ports } };
-}
-
-export function portName(port: number): string {
-  return `port-${port}`;
-}
-
-function uniquePorts(ports: readonly number[]): readonly number[] {
-  return [...new Set(ports)].sort((a, b) => a - b);
 }
 
 /** Says whether the addresses changed. */

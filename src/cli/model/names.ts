@@ -1,4 +1,4 @@
-// What flags name: a Gateway or a Service with or without its namespace, an address with a port.
+// What flags name: a Gateway or a Service with or without its namespace, an address with a port, a listener.
 import { isIPv6 } from 'node:net';
 import { Misuse } from '../command.ts';
 
@@ -38,4 +38,21 @@ export function formatHostPort({ host, port }: HostPort): string {
 
 export function isName(text: string): boolean {
   return /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/.test(text);
+}
+
+/** The Gateway or ListenerSet that a listener stands in, by the key of its frontend, and its name there. */
+export function listenerOf(frontend: string): {
+  readonly owner: { readonly kind: 'Gateway' | 'ListenerSet'; readonly namespace: string; readonly name: string };
+  readonly listener: string;
+} {
+  const parts = frontend.split('/');
+  const [namespace = '', name = '', listener = ''] = parts.slice(-3);
+  return { owner: { kind: parts.length > 3 ? 'ListenerSet' : 'Gateway', namespace, name }, listener };
+}
+
+/** `shop/web/http`; of a ListenerSet `shop/extra/http (on infra/web)`. */
+export function formatListener(frontend: string): string {
+  const { owner, listener } = listenerOf(frontend);
+  const name = `${owner.namespace}/${owner.name}/${listener}`;
+  return owner.kind === 'Gateway' ? name : `${name} (on ${frontend.split('/').slice(0, 2).join('/')})`;
 }

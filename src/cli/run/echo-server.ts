@@ -1,11 +1,14 @@
 // Stands in for backends that do not run here: answers every request with JSON that names the Service it came for and what
-// arrived. HTTP/1.1, HTTP/2 without TLS, gRPC (an empty message and status 0) and WebSocket (every message comes back) on
-// one port per Service port, since only the port tells for whom a request is.
+// arrived. HTTP/1.1, HTTP/2, gRPC (an empty message and status 0) and WebSocket (every message comes back) on one port per
+// Service port, since only the port tells for whom a request is. What is no request, a stream of octets, comes back as it is.
+// Clients may speak TLS: where ALPN agrees on HTTP the answer is that of HTTP.
+import type { EventEmitter } from 'node:events';
 import { createServer as createHttp1 } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createHttp2 } from 'node:http2';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import type { EchoTls } from './echo-tls.ts';
 import { acceptWebSocket } from './echo-websocket.ts';
 
 export interface EchoedService {
@@ -23,23 +26,39 @@ export interface Echo {
 /** Octets of a request body that are shown. */
 const shownBody = 4096;
 const preface = Buffer.from('PRI * HTTP/2.0');
+/** The type of the first record of a TLS connection (RFC 8446 section 5.1). */
+const handshake = 22;
+
+export interface EchoOptions {
+  /** What clients that agree on nothing by ALPN speak. */
+  readonly spoken: 'http' | 'stream';
+  /** Absent: TLS is not answered. */
+  readonly tls?: EchoTls;
+}
 
 /** Listens on a free port of the loopback address. */
-export function startEcho(of: EchoedService): Promise<Echo> {
-  const http1 = createHttp1((request, response) => void answer(of, request, response));
-  http1.on('upgrade', (request, socket: Socket, head) => acceptWebSocket(request, socket, head, headersOf(of)));
-  // The compatibility API of node:http2 offers what is used here of http's messages.
-  const http2 = createHttp2(
-    (request, response) =>
-      void answer(of, request as unknown as IncomingMessage, response as unknown as ServerResponse),
-  );
-  http2.on('sessionError', () => {});
+export function startEcho(of: EchoedService, { spoken, tls }: EchoOptions = { spoken: 'http' }): Promise<Echo> {
+  const { http1, http2 } = httpServers(of);
+  const plain = (socket: Socket, head: Buffer): void => {
+    socket.unshift(head);
+    if (spoken === 'stream') socket.pipe(socket);
+    else (isPreface(head) ? http2 : http1).emit('connection', socket);
+  };
+  const isEnough = (head: Buffer): boolean => spoken === 'stream' || head.length >= preface.length || !isPreface(head);
+  const secured = tls?.acceptor((socket, agreed) => {
+    if (agreed === undefined) sniff(socket, isEnough, (head) => plain(socket, head));
+    else (agreed === 'h2' ? http2 : http1).emit('connection', socket);
+  });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    sniff(socket, (isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket));
+    sniff(socket, isEnough, (head) => {
+      if (secured === undefined || head[0] !== handshake) return plain(socket, head);
+      socket.unshift(head);
+      secured(socket);
+    });
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -50,26 +69,41 @@ export function startEcho(of: EchoedService): Promise<Echo> {
   });
 }
 
+function httpServers(of: EchoedService): { readonly http1: EventEmitter; readonly http2: EventEmitter } {
+  const http1 = createHttp1((request, response) => void answer(of, request, response));
+  http1.on('upgrade', (request, socket: Socket, head) => acceptWebSocket(request, socket, head, headersOf(of)));
+  // The compatibility API of node:http2 offers what is used here of http's messages.
+  const http2 = createHttp2(
+    (request, response) =>
+      void answer(of, request as unknown as IncomingMessage, response as unknown as ServerResponse),
+  );
+  http2.on('sessionError', () => {});
+  return { http1, http2 };
+}
+
 function closeAll(server: Server, sockets: ReadonlySet<Socket>): void {
   server.close();
   for (const socket of sockets) socket.destroy();
 }
 
-/** Looks at the first octets and puts them back. */
-function sniff(socket: Socket, use: (isHttp2: boolean) => void): void {
+/** Waits for octets enough to know what is spoken. */
+function sniff(socket: Socket, isEnough: (head: Buffer) => boolean, use: (head: Buffer) => void): void {
   let head: Buffer = Buffer.alloc(0);
   const look = (): void => {
     for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
       head = Buffer.concat([head, chunk]);
     }
-    const length = Math.min(head.length, preface.length);
-    const maybe = head.subarray(0, length).equals(preface.subarray(0, length));
-    if (maybe && length < preface.length) return;
+    if (head.length === 0 || !isEnough(head)) return;
     socket.removeListener('readable', look);
-    socket.unshift(head);
-    use(maybe);
+    use(head);
   };
   socket.on('readable', look);
+}
+
+/** Or the beginning of one. */
+function isPreface(head: Buffer): boolean {
+  const length = Math.min(head.length, preface.length);
+  return head.subarray(0, length).equals(preface.subarray(0, length));
 }
 
 function headersOf({ namespace, service, port }: EchoedService): Readonly<Record<string, string>> {

@@ -1,17 +1,28 @@
-// --echo: the Services that routes name and nothing serves get an echo server each, and those that are not in the files
-// at all are presumed.
+// --echo: the Services that routes and listeners name and nothing serves get an echo server each, and those that are not in
+// the files at all are presumed. TLS in which clients reach an echo is answered with certificates of the local authority, or of
+// one that nobody knows.
 import type { KubeObject } from '../../api/objects.ts';
-import { portName, presumedService, slices } from '../model/local-backends.ts';
+import { portOf, presumedPort, presumedService, slices, socketName } from '../model/local-backends.ts';
 import type { Outside, OutsideView } from '../model/model.ts';
+import type { WantedPort } from '../model/wanted-backends.ts';
+import type { Authority } from './authority.ts';
+import { startDatagramEcho } from './echo-datagrams.ts';
 import { startEcho } from './echo-server.ts';
-import type { Echo } from './echo-server.ts';
+import type { Echo, EchoedService } from './echo-server.ts';
+import { EchoTls } from './echo-tls.ts';
 
 /** Each echo server is a socket of this process. */
 const maxServers = 4000;
 
 export class EchoBackends implements Outside {
-  /** By `namespace/service:port`. They stay open: a request may be on its way to one that is no longer wanted. */
+  /** By `namespace/service:port/transport/spoken`. They stay open: a request may be on its way to one that is no longer wanted. */
   readonly #servers = new Map<string, Promise<Echo>>();
+  readonly #tls: EchoTls;
+
+  /** @param authority signs the certificates of backends that clients speak TLS with; asked when the first does */
+  constructor(authority: () => Promise<Authority>) {
+    this.#tls = new EchoTls(authority);
+  }
 
   async objects(view: OutsideView): Promise<readonly KubeObject[]> {
     const objects: Promise<readonly KubeObject[]>[] = [];
@@ -25,29 +36,28 @@ export class EchoBackends implements Outside {
     for (const server of this.#servers.values()) (await server).close();
   }
 
-  async #standIn(view: OutsideView, name: string, wanted: readonly number[]): Promise<readonly KubeObject[]> {
+  async #standIn(view: OutsideView, name: string, wanted: readonly WantedPort[]): Promise<readonly KubeObject[]> {
     const [namespace = '', service = ''] = name.split('/');
     const written = view.service(namespace, service);
     if (written?.spec?.type === 'ExternalName') return [];
-    const named = written?.spec?.ports?.map(({ name = '', port }) => ({ name, port }));
-    const ports =
-      named?.filter(({ port }) => wanted.includes(port)) ?? wanted.map((port) => ({ name: portName(port), port }));
+    const ports = written?.spec?.ports?.map(portOf) ?? wanted.map(presumedPort);
     const objects: KubeObject[] = written === undefined ? [presumedService(namespace, service, ports)] : [];
-    for (const { name, port } of ports) {
-      const echo = await this.#server(namespace, service, port);
+    for (const { name, port, protocol } of ports) {
+      const as = wanted.find((each) => each.port === port && each.transport === protocol);
+      const echo = as === undefined ? undefined : await this.#server({ namespace, service, port }, as);
       if (echo === undefined) continue;
-      const target = { namespace, service, portName: name, port: echo.port };
-      objects.push(...slices(`portolan-echo-${service}-${port}`, target, [echo.address]));
+      const target = { namespace, service, portName: name, port: echo.port, protocol };
+      objects.push(...slices(`portolan-echo-${service}-${socketName(port, protocol)}`, target, [echo.address]));
     }
     return objects;
   }
 
-  #server(namespace: string, service: string, port: number): Promise<Echo | undefined> {
-    const key = `${namespace}/${service}:${port}`;
+  #server(of: EchoedService, { transport, spoken }: WantedPort): Promise<Echo | undefined> {
+    const key = `${of.namespace}/${of.service}:${of.port}/${transport}/${spoken}`;
     let server = this.#servers.get(key);
     if (server === undefined) {
       if (this.#servers.size >= maxServers) return Promise.resolve(undefined);
-      server = startEcho({ namespace, service, port });
+      server = transport === 'UDP' ? startDatagramEcho() : startEcho(of, { spoken, tls: this.#tls });
       this.#servers.set(key, server);
     }
     return server;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Bind } from '../../routing/model.ts';
 import { PortPlan } from './ports.ts';
-import type { PortRules } from './ports.ts';
+import type { Placed, PortRules } from './ports.ts';
 
 function bind(gateway: string, port: number, listener = 'http'): Bind {
   return {
@@ -55,7 +55,7 @@ test('what is placed stays, and what comes back gets its port back', async () =>
 });
 
 test('--port settles it, whoever else would have it', async () => {
-  const fixed = [{ gateway: 'g', listener: 'web', namespace: 'b', port: 8080 }];
+  const fixed = [{ owner: 'g', listener: 'web', namespace: 'b', port: 8080 }];
   const it = plan([8080], { fixed });
   const binds = [bind('a/g', 80, 'web'), bind('b/g', 80, 'web')];
   assert.deepEqual(await ports(it, binds), ['a/g:80=8081', 'b/g:80=8080']);
@@ -80,4 +80,44 @@ test('a real port in use is seen', async () => {
   server.close();
   assert.notEqual(placed?.port, port);
   assert.equal(placed?.wanted, port);
+});
+
+function datagrams(gateway: string, port: number): Bind {
+  return { ...bind(gateway, port, 'udp'), key: `${gateway}:${port}/udp`, transport: 'udp' };
+}
+
+test('TCP and UDP have ports of their own', async () => {
+  const both = [bind('a/g', 53), datagrams('a/g', 53), datagrams('b/g', 53)];
+  const placed = await plan().place(both);
+  assert.deepEqual(
+    placed.map(({ bind, port }) => [bind, port]),
+    [
+      ['a/g:53/tcp', 8053],
+      ['a/g:53/udp', 8053],
+      ['b/g:53/udp', 8054],
+    ],
+  );
+});
+
+test('a UDP port in use is seen', async (t) => {
+  const { createSocket } = await import('node:dgram');
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  t.after(() => socket.close());
+  const { port } = socket.address();
+  const real = new PortPlan({ address: '127.0.0.1', offset: 0, fixed: [] });
+  const [taken] = (await real.place([datagrams('a/g', port)])) as [Placed];
+  assert.notEqual(taken.port, port);
+  assert.equal(taken.wanted, port);
+});
+
+test('--port names a listener by its Gateway or its ListenerSet', async () => {
+  const shared: Bind = { ...bind('a/g', 80), frontends: ['a/g/http', 'a/g/team/set/web'] };
+  const it = (namespace: string | undefined, owner: string, listener: string): PortPlan =>
+    plan([], { fixed: [{ ...(namespace === undefined ? {} : { namespace }), owner, listener, port: 1234 }] });
+  assert.deepEqual(await ports(it('team', 'set', 'web'), [shared]), ['a/g:80=1234']);
+  assert.deepEqual(await ports(it(undefined, 'set', 'web'), [shared]), ['a/g:80=1234']);
+  assert.deepEqual(await ports(it(undefined, 'g', 'http'), [shared]), ['a/g:80=1234']);
+  assert.deepEqual(await ports(it('a', 'set', 'web'), [shared]), ['a/g:80=8080']);
+  assert.deepEqual(await ports(it(undefined, 'g', 'web'), [shared]), ['a/g:80=8080']);
 });

@@ -1,12 +1,15 @@
 // Binds (ports of Gateways as declared) → the local address and port that each is served at. Nothing is listened on here;
 // a probe tells whether a port is free. What was placed once stays where it is while others come and go.
-import { createServer } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { createServer, isIPv6 } from 'node:net';
 import type { Bind, Placement } from '../../routing/model.ts';
+import { listenerOf } from '../model/names.ts';
 
 export interface FixedPort {
   /** Absent: any namespace. */
   readonly namespace?: string;
-  readonly gateway: string;
+  /** The Gateway or ListenerSet that the listener stands in. */
+  readonly owner: string;
   readonly listener: string;
   readonly port: number;
 }
@@ -23,8 +26,10 @@ export interface Placed extends Placement {
   readonly wanted: number;
 }
 
+type Transport = Bind['transport'];
+
 /** Resolves to whether a listener could be opened there; true when only the rights are missing, which the engine reports. */
-export type Probe = (address: string, port: number) => Promise<boolean>;
+export type Probe = (address: string, port: number, transport: Transport) => Promise<boolean>;
 
 /** How far a taken port moves at most. */
 const reach = 1000;
@@ -35,7 +40,8 @@ export class PortPlan {
   readonly #probe: Probe;
   /** By bind, also of binds that are gone, so that one that comes back gets its port back. */
   readonly #given = new Map<string, number>();
-  readonly #refused = new Set<number>();
+  /** `udp 53`: the ports of the two transports have nothing to do with each other. */
+  readonly #refused = new Set<string>();
   #placed: readonly Placed[] = [];
 
   constructor(rules: PortRules, probe: Probe = isFree) {
@@ -55,13 +61,13 @@ export class PortPlan {
   /** A placement for every bind, in the order of Gateways and ports. */
   async place(binds: readonly Bind[]): Promise<readonly Placed[]> {
     const current = new Map(this.#placed.map((placed) => [placed.bind, placed]));
-    const used = new Set<number>();
+    const used = new Set<string>();
     const result = new Map<string, Placed>();
     for (const bind of binds) {
       const kept = current.get(bind.key);
-      if (kept === undefined || this.#refused.has(kept.port)) continue;
+      if (kept === undefined || this.#refused.has(socketOf(bind, kept.port))) continue;
       result.set(bind.key, kept);
-      used.add(kept.port);
+      used.add(socketOf(bind, kept.port));
     }
     // Ports that were fixed or are served as declared first: a port that moved in from below gives way.
     const fresh = binds.filter((bind) => !result.has(bind.key));
@@ -69,7 +75,7 @@ export class PortPlan {
     for (const bind of order) {
       const placed = await this.#choose(bind, used);
       result.set(bind.key, placed);
-      used.add(placed.port);
+      used.add(socketOf(bind, placed.port));
       this.#given.set(bind.key, placed.port);
     }
     this.#placed = binds.toSorted(compareBinds).map((bind) => result.get(bind.key) as Placed);
@@ -80,12 +86,12 @@ export class PortPlan {
   refuse(bind: Bind): boolean {
     const placed = this.#placed.find(({ bind: key }) => key === bind.key);
     if (placed === undefined || this.#fixedPort(bind) !== undefined) return false;
-    this.#refused.add(placed.port);
+    this.#refused.add(socketOf(bind, placed.port));
     this.#given.delete(bind.key);
     return true;
   }
 
-  async #choose(bind: Bind, used: ReadonlySet<number>): Promise<Placed> {
+  async #choose(bind: Bind, used: ReadonlySet<string>): Promise<Placed> {
     const { address } = this.#rules;
     const fixed = this.#fixedPort(bind);
     if (fixed !== undefined) return { bind: bind.key, address, port: fixed, wanted: fixed };
@@ -94,10 +100,9 @@ export class PortPlan {
     const candidates = before === undefined ? [] : [before];
     for (let port = wanted; port <= Math.min(highest, wanted + reach); port++) candidates.push(port);
     for (const port of candidates) {
-      if (used.has(port) || this.#refused.has(port) || this.#isFixed(port)) continue;
-      if (bind.transport === 'udp' || (await this.#probe(address, port))) {
-        return { bind: bind.key, address, port, wanted };
-      }
+      const socket = socketOf(bind, port);
+      if (used.has(socket) || this.#refused.has(socket) || this.#isFixed(port)) continue;
+      if (await this.#probe(address, port, bind.transport)) return { bind: bind.key, address, port, wanted };
     }
     return { bind: bind.key, address, port: wanted, wanted };
   }
@@ -120,9 +125,15 @@ export class PortPlan {
 }
 
 function fits(fixed: FixedPort, bind: Bind): boolean {
-  const [namespace, name] = bind.gateway.split('/');
-  if (name !== fixed.gateway || (fixed.namespace !== undefined && namespace !== fixed.namespace)) return false;
-  return bind.frontends.includes(`${bind.gateway}/${fixed.listener}`);
+  return bind.frontends.some((key) => {
+    const { owner, listener } = listenerOf(key);
+    if (owner.name !== fixed.owner || listener !== fixed.listener) return false;
+    return fixed.namespace === undefined || owner.namespace === fixed.namespace;
+  });
+}
+
+function socketOf({ transport }: Bind, port: number): string {
+  return `${transport} ${port}`;
 }
 
 function compareBinds(a: Bind, b: Bind): number {
@@ -131,10 +142,25 @@ function compareBinds(a: Bind, b: Bind): number {
 }
 
 /** Listens for a moment, without sharing the port: a second Portolan must not split the requests with the first. */
-function isFree(address: string, port: number): Promise<boolean> {
+function isFree(address: string, port: number, transport: Transport): Promise<boolean> {
+  return transport === 'udp' ? isFreeForDatagrams(address, port) : isFreeForStreams(address, port);
+}
+
+function isFreeForStreams(address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'));
     server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+function isFreeForDatagrams(address: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.close();
+      resolve(error.code !== 'EADDRINUSE');
+    });
+    socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve(true)));
   });
 }

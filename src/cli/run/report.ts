@@ -2,13 +2,14 @@
 // what changed, how long it took, and what is newly wrong.
 import type { KubeObject } from '../../api/objects.ts';
 import type { BoundRoute } from '../../routing/bound.ts';
+import type { Frontend } from '../../routing/model.ts';
 import { nameOf, refKey } from '../../routing/origin.ts';
 import { sentence } from '../../routing/problem-text.ts';
 import type { FileChange } from '../../sources/files/source.ts';
 import { compareText } from '../../support/sorted.ts';
 import { refOf } from '../model/model.ts';
 import type { Model } from '../model/model.ts';
-import { formatHostPort } from '../model/names.ts';
+import { formatHostPort, formatListener } from '../model/names.ts';
 import { describe } from '../model/local-backends.ts';
 import { countSeverities, everythingSaid, formatCounts, problemLines, severity } from '../said.ts';
 import type { Said } from '../said.ts';
@@ -105,13 +106,12 @@ export class Report {
       for (const key of tables.binds.get(bind)?.frontends ?? []) {
         const frontend = tables.frontends.get(key);
         if (frontend === undefined) continue;
-        const scheme = frontend.tls === undefined ? 'http' : 'https';
-        const url = `${scheme}://${formatHostPort({ host: address, port })}`;
+        const url = `${schemes[frontend.protocol]}://${formatHostPort({ host: address, port })}`;
         const routes = count(tables.attached.get(key)?.length ?? 0, 'route');
         const failed = tables.reports.get(bind)?.state === 'failed';
         const moved = port === wanted ? '' : this.#paint.yellow(`port ${wanted} was taken`);
         rows.push([
-          printable(key),
+          printable(formatListener(key)),
           `:${frontend.port}`,
           this.#paint.cyan(url),
           printable(frontend.hostname || '*'),
@@ -138,7 +138,7 @@ export class Report {
 
   #attachment(route: BoundRoute): string {
     const frontends = new Set(route.parents.flatMap(({ attachments }) => attachments.map(({ frontend }) => frontend)));
-    if (frontends.size > 0) return printable([...frontends].join(', '));
+    if (frontends.size > 0) return printable([...frontends].map(formatListener).join(', '));
     const problem = route.parents.flatMap(({ problems }) => problems)[0] ?? route.problems[0];
     return this.#paint.red(`not attached${problem === undefined ? '' : `: ${printable(problem.code)}`}`);
   }
@@ -148,6 +148,7 @@ export class Report {
     for (const object of model.outside()) {
       if (object.kind === 'Service') rows.push([nameOf(refOf(object)), standIn(model, object)]);
       if (object.kind === 'Secret') rows.push([nameOf(refOf(object)), 'issued by the local authority']);
+      if (object.kind === 'ConfigMap') rows.push([nameOf(refOf(object)), 'the local authority']);
     }
     if (rows.length === 0) return '';
     return this.#section('Presumed', this.#rows(rows.map((row) => row.map(printable))));
@@ -189,6 +190,14 @@ export class Report {
     return total > maxRows ? `${text}  … and ${total - maxRows} more` : text;
   }
 }
+
+const schemes: Readonly<Record<Frontend['protocol'], string>> = {
+  HTTP: 'http',
+  HTTPS: 'https',
+  TLS: 'tls',
+  TCP: 'tcp',
+  UDP: 'udp',
+};
 
 function keyOf({ problem, location }: Said): string {
   const file = problem.at.object.kind === 'File' ? `${location?.file}:${location?.line}` : '';

@@ -37,6 +37,7 @@ import type { Problem } from '../routing/problem.ts';
 import { experimentalGroup } from '../translate/policies/traffic.ts';
 import type { Checks } from '../translate/native.ts';
 import { unservedProblems } from '../translate/unserved.ts';
+import type { ServedIngress } from '../upgrade/ingress/stages.ts';
 import { upgradeStages } from '../upgrade/stages.ts';
 import type { Sources } from './sources.ts';
 import type { Add } from './stage-list.ts';
@@ -63,6 +64,7 @@ export interface Current {
   readonly backendTlsPolicies: Table<Sourced<BackendTLSPolicy>>;
   /** The same as they were written, those that were refused as well. */
   readonly writtenTlsPolicies: Table<KubeObject>;
+  readonly ingresses: Table<ServedIngress>;
   /** What is wrong with the objects themselves. */
   readonly problems: readonly Table<ObjectProblems>[];
 }
@@ -119,6 +121,7 @@ export function currentObjects({ sources, checks, channel }: Inputs, add: Add): 
     trafficPolicies: native(experimentalGroup, 'XBackendTrafficPolicy'),
     backendTlsPolicies: native(gatewayGroup, 'BackendTLSPolicy'),
     writtenTlsPolicies: sources.of(gatewayGroup, 'BackendTLSPolicy'),
+    ingresses: upgraded.ingresses,
     problems,
   };
 }

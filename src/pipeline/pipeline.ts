@@ -178,7 +178,17 @@ function buildStages({ sources, checks, facts }: Inputs, options: PipelineOption
   const policies = policyStage(sources, add);
   const { judged, problems: policyProblems } = policyStages(model.clusters, references, add);
   const statuses = statusStages(
-    { classes, gateways, listenerSets, routes, attached, policies: judged, facts, options },
+    {
+      classes,
+      gateways,
+      listenerSets,
+      routes,
+      attached,
+      policies: judged,
+      ingresses: current.ingresses,
+      facts,
+      options,
+    },
     add,
   );
   const found = [...current.problems, references.sliceProblems, references.serviceProblems, orphans, policyProblems];

@@ -5,15 +5,18 @@ import type { Read, Table } from '../incremental/table.ts';
 import type { BoundClass, BoundGateway, BoundListenerSet, BoundRoute } from '../routing/bound.ts';
 import { classStatus } from '../status/class-status.ts';
 import { gatewayStatus } from '../status/gateway-status.ts';
+import { ingressStatus } from '../status/ingress-status.ts';
 import type { ListenerFacts } from '../status/listener-status.ts';
 import { listenerSetStatus } from '../status/listener-set-status.ts';
 import type { ObjectStatus } from '../status/object-status.ts';
 import type { PolicyFacts } from '../status/policy-status.ts';
 import { policyStatus } from '../status/policy-status.ts';
 import { routeStatus } from '../status/route-status.ts';
+import type { ServedIngress } from '../upgrade/ingress/stages.ts';
 import type { Add, Facts } from './stage-list.ts';
 
 interface Inputs {
+  readonly ingresses: Table<ServedIngress>;
   readonly classes: Table<BoundClass>;
   readonly gateways: Table<BoundGateway>;
   readonly listenerSets: Table<BoundListenerSet>;
@@ -56,13 +59,21 @@ export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
       add(new Derived(`statuses of ${prefix}`, table, (policy) => policyStatus(policy, options.controllerName))),
     ]),
   );
+  const classRows = add(classStatuses);
+  const gatewayRows = add(gatewayStatuses);
+  const ingressStatuses = add(
+    new Derived('Ingress statuses', inputs.ingresses, ({ ref, gateway }, read) =>
+      ingressStatus(ref, read(gatewayRows, gateway)),
+    ),
+  );
   return add(
     new Prefixed('statuses', {
       // The class is cluster-scoped: its refKey has an empty namespace.
-      [`${group}/GatewayClass//`]: add(classStatuses),
-      [`${group}/Gateway/`]: add(gatewayStatuses),
+      [`${group}/GatewayClass//`]: classRows,
+      [`${group}/Gateway/`]: gatewayRows,
       [`${group}/ListenerSet/`]: add(setStatuses),
       ...policyStatuses,
+      'networking.k8s.io/Ingress/': ingressStatuses,
       // Keys of routes begin with their kind.
       [`${group}/`]: add(routeStatuses),
     }),

@@ -7,6 +7,7 @@ import { acceptedSet } from './listener-set-status.ts';
 import type { ListenerFacts } from './listener-status.ts';
 import { isServing, isValid, listenerStatus } from './listener-status.ts';
 import type { Condition, ObjectStatus } from './object-status.ts';
+import { subjectOf } from './object-status.ts';
 
 export interface GatewayFacts extends ListenerFacts {
   readonly placement: (bind: string) => Placement | undefined;
@@ -22,7 +23,7 @@ export function gatewayStatus(bound: BoundGateway, facts: GatewayFacts): ObjectS
   const addresses = addressesOf(bound, facts);
   const sets = bound.listenerSets.filter((set) => acceptedSet(set, subject).status === 'True').length;
   return {
-    ref: bound.ref,
+    ...subjectOf(bound),
     status: {
       ...(addresses.length === 0 ? {} : { addresses }),
       conditions: [

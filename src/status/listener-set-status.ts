@@ -5,12 +5,13 @@ import { conditionOf, fails, firstGeneration, holds } from './conditions.ts';
 import type { ListenerFacts } from './listener-status.ts';
 import { isServing, isValid, listenerStatus } from './listener-status.ts';
 import type { Condition, ObjectStatus } from './object-status.ts';
+import { subjectOf } from './object-status.ts';
 
 export function listenerSetStatus(bound: BoundListenerSet, facts: ListenerFacts): ObjectStatus {
   const subject = { ref: bound.ref, generation: bound.generation ?? firstGeneration };
   const accepted = acceptedSet(bound, subject);
   return {
-    ref: bound.ref,
+    ...subjectOf(bound),
     status: {
       conditions: [accepted, programmedOf(bound, facts, accepted, subject)],
       ...(bound.listeners.length === 0

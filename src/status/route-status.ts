@@ -3,11 +3,12 @@ import type { BoundParent, BoundRoute } from '../routing/bound.ts';
 import type { Subject } from './conditions.ts';
 import { conditionOf, firstGeneration, holds } from './conditions.ts';
 import type { Condition, ObjectStatus } from './object-status.ts';
+import { subjectOf } from './object-status.ts';
 
 export function routeStatus(bound: BoundRoute, controllerName: string): ObjectStatus {
   const subject = { ref: bound.ref, generation: bound.generation ?? firstGeneration };
   return {
-    ref: bound.ref,
+    ...subjectOf(bound),
     status: {
       parents: bound.parents
         .filter(({ outcome }) => outcome !== 'unmanaged')

@@ -6,6 +6,7 @@ import type { Sourced } from '../api/sourced.ts';
 import { Merged } from '../incremental/merged.ts';
 import type { Stage, Table } from '../incremental/table.ts';
 import { ingressStages } from './ingress/stages.ts';
+import type { ServedIngress } from './ingress/stages.ts';
 import type { ProblemsOf, RawTables } from './tables.ts';
 import { v1alpha1Stages } from './v1alpha1/stages.ts';
 import { v1alpha2Stages } from './v1alpha2.ts';
@@ -21,6 +22,8 @@ export interface UpgradeTables {
   readonly httpRoutes: Table<Sourced<HTTPRoute>>;
   readonly grpcRoutes: Table<Sourced<GRPCRoute>>;
   readonly grants: Table<Sourced<ReferenceGrant>>;
+  /** By namespace/name. */
+  readonly ingresses: Table<ServedIngress>;
   readonly problems: readonly Table<ProblemsOf>[];
 }
 
@@ -53,6 +56,7 @@ export function upgradeStages(raw: RawTables, channel: Channel): UpgradeTables {
     httpRoutes,
     grpcRoutes: grpcRoutes2.rows,
     grants,
+    ingresses: ingress.ingresses,
     problems: [...vintages.map(({ problems }) => problems), ...v1alpha1.problems, ...ingress.problems],
   };
 }

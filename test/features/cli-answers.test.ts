@@ -7,6 +7,68 @@ import { parse, parseAllDocuments } from 'yaml';
 import { folderWith, gateway, portolan, root, route } from './cli-process.ts';
 
 const service = 'apiVersion: v1\nkind: Service\nmetadata:\n  name: cart\nspec:\n  ports:\n  - port: 80\n';
+const ingress = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: shop
+spec:
+  ingressClassName: nginx
+  rules:
+  - host: shop.test
+    http:
+      paths:
+      - path: /
+        pathType: Prefix
+        backend:
+          service:
+            name: nobody
+            port:
+              number: 80
+`;
+const streams = `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: in }
+spec:
+  gatewayClassName: any
+  allowedListeners: { namespaces: { from: Same } }
+  listeners:
+  - { name: tcp, protocol: TCP, port: 5432 }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: { name: more }
+spec:
+  parentRef: { name: in }
+  listeners:
+  - { name: tls, protocol: TLS, port: 443, hostname: '*.example.com', tls: { mode: Passthrough } }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: { name: db }
+spec:
+  parentRefs: [{ name: in }]
+  rules: [{ backendRefs: [{ name: db, port: 5432 }] }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: { name: app }
+spec:
+  parentRefs: [{ kind: ListenerSet, name: more }]
+  hostnames: [a.example.com]
+  rules: [{ backendRefs: [{ name: db, port: 5432 }] }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: { name: db }
+spec:
+  targetRefs: [{ group: '', kind: Service, name: db }]
+  validation: { hostname: db, caCertificateRefs: [{ group: '', kind: ConfigMap, name: missing }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: db }
+spec: { ports: [{ port: 5432 }] }
+`;
 const broken = route('broken', 'no-slash', 'cart');
 const shop = {
   'a/gateway.yaml': gateway(80),
@@ -33,6 +95,52 @@ httproute/default/shop   *           default/web   True       True
   );
   const wide = await portolan(['status', '-f', 'a', '-o', 'wide'], { cwd });
   assert.match(wide.out, / {4}ResolvedRefs=False {2}BackendNotFound: .*Service default\/nobody does not exist/);
+});
+
+test('status prints ListenerSets, streams and policies', async (t) => {
+  const cwd = folderWith(t, { 'streams.yaml': streams });
+  const { out } = await portolan(['status', '-f', '.'], { cwd });
+  assert.equal(
+    out,
+    `GATEWAY      CLASS   ADDRESS   ACCEPTED   PROGRAMMED
+default/in   any               True       True
+
+LISTENERSET    GATEWAY      ACCEPTED   PROGRAMMED
+default/more   default/in   True       True
+
+LISTENER           PROTOCOL   PORT   HOSTNAME        ROUTES   ACCEPTED   PROGRAMMED   RESOLVEDREFS
+default/in/tcp     TCP        5432                   1        True       True         True
+default/more/tls   TLS        443    *.example.com   1        True       True         True
+
+ROUTE                  HOSTNAMES       PARENT                     ACCEPTED   RESOLVEDREFS
+tcproute/default/db                    default/in                 True       True
+tlsroute/default/app   a.example.com   listenerset/default/more   True       True
+
+POLICY                        TARGETS      GATEWAY      ACCEPTED                       RESOLVEDREFS
+backendtlspolicy/default/db   service/db   default/in   False (NoValidCACertificate)   False (InvalidCACertificateRef)
+`,
+  );
+});
+
+test('status has a row for an Ingress, and none of what was made of it; another route of its name is not it', async (t) => {
+  const native = route('shop', '/native', 'cart').replace('- name: web', '- name: ingress-nginx');
+  const cwd = folderWith(t, {
+    'i.yaml': ingress,
+    'r.yaml': native.replace('  rules:', '  hostnames: [own.test]\n  rules:'),
+  });
+  const { out } = await portolan(['status', '-f', '.'], { cwd });
+  assert.match(
+    out,
+    /^INGRESS +CLASS +HOSTS +ADDRESS +PORTS +ACCEPTED +RESOLVEDREFS\ndefault\/shop +nginx +shop\.test +80 +True +False \(BackendNotFound\)\n\n/m,
+  );
+  assert.match(out, /^ROUTE .*\nhttproute\/default\/shop +own\.test +default\/ingress-nginx .*\n$/m);
+  const json = await portolan(['status', '-f', '.', '-o', 'json'], { cwd });
+  const { items } = JSON.parse(json.out) as {
+    items: { kind: string; spec: { hostnames?: string[] }; status: object }[];
+  };
+  const routes = items.filter(({ kind }) => kind === 'HTTPRoute').map(({ spec }) => spec.hostnames);
+  assert.deepEqual(routes, [['shop.test'], ['own.test']]);
+  assert.deepEqual(items.find(({ kind }) => kind === 'Ingress')?.status, { loadBalancer: {} });
 });
 
 test('status prints objects with their status as YAML and JSON', async (t) => {

@@ -35,7 +35,10 @@ function statusesOf({ tables }: Pipeline): unknown {
   return Object.fromEntries(
     keys.map((key) => {
       const status = tables.statuses.get(key);
-      return status === undefined ? [key, {}] : [nameOf(status.ref), withShortConditions(status.status)];
+      if (status === undefined) return [key, {}];
+      const { ref, written } = status;
+      const made = written === undefined ? '' : ` (made of ${nameOf(written)})`;
+      return [`${nameOf(ref)}${made}`, withShortConditions(status.status)];
     }),
   );
 }

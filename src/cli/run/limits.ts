@@ -18,6 +18,8 @@ const meanings: Readonly<Record<keyof Limits, string>> = {
   connectTimeout: 'ms to connect to a backend',
   responseTimeout: 'ms of silence of a backend (504)',
   tunnelTimeout: 'ms of silence on an upgraded connection',
+  udpIdleTimeout: 'ms of silence after which a flow of datagrams ends',
+  udpFlows: 'flows of datagrams, per listener and worker',
   poolSize: 'idle connections kept per endpoint and worker',
   poolTimeout: 'ms that an idle connection to a backend is kept',
   freshTimeout: 'ms of idleness after which a connection is not used for requests that must not be repeated',

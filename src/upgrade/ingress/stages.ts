@@ -3,7 +3,7 @@
 import type { Gateway, GatewayClass, HTTPRoute, ReferenceGrant } from '../../api/generated/types.ts';
 import { gatewayGroup, type Channel } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/objects.ts';
-import type { Sourced } from '../../api/sourced.ts';
+import type { Sourced, SourceRef } from '../../api/sourced.ts';
 import { Derived } from '../../incremental/derived.ts';
 import { Expanded } from '../../incremental/expanded.ts';
 import { Grouped } from '../../incremental/grouped.ts';
@@ -23,7 +23,15 @@ export interface IngressTables {
   readonly gateways: Table<Sourced<Gateway>>;
   readonly httpRoutes: Table<Sourced<HTTPRoute>>;
   readonly grants: Table<Sourced<ReferenceGrant>>;
+  /** By namespace/name. */
+  readonly ingresses: Table<ServedIngress>;
   readonly problems: readonly Table<ProblemsOf>[];
+}
+
+/** An Ingress that was read, and the key of the Gateway that its class became. */
+export interface ServedIngress {
+  readonly ref: SourceRef;
+  readonly gateway: string;
 }
 
 const everyone = '*';
@@ -49,6 +57,9 @@ export function ingressStages(
   const grants = new Expanded<Read, Sourced<ReferenceGrant>>('ingress grants', facts.read, ({ facts: one }) =>
     one === undefined ? [] : secretGrants(one),
   );
+  const ingresses = new Derived<Read, ServedIngress>('served ingresses', facts.read, ({ facts: one, ref }) =>
+    one === undefined ? undefined : { ref, gateway: `${ingressNamespace}/${gatewayName(one.className)}` },
+  );
   const ofRoutes = problemsOf(routesOf);
   const ofGateways = new Expanded<IngressGateway, ProblemsOf>(
     'problems of ingress gateways',
@@ -57,11 +68,12 @@ export function ingressStages(
       problems.map((problem, at) => [`${key}/${at}`, { key: refKey(problem.at.object), problems: [problem] }] as const),
   );
   return {
-    stages: [...facts.stages, gateways, routesOf, httpRoutes, grants, ofRoutes, ofGateways],
+    stages: [...facts.stages, gateways, routesOf, httpRoutes, grants, ingresses, ofRoutes, ofGateways],
     classes: facts.classes,
     gateways,
     httpRoutes,
     grants,
+    ingresses,
     problems: [ofRoutes, ofGateways],
   };
 }

@@ -41,6 +41,8 @@ const PIN: number = 2 * HASH + TIME;
 const PINS = 16;
 /** Cookies of one name that are looked at: a client sends one per path that it has one for. */
 const CANDIDATES = 4;
+/** Tokens of clients that are remembered as good: some 2 MiB at most. */
+const KNOWN_TOKENS = 2048;
 const LONGEST_TOKEN: number = Math.ceil(((NONCE + PINS * PIN + SEAL) * 4) / 3);
 
 export function compileSession(session: Session): SessionPlan | null {
@@ -62,6 +64,8 @@ export function compileSession(session: Session): SessionPlan | null {
 /** Seals and opens tokens; the first key seals, all of them open. */
 export class SessionSeal {
   readonly #keys: readonly Buffer[];
+  /** Tokens that were good: a client brings its own again and again. */
+  readonly #opened = new Map<string, readonly Pin[]>();
 
   constructor(keys: readonly Uint8Array[]) {
     this.#keys = keys.map((key) => Buffer.from(key));
@@ -79,12 +83,21 @@ export class SessionSeal {
   /** What a token holds; nothing when it was not sealed by one of the keys for that name. */
   open(name: string, token: string): readonly Pin[] {
     if (token.length > LONGEST_TOKEN) return [];
+    const known = `${name} ${token}`;
+    return this.#opened.get(known) ?? this.#unsealed(name, token, known);
+  }
+
+  #unsealed(name: string, token: string, known: string): readonly Pin[] {
     const sealed = Buffer.from(token, 'base64url');
     const size = sealed.length - NONCE - SEAL;
     if (size <= 0 || size % PIN !== 0) return [];
     for (const key of this.#keys) {
       const plain = unseal(key, PURPOSE + name, sealed);
-      if (plain !== undefined) return decodePins(plain);
+      if (plain === undefined) continue;
+      const pins = decodePins(plain);
+      if (this.#opened.size >= KNOWN_TOKENS) this.#opened.clear();
+      this.#opened.set(known, pins);
+      return pins;
     }
     return [];
   }

@@ -420,6 +420,48 @@ test('a body that is too long for the service is refused with 413', async (t) =>
   assert.equal(told.length, 0);
 });
 
+test('bodies that wait for services have a limit together, and leave nothing behind', async (t) => {
+  const backend = await httpBackend(t, echo);
+  const { port: at } = await service(t);
+  const { url, port } = await serve(
+    t,
+    { clusters: { auth: [at] }, routes: [{ backends: [{ to: backend }], filters: [auth({ bodyLimit: 1_000_000 })] }] },
+    { limits: { authHeldBytes: 100_000 } },
+  );
+  const slow = new RawClient(port);
+  t.after(() => slow.close());
+  slow.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90001\r\n\r\n${'s'.repeat(90_000)}`);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const refused = await get(url, { method: 'POST', body: 'x'.repeat(20_000) });
+  assert.equal(refused.status, 503);
+  assert.match(await refused.text(), /auth-overload/);
+  assert.equal((await get(url, { method: 'POST', body: 'x'.repeat(5000) })).status, 200);
+  slow.send('s');
+  await slow.until((text) => text.startsWith('HTTP/1.1 200 '));
+  for (let i = 0; i < 5; i++) assert.equal((await get(url, { method: 'POST', body: 'x'.repeat(90_000) })).status, 200);
+  const gone = new RawClient(port);
+  gone.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90001\r\n\r\n${'s'.repeat(90_000)}`);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  gone.socket.resetAndDestroy();
+  await eventually(
+    async () => (await get(url, { method: 'POST', body: 'x'.repeat(90_000) })).status === 200,
+    'room is made by clients that go away',
+  );
+});
+
+test('a no that breaks off in the middle breaks off for the client', async (t) => {
+  const at = await rawBackend(t, (socket) => {
+    socket.once('data', () => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf'));
+  });
+  const { port } = await serve(t, {
+    clusters: { auth: [at] },
+    routes: [{ backends: [{ to: at }], filters: [auth()] }],
+  });
+  const text = await converse(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(text, /^HTTP\/1.1 403 /);
+  assert.match(text, /\r\n\r\nhalf$/);
+});
+
 test('a client that waits to be told to send its body is told so by us, or by the backend', async (t) => {
   const backend = await httpBackend(t, echo);
   const { port: at, told } = await service(t);

@@ -28,6 +28,7 @@ const meanings: Readonly<Record<keyof Limits, string>> = {
   mirrorTimeout: 'ms for a mirrored request',
   authTimeout: 'ms for a question to an auth service (504)',
   authBodyBytes: 'octets of a body that are kept for an auth service, whatever its filter allows (413)',
+  authHeldBytes: 'octets of all such bodies at a time, per worker (503)',
   authAnswerBytes: 'octets of an answer of an auth service over gRPC (502)',
   drainTimeout: 'ms for requests in flight when a listener is closed',
   skipTimeout: 'ms for which an endpoint that cannot be reached is left out at first',

@@ -29,6 +29,8 @@ export type Reason =
   | 'auth-broken'
   /** A body longer than what the service may be told. */
   | 'auth-body'
+  /** Too many bodies wait for services. */
+  | 'auth-overload'
   | 'auth-denied';
 
 export interface Answer {

@@ -15,7 +15,7 @@ import {
   statusOf,
 } from './answers.ts';
 import { Attempts, IDLE, NEVER, RESPONDING, TUNNEL, WAITING } from './attempts.ts';
-import { Admission, type Admitting, type TooLong } from './auth/admission.ts';
+import { Admission, type Admitting, type NoRoom } from './auth/admission.ts';
 import type { CheckPlan } from './auth/check-plan.ts';
 import type { Inquiry, NoVerdict } from './auth/inquiry.ts';
 import type { LiveEndpoint } from './balance.ts';
@@ -208,14 +208,19 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
     if (routed) this.#forward(this.plan as RulePlan, target, held);
     else this.#route(target, held);
     if (this.upstream === null || this.#held !== held) return;
-    this.#held = null;
+    this.#letGo();
     if (held.response.length > 0) this.#given = held.response;
     for (const piece of held.pieces) this.replay.add(piece, this.thread.limits.replayBytes);
     this.feed(held.pieces);
     if (this.requestDone) this.#reflect();
   }
 
-  unjudged(why: NoVerdict | TooLong): void {
+  #letGo(): void {
+    this.thread.heldBytes -= this.#held?.size ?? 0;
+    this.#held = null;
+  }
+
+  unjudged(why: NoVerdict | NoRoom): void {
     this.detail = why.detail;
     this.answer(why.status, why.reason);
   }
@@ -434,7 +439,8 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
     this.phase = IDLE;
     this.thread.wheel.disarm(this);
     this.replay.clear();
-    this.#held = this.#admission = this.session = this.#given = null;
+    if (this.#held !== null) this.#letGo();
+    this.#admission = this.session = this.#given = null;
     record(this);
     this.request = null;
   }

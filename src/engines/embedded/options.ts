@@ -27,6 +27,10 @@ export interface Limits {
   readonly responseTimeout: number;
   /** Silence in both directions of an upgraded connection. */
   readonly tunnelTimeout: number;
+  /** Silence of a client's datagrams, and of the replies: then its flow ends. */
+  readonly udpIdleTimeout: number;
+  /** Flows of datagrams, per listener and worker. Over it those that were silent for longest end. */
+  readonly udpFlows: number;
   /** Idle connections kept per endpoint and worker. */
   readonly poolSize: number;
   /** How long an idle connection to a backend is kept; shorter where the backend's Keep-Alive field says so. */
@@ -43,6 +47,8 @@ export interface Limits {
   readonly authTimeout: number;
   /** Body kept for an auth service that is told it, whatever its filter allows. Over it: 413. */
   readonly authBodyBytes: number;
+  /** All such bodies at a time, per worker. Over it the request that goes beyond it is refused: 503. */
+  readonly authHeldBytes: number;
   /** Answer of an auth service over gRPC. Over it the request is refused: 502. */
   readonly authAnswerBytes: number;
   /** For requests in flight after `drain`. */
@@ -66,6 +72,8 @@ export const defaultLimits: Limits = {
   connectTimeout: 5000,
   responseTimeout: 300_000,
   tunnelTimeout: 3_600_000,
+  udpIdleTimeout: 60_000,
+  udpFlows: 16_384,
   poolSize: 256,
   poolTimeout: 60_000,
   freshTimeout: 2000,
@@ -74,6 +82,7 @@ export const defaultLimits: Limits = {
   mirrorTimeout: 10_000,
   authTimeout: 5000,
   authBodyBytes: 4_194_304,
+  authHeldBytes: 67_108_864,
   authAnswerBytes: 65_536,
   drainTimeout: 30_000,
   skipTimeout: 1000,

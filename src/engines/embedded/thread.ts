@@ -56,6 +56,8 @@ export class Thread {
   scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH);
   /** Mirrored requests under way. */
   mirrors = 0;
+  /** Octets of bodies that are held for auth services. */
+  heldBytes = 0;
   readonly connections: Set<ClientConnection> = new Set();
   /** Who keeps connections to backends for one client alone. */
   readonly #dedicated = new Map<Client, Set<Dedicated>>();

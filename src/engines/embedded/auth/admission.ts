@@ -22,18 +22,20 @@ export interface Admitting extends From {
   /** The same while the service still speaks: whoever is returned gets the content, null: nobody wants it. */
   relayed(inquiry: Inquiry, status: number, fields: FieldList, length: number): Receiver | null;
   /** There was no verdict, or could not be one. */
-  unjudged(why: NoVerdict | TooLong): void;
+  unjudged(why: NoVerdict | NoRoom): void;
   /** The body is wanted before anything else happens. @param expected the client waits to be told so */
   wantsBody(expected: boolean): void;
 }
 
-export interface TooLong {
-  readonly status: 413;
-  readonly reason: 'auth-body';
+/** The body cannot be kept for the service. */
+export interface NoRoom {
+  readonly status: 413 | 503;
+  readonly reason: 'auth-body' | 'auth-overload';
   readonly detail: '';
 }
 
-const tooLong: TooLong = { status: 413, reason: 'auth-body', detail: '' };
+const tooLong: NoRoom = { status: 413, reason: 'auth-body', detail: '' };
+const tooMany: NoRoom = { status: 503, reason: 'auth-overload', detail: '' };
 
 export class Admission implements HttpAsker, GrpcAsker {
   readonly #to: Admitting;
@@ -61,11 +63,14 @@ export class Admission implements HttpAsker, GrpcAsker {
   }
 
   body(octets: Buffer): Taken {
+    const { thread } = this.#from;
     this.#held.keep(octets);
+    thread.heldBytes += octets.length;
     // Until it goes on the client has to wait.
     if (!this.#waiting) return FULL;
-    if (this.#held.size <= this.#limit) return KEPT;
-    this.#to.unjudged(tooLong);
+    const fits = this.#held.size <= this.#limit;
+    if (fits && thread.heldBytes <= thread.limits.authHeldBytes) return KEPT;
+    this.#to.unjudged(fits ? tooMany : tooLong);
     return TAKEN;
   }
 

@@ -17,6 +17,8 @@ import { chunkEnd, chunkStart, fieldList, fieldPairs, LAST_CHUNK } from './text.
 
 /** Read at once, behind the room in which a receiver may lengthen the head. */
 const READ = 32_768;
+/** Head and body over TLS up to this size are written together. */
+const JOINED = 32_768;
 /** Interim responses to one request. */
 const INTERIM_LIMIT = 32;
 
@@ -120,8 +122,10 @@ export class Http1Upstream implements Upstream {
   /** Copying some kilobytes costs less than a vector of two, or than a string of them, which is garbage afterwards. */
   #writeWith(held: string, octets: Buffer): Taken {
     const socket = this.#socket;
-    const { scratch } = this.#thread;
+    const { secure } = this.#dial;
     const size = held.length + octets.length;
+    // A socket with TLS has not written before the next turn, whatever it does.
+    const scratch = secure ? Buffer.allocUnsafe(Math.min(size, JOINED)) : this.#thread.scratch;
     if (size > scratch.length) {
       socket.cork();
       socket.write(held, 'latin1');
@@ -133,7 +137,7 @@ export class Http1Upstream implements Upstream {
     scratch.write(held, 0, 'latin1');
     octets.copy(scratch, held.length);
     const room = socket.write(scratch.subarray(0, size));
-    if (socket.writableLength > 0) this.#thread.renewScratch();
+    if (!secure && socket.writableLength > 0) this.#thread.renewScratch();
     return room ? TAKEN : FULL;
   }
 

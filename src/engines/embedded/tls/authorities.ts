@@ -38,13 +38,19 @@ export class Authorities {
   }
 }
 
+let known = false;
+
 /**
- * Those that the system of this machine trusts (on Linux: OpenSSL's files, or SSL_CERT_FILE and SSL_CERT_DIR), and those of
- * NODE_EXTRA_CA_CERTS; where the system has none, as in a bare container, those of Mozilla that Node brings.
+ * From then on contexts of this thread that name no authorities believe those that the system of this machine trusts (on Linux:
+ * OpenSSL's files, or SSL_CERT_FILE and SSL_CERT_DIR) and those of NODE_EXTRA_CA_CERTS; where the system has none, as in a
+ * bare container, those of Mozilla that Node brings. One store for all contexts: reading hundreds of certificates for each
+ * would stop the traffic for as long as it takes. As they are now: later changes of the system count after a restart.
  */
-export function systemAuthorities(): readonly string[] {
+export function believeSystem(): void {
+  if (known) return;
+  known = true;
   const system = [...tls.getCACertificates('system'), ...tls.getCACertificates('extra')];
-  return system.length > 0 ? system : tls.getCACertificates('bundled');
+  tls.setDefaultCACertificates(system.length > 0 ? system : tls.getCACertificates('bundled'));
 }
 
 /** What cannot be read is left out: translation reports it. */

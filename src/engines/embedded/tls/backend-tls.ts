@@ -3,7 +3,7 @@
 // is nothing to connect with.
 import tls from 'node:tls';
 import type { CertificateSet, Cluster, ClusterTls } from '../../../routing/model.ts';
-import { type Authorities, systemAuthorities } from './authorities.ts';
+import { type Authorities, believeSystem } from './authorities.ts';
 import { isOneOf } from './identity.ts';
 
 /** Sessions kept per settings, one per address. */
@@ -93,18 +93,17 @@ export class BackendTls {
 
   #createContext(): tls.SecureContext | string {
     const { authorities, certificate: key } = this.row;
-    const system = authorities === 'system';
-    const ca = system ? systemAuthorities() : this.#material.authorities.certificatesOf(authorities);
-    if (ca.length === 0) return 'no-authorities';
+    const ca = authorities === 'system' ? null : this.#material.authorities.certificatesOf(authorities);
+    if (ca === null) believeSystem();
+    else if (ca.length === 0) return 'no-authorities';
     const own = key === undefined ? undefined : this.#material.certificates.get(key);
     if (key !== undefined && own === undefined) return 'no-client-certificate';
     try {
       return tls.createSecureContext({
-        ca: [...ca],
+        // A trust anchor need not be self-signed (RFC 5280 section 6.1.1).
+        ...(ca === null ? {} : { ca: [...ca], allowPartialTrustChain: true }),
         ...(own === undefined ? {} : { cert: own.certificate, key: own.privateKey }),
         minVersion: 'TLSv1.2',
-        // A trust anchor need not be self-signed (RFC 5280 section 6.1.1).
-        allowPartialTrustChain: !system,
       });
     } catch {
       return 'unusable-credentials';

@@ -123,7 +123,7 @@ const run: Command = {
           name: 'port',
           value: '[NS/]GATEWAY/LISTENER=PORT',
           repeatable: true,
-          help: 'The local port of one listener. Without it a taken port moves to the next free one. Repeatable.',
+          help: 'The local port of one listener, of a Gateway or a ListenerSet. Without it a taken port moves to the next free one. Repeatable.',
         },
         admin,
       ],
@@ -170,13 +170,13 @@ const run: Command = {
 
 const explain: Command = {
   name: 'explain',
-  summary: 'Say which rule takes a request, and why.',
-  usage: 'explain METHOD URL [-H "Name: value"]… -f PATH… [flags]',
+  summary: 'Say which rule takes a request or a connection, and why.',
+  usage: 'explain [METHOD] URL [-H "Name: value"]… -f PATH… [flags]',
   description: [
     'Finds the bind, listener, virtual host, route, rule and match that take a request, with the runners-up and the step at which each lost; when nothing matches, what came closest. Then the filters, the request that is sent on, and the backends with their shares. It asks the same matcher that serves; nothing is sent.',
-    'The port of the URL is a declared port of a listener, or the local one that stands for it (80 or 8080). grpc://HOST/SERVICE/METHOD asks about a gRPC call.',
+    'The port of the URL is a declared port of a listener, or the local one that stands for it (80 or 8080). grpc://HOST/SERVICE/METHOD asks about a gRPC call, tls://HOST:PORT, tcp://HOST:PORT and udp://HOST:PORT about a connection or a datagram.',
   ],
-  operands: { min: 2, max: Number.POSITIVE_INFINITY, what: 'METHOD and URL' },
+  operands: { min: 1, max: Number.POSITIVE_INFINITY, what: 'a URL' },
   flags: [
     {
       title: 'The request',
@@ -203,12 +203,13 @@ const explain: Command = {
       what: 'With a header that routes match',
       command: 'portolan explain GET http://shop.example.com/cart -H "x-canary: yes" -f manifests',
     },
+    { what: 'Where does a TLS connection go?', command: 'portolan explain tls://db.example.com:443 -f manifests' },
     {
       what: 'A gRPC call, for a program',
       command: 'portolan explain POST grpc://api.example.com/shop.Cart/Add -f manifests -o json',
     },
   ],
-  exitCodes: [[0, 'A rule takes the request.'], [1, 'No rule takes it.'], misuse],
+  exitCodes: [[0, 'A rule takes the request or the connection.'], [1, 'No rule takes it.'], misuse],
 };
 
 const lint: Command = {

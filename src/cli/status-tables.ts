@@ -27,8 +27,11 @@ export function statusTables(pipeline: Pipeline, statuses: readonly ObjectStatus
   const routes = shown.filter(({ ref }) => ref.kind.endsWith('Route'));
   const owners = [...ofKind('Gateway'), ...ofKind('ListenerSet')];
   const parts = [
-    ...[classTable(ofKind('GatewayClass')), gatewayTable(ofKind('Gateway')), setTable(ofKind('ListenerSet'))],
-    ...[listenerTable(owners), ingressTable(ofKind('Ingress'), routes)],
+    classTable(ofKind('GatewayClass')),
+    gatewayTable(ofKind('Gateway')),
+    setTable(ofKind('ListenerSet')),
+    listenerTable(owners),
+    ingressTable(ofKind('Ingress'), routes),
     routeTable(routes.filter(({ written }) => written?.kind !== 'Ingress')),
     policyTable(shown.filter(({ status }) => Array.isArray(status['ancestors']))),
   ];

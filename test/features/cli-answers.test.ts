@@ -188,6 +188,41 @@ test('explain names the rule, with exit code 0, or what came closest, with 1', a
   assert.equal(answer.answers[0]?.outcome.winner.route.name, 'shop');
 });
 
+test('explain tells where connections go, and where requests go when no method is given', async (t) => {
+  const cwd = folderWith(t, { 'streams.yaml': streams, ...shop });
+  const explain = (...args: string[]): ReturnType<typeof portolan> =>
+    portolan(['explain', ...args, '-f', '.', '-R'], { cwd });
+  const db = await explain('tcp://127.0.0.1:5432', '--backend', 'db=127.0.0.1:1');
+  assert.equal(db.code, 0, db.out);
+  assert.match(
+    db.out,
+    /^tcp:\/\/127\.0\.0\.1:5432\n\nGateway +Gateway default\/in, port 5432, served at 127\.0\.0\.1:5432\n/,
+  );
+  assert.match(db.out, /^Listener +tcp for TCP +streams\.yaml:8:5\nRoute +TCPRoute default\/db +streams\.yaml:23:11$/m);
+  assert.match(db.out, /^Backend +100% \(weight 1\) +Service default\/db:5432 .*\n +endpoints: 127\.0\.0\.1:1, tcp\n/m);
+  assert.match(db.out, /TLS with SNI db, for db, by nobody\n +its connections are closed\n/);
+  const app = await explain('tls://A.example.com');
+  assert.equal(app.code, 0, app.out);
+  assert.match(app.out, /SNI a\.example\.com\n/);
+  assert.match(
+    app.out,
+    /^Listener +tls of ListenerSet default\/more for \*\.example\.com, TLS passes through +streams\.yaml/m,
+  );
+  assert.match(app.out, /^TLS +is left to the backend$/m);
+  const other = await explain('tls://b.example.com');
+  assert.equal(other.code, 1);
+  assert.match(
+    other.out,
+    /Closed: no route for it is attached\n\nClosest\n {2}TLSRoute default\/app .*\n {6}hostname a\.example\.com: it is b/,
+  );
+  const udp = await explain('udp://127.0.0.1:5432', '-o', 'json');
+  assert.equal((JSON.parse(udp.out) as { unreachable: { reason: string } }).unreachable.reason, 'no-such-port');
+  assert.match(
+    (await explain('http://localhost/cart')).out,
+    /^GET http:\/\/localhost\/cart\n[^]*HTTPRoute default\/shop/,
+  );
+});
+
 test('explain with --backend and --attach', async (t) => {
   const loose = route('loose', '/', 'app').replace(/ {2}parentRefs:\n {2}- name: web\n/, '');
   const cwd = folderWith(t, { 'g.yaml': gateway(80), 'r.yaml': loose });

@@ -1,6 +1,7 @@
 // The matches beside the one that takes a request: those that take it too and lost, at which step; those that would have
 // won with one more condition; and, when nothing takes it, those that failed on the fewest.
 import { takesPath, takesValue, type MatchRequest } from '../../routing/match/conditions.ts';
+import { coversHost } from '../../routing/match/hostnames.ts';
 import { fromOctets } from '../../routing/match/octets.ts';
 import { compareEntries, decidingStep, precedenceSteps } from '../../routing/match/precedence.ts';
 import type { Entry, Match, ValueMatch, VirtualHost } from '../../routing/model.ts';
@@ -39,6 +40,7 @@ export function routeOf(tables: Tables, rule: string): ObjectRef {
 
 /** Rules of routes have a list of matches; what was upgraded from something else (an Ingress) has no field of its own. */
 function matchOrigin(rule: Origin, entry: Entry): Origin {
+  if (entry.match.protocol === 'stream') return rule;
   return /^spec\.rules\[\d+\]$/.test(rule.path) && rule.object.kind.endsWith('Route')
     ? at(rule, 'matches', entry.rank.match)
     : rule;
@@ -51,11 +53,21 @@ export function runnersUp(
   covering: readonly VirtualHost[],
   request: MatchRequest,
 ): { readonly first: readonly RunnerUp[]; readonly total: number } {
+  return runnersUpFor(tables, winner, covering, ({ match }) => failuresOf(match, request).length === 0);
+}
+
+/** @param takes whether an entry would take it, if none stood before */
+export function runnersUpFor(
+  tables: Tables,
+  winner: Winner,
+  covering: readonly VirtualHost[],
+  takes: (entry: Entry) => boolean,
+): { readonly first: readonly RunnerUp[]; readonly total: number } {
   const first: RunnerUp[] = [];
   let total = 0;
   for (const virtualHost of covering) {
     for (const entry of virtualHost.entries) {
-      if (entry === winner.entry || failuresOf(entry.match, request).length > 0) continue;
+      if (entry === winner.entry || !takes(entry)) continue;
       total++;
       if (first.length === shown) continue;
       const lostAt = virtualHost === winner.virtualHost ? decidingStep(winner.entry, entry) : 'virtual-host';
@@ -110,6 +122,28 @@ export function closest(tables: Tables, hosts: readonly Elsewhere[], request: Ma
     }
   }
   return best.map(({ entry, virtualHost, failed }) => ({ ...describeCandidate(tables, entry, virtualHost), failed }));
+}
+
+/** Streams for other names; those whose names end alike first. */
+export function hostMisses(tables: Tables, hosts: readonly VirtualHost[], host: string): readonly Miss[] {
+  return hosts
+    .flatMap((virtualHost) => {
+      const [entry] = virtualHost.entries;
+      return entry === undefined || coversHost(virtualHost.hostname, host) ? [] : [{ entry, virtualHost }];
+    })
+    .toSorted((a, b) => sameEnd(b.virtualHost.hostname, host) - sameEnd(a.virtualHost.hostname, host))
+    .slice(0, shown)
+    .map(({ entry, virtualHost }) => ({
+      ...describeCandidate(tables, entry, virtualHost),
+      failed: [{ condition: 'hostname', expected: virtualHost.hostname, actual: host || 'no server name' }],
+    }));
+}
+
+/** Characters that two names have in common at their ends. */
+function sameEnd(a: string, b: string): number {
+  let same = 0;
+  while (same < a.length && same < b.length && a.at(-1 - same) === b.at(-1 - same)) same++;
+  return same;
 }
 
 /** Every condition of a match that the request does not meet. */

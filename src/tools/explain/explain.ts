@@ -7,16 +7,21 @@ import { matchPreflight } from '../../routing/match/preflight.ts';
 import type { Entry, Frontend, VirtualHost } from '../../routing/model.ts';
 import type { Tables } from '../../pipeline/tables.ts';
 import { closest, describeCandidate, nearMisses, runnersUp, type Elsewhere } from './candidates.ts';
-import type { Answer, Explanation, NotFound, Outcome, Question, Taken, Unattached } from './explanation.ts';
+import type { Answer, Explanation, NotFound, Outcome, Question, Taken } from './explanation.ts';
 import { ListenerHosts } from './hosts.ts';
-import { placesFor, rows, verdictsOf, type Place } from './places.ts';
+import { describeBind, placesFor, unattachedTo, verdictsOf, type Place } from './places.ts';
 import { readQuestion, type AskedRequest, type Misasked } from './request.ts';
 import { explainRule } from './rule.ts';
+import { outcomeOf } from './stream.ts';
 
 export function explain(tables: Tables, question: Question): Explanation | Misasked {
   const asked = readQuestion(question);
   if ('misasked' in asked) return asked;
-  const places = placesFor(tables, asked.described, question.gateway);
+  const { scheme, port, host } = asked.described;
+  const security = scheme === 'https' ? 'tls' : 'none';
+  const usual = scheme === 'https' ? 443 : 80;
+  const wanted = { transport: 'tcp', security, port: port ?? usual, isGiven: port !== undefined, host } as const;
+  const places = placesFor(tables, wanted, question.gateway);
   if ('reason' in places) return { request: asked.described, answers: [], unreachable: places };
   return { request: asked.described, answers: places.map((place) => answer({ tables, asked, place })) };
 }
@@ -36,17 +41,12 @@ interface Verdict {
 
 function answer(inquiry: Inquiry): Answer {
   const { place, asked } = inquiry;
-  const { bind, gateway, placement } = place;
+  const { gateway } = place;
   const { outcome, frontend, connection, covering = [] } = decide(inquiry);
   const took = outcome.kind === 'taken' ? outcome.winner.virtualHost : undefined;
   return {
     gateway: gateway.written,
-    bind: {
-      key: bind.key,
-      port: bind.port,
-      security: bind.security,
-      ...(placement === undefined ? {} : { placement }),
-    },
+    bind: describeBind(place),
     listeners: verdictsOf(place, asked.described.host, { frontend, connection }),
     virtualHosts: covering.map(({ hostname, entries }) => ({
       hostname,
@@ -70,14 +70,23 @@ function decide(inquiry: Inquiry): Verdict {
     return { outcome: { kind: 'no-handshake', ...(sni === undefined ? {} : { sni }) } };
   }
   const chosen = connection === undefined ? {} : { connection };
+  const carrier = connection ?? frontends.get('');
+  if (carrier?.protocol === 'TLS' || carrier?.protocol === 'TCP') {
+    const stream = outcomeOf(inquiry.tables, place, { frontend: carrier, host: sni ?? '' });
+    return { outcome: { kind: 'stream', outcome: stream }, frontend: carrier, ...chosen };
+  }
   if (asked.matched === undefined) {
     const reason = `${asked.described.target} is not a target that every server reads alike`;
     return { outcome: { kind: 'refused', status: 400, reason }, ...chosen };
   }
   const owner = frontends.lookUp(host);
   if (owner === undefined) return { outcome: notFound(inquiry, 'no-listener', undefined), ...chosen };
+  // A certificate that the handshake did not ask for, or asked for by others, does not count (GEP-91).
+  const isStranger = insists(owner) && clientsOf(owner) !== clientsOf(connection ?? frontends.get(''));
   // Without a server name there is nothing that the host could contradict.
-  if (connection !== undefined && sni !== undefined && judge(frontends, connection, host).outcome === 'misdirected') {
+  const isElsewhere =
+    connection !== undefined && sni !== undefined && judge(frontends, connection, host).outcome === 'misdirected';
+  if (connection !== undefined && (isElsewhere || isStranger)) {
     return {
       outcome: { kind: 'misdirected', status: 421, connection: connection.key, owner: owner.key },
       ...chosen,
@@ -138,7 +147,8 @@ function notFound(
   frontend: Frontend | undefined,
 ): NotFound {
   const { matched, described } = asked;
-  const elsewhere = [...place.frontends.values()].flatMap((each) => elsewhereIn(tables, each, { described, frontend }));
+  const listeners = [...place.frontends.values()].filter(({ protocol }) => protocol.startsWith('HTTP'));
+  const elsewhere = listeners.flatMap((each) => elsewhereIn(tables, each, { described, frontend }));
   return {
     kind: 'not-found',
     status: 404,
@@ -169,16 +179,10 @@ function elsewhereIn(
   });
 }
 
-const shownUnattached = 10;
+function insists({ tls }: Frontend): boolean {
+  return tls?.mode === 'terminate' && tls.clients?.mode === 'require';
+}
 
-function unattachedTo(tables: Tables, { gateway }: Place): readonly Unattached[] {
-  const found: Unattached[] = [];
-  for (const { written, parents, problems } of rows(tables.routes)) {
-    for (const { parent, parentRef, outcome, problems: why } of parents) {
-      if (outcome !== 'rejected' || parent.kind !== gateway.ref.kind || parent.name !== gateway.ref.name) continue;
-      if (parent.namespace !== gateway.ref.namespace) continue;
-      if (found.length < shownUnattached) found.push({ route: written, parentRef, problems: [...problems, ...why] });
-    }
-  }
-  return found;
+function clientsOf(frontend: Frontend | undefined): string {
+  return frontend?.tls?.mode === 'terminate' ? JSON.stringify(frontend.tls.clients ?? '') : '';
 }

@@ -1,9 +1,19 @@
-// What explain says of a request: plain data, stable as JSON, every decision with the origin it came from. Words for people
-// are put around it by the CLI.
+// What explain says of a request or a connection: plain data, stable as JSON, every decision with the origin it came from.
+// Words for people are put around it by the CLI.
 import type { ParentRef } from '../../routing/bound.ts';
 import type { Filter, HeaderValue } from '../../routing/filters.ts';
 import type { PrecedenceStep } from '../../routing/match/precedence.ts';
-import type { Cluster, Endpoint, Match, Placement, Retry, Timeouts } from '../../routing/model.ts';
+import type {
+  Bind,
+  ClientValidation,
+  Cluster,
+  ClusterTls,
+  Endpoint,
+  Match,
+  Placement,
+  Retry,
+  Timeouts,
+} from '../../routing/model.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 
@@ -13,6 +23,16 @@ export interface Question {
   /** http, https, grpc or grpcs. */
   readonly url: string;
   readonly headers: readonly HeaderValue[];
+  /** `[namespace/]name`. */
+  readonly gateway?: string;
+  /** Of the TLS handshake; else the host of the URL. */
+  readonly sni?: string;
+}
+
+/** A connection, or the datagrams of a client. */
+export interface StreamQuestion {
+  /** tls, tcp or udp. */
+  readonly url: string;
   /** `[namespace/]name`. */
   readonly gateway?: string;
   /** Of the TLS handshake; else the host of the URL. */
@@ -53,7 +73,8 @@ export interface Unreachable {
     readonly gateway: ObjectRef;
     readonly port: number;
     readonly placement?: Placement;
-    readonly security: 'none' | 'tls';
+    readonly transport: Bind['transport'];
+    readonly security: Bind['security'];
   }[];
   /** Listeners that declare the port asked for and are not served. */
   readonly unserved: readonly (ListenerVerdict & { readonly gateway: ObjectRef; readonly port: number })[];
@@ -62,12 +83,7 @@ export interface Unreachable {
 export interface Answer {
   /** As the user wrote it (an Ingress, for example). */
   readonly gateway: ObjectRef;
-  readonly bind: {
-    readonly key: string;
-    readonly port: number;
-    readonly security: 'none' | 'tls';
-    readonly placement?: Placement;
-  };
+  readonly bind: ExplainedBind;
   /** Every listener of the port, the one that serves the request first. */
   readonly listeners: readonly ListenerVerdict[];
   /** Virtual hosts that cover the host, in the order in which they are asked. */
@@ -75,9 +91,21 @@ export interface Answer {
   readonly outcome: Outcome;
 }
 
+export interface ExplainedBind {
+  readonly key: string;
+  readonly port: number;
+  readonly transport: Bind['transport'];
+  readonly security: Bind['security'];
+  /** Every connection (datagram) has to begin with a PROXY protocol header. */
+  readonly proxyProtocol?: true;
+  readonly placement?: Placement;
+}
+
 export interface ListenerVerdict {
   readonly key: string;
   readonly name: string;
+  /** The Gateway or ListenerSet that it stands in, as the user wrote it. */
+  readonly owner: ObjectRef;
   /** '' = every host. */
   readonly hostname: string;
   readonly protocol: string;
@@ -91,6 +119,12 @@ export interface ListenerVerdict {
     | 'not-served';
   /** The TLS handshake chose it. */
   readonly connection: boolean;
+  /** Of a listener with TLS that is served. */
+  readonly tls?: 'terminate' | 'passthrough';
+  /** What it asks of its clients in the handshake. */
+  readonly clients?: ClientValidation;
+  /** What happens to every request before a route is looked for. */
+  readonly filters?: readonly Filter[];
   readonly problems: readonly Problem[];
   readonly origin: Origin;
 }
@@ -103,6 +137,8 @@ export type Outcome =
   /** No listener covers the server name. */
   | { readonly kind: 'no-handshake'; readonly sni?: string }
   | { readonly kind: 'misdirected'; readonly status: 421; readonly connection: string; readonly owner: string }
+  /** No request to the gateway: the listener carries the octets of the connection to a backend as they are. */
+  | { readonly kind: 'stream'; readonly outcome: StreamOutcome }
   | NotFound
   | Taken;
 
@@ -222,25 +258,93 @@ export interface ExplainedBackend {
   readonly weight: number;
   /** Percent of the requests that the rule takes, with two decimals. */
   readonly share: number;
-  readonly target:
-    | {
-        readonly kind: 'cluster';
-        readonly key: string;
-        readonly protocol: Cluster['protocol'];
-        readonly backend: Cluster['backend'];
-        /** All of them; `usable` get requests. */
-        readonly endpoints: readonly Endpoint[];
-        readonly usable: number;
-      }
-    | { readonly kind: 'unresolved'; readonly problem: Problem };
-  /** What its share is answered by the gateway itself: 500 unresolved, 503 without endpoints. */
-  readonly status?: 500 | 503;
+  readonly target: ExplainedTarget;
+  /** What its share is answered by the gateway itself: 500 unresolved, 502 nobody vouches for it, 503 without endpoints. */
+  readonly status?: 500 | 502 | 503;
   readonly filters: readonly Filter[];
   readonly request: UpstreamRequest;
   /** What becomes of the response's headers. */
   readonly response: HeaderEffects;
   readonly mirrors: readonly { readonly cluster: string; readonly percent: number }[];
   readonly origin: Origin;
+}
+
+export type ExplainedTarget =
+  | {
+      readonly kind: 'cluster';
+      readonly key: string;
+      readonly protocol: Cluster['protocol'];
+      readonly backend: Cluster['backend'];
+      readonly tls?: ExplainedTls;
+      readonly proxyProtocol?: 'v1' | 'v2';
+      /** All of them; `usable` get requests. */
+      readonly endpoints: readonly Endpoint[];
+      readonly usable: number;
+    }
+  | { readonly kind: 'unresolved'; readonly problem: Problem };
+
+export interface ExplainedTls extends ClusterTls {
+  /** Bundles and certificates that are named and are not there. */
+  readonly missing: readonly string[];
+  /** False: without what is missing nothing is sent. */
+  readonly usable: boolean;
+}
+
+export interface StreamExplanation {
+  readonly connection: ExplainedConnection;
+  /** One per port that the connection may be meant for; empty when there is none: `unreachable` says why. */
+  readonly answers: readonly StreamAnswer[];
+  readonly unreachable?: Unreachable;
+}
+
+export interface ExplainedConnection {
+  readonly scheme: 'tls' | 'tcp' | 'udp';
+  /** As it is compared: lower case. */
+  readonly host: string;
+  readonly port: number;
+  readonly sni?: string;
+  readonly notes: readonly string[];
+}
+
+export interface StreamAnswer extends Omit<Answer, 'outcome'> {
+  readonly outcome: StreamOutcome;
+}
+
+export type StreamOutcome =
+  | Carried
+  | Closed
+  /** The listener speaks HTTP, or TLS, or neither: asked with the URL of another scheme there is an answer. */
+  | { readonly kind: 'other-scheme'; readonly scheme: 'http' | 'https' | 'tls' | 'tcp'; readonly listener?: string };
+
+export interface Carried {
+  readonly kind: 'carried';
+  readonly tls: 'none' | 'passthrough' | 'terminate';
+  readonly winner: Candidate;
+  /** In order of precedence; at most `shown`, of `runnersUpTotal`. They take nothing. */
+  readonly runnersUp: readonly RunnerUp[];
+  readonly runnersUpTotal: number;
+  readonly rule: { readonly key: string; readonly name?: string; readonly origin: Origin };
+  /** An empty list, or weights of 0 only: the connection is closed. */
+  readonly backends: readonly StreamBackend[];
+}
+
+export interface StreamBackend {
+  readonly weight: number;
+  /** Percent of the connections, with two decimals. */
+  readonly share: number;
+  readonly target: ExplainedTarget;
+  /** Its share of the connections is closed: there is nobody to carry them to, or nobody who could vouch for it. */
+  readonly closed: boolean;
+  readonly origin: Origin;
+}
+
+/** The connection is closed, or the datagram dropped. */
+export interface Closed {
+  readonly kind: 'closed';
+  readonly reason: 'no-listener' | 'no-virtual-host' | 'no-route';
+  /** Routes of the port for other names. */
+  readonly closest: readonly Miss[];
+  readonly unattached: readonly Unattached[];
 }
 
 /** Without what the gateway adds to every request: X-Forwarded-For, -Proto and -Host, X-Request-Id. */

@@ -1,42 +1,64 @@
-// Which ports of which gateways a request may be meant for: by the gateway that is named, by the port of the URL, as
+// Which ports of which gateways something may be meant for: by the gateway that is named, by the port of the URL, as
 // declared or as it is really served, by scheme and by host.
 import type { BoundGateway, BoundListener } from '../../routing/bound.ts';
 import { HostTable } from '../../routing/match/frontends.ts';
 import { coversHost } from '../../routing/match/hostnames.ts';
 import type { Bind, Frontend, Placement } from '../../routing/model.ts';
+import { refKey, type ObjectRef } from '../../routing/origin.ts';
 import type { Table } from '../../incremental/table.ts';
 import type { Tables } from '../../pipeline/tables.ts';
-import type { ExplainedRequest, ListenerVerdict, Unreachable } from './explanation.ts';
+import type { ExplainedBind, ListenerVerdict, Unattached, Unreachable } from './explanation.ts';
 
 export interface Place {
   readonly gateway: BoundGateway;
   readonly bind: Bind;
   readonly placement?: Placement;
-  /** HTTP and HTTPS listeners that are served. */
+  /** Listeners that are served. */
   readonly frontends: HostTable<Frontend>;
 }
 
+export interface Wanted {
+  readonly transport: Bind['transport'];
+  readonly security: Bind['security'];
+  readonly port: number;
+  /** False: the port is the one that the scheme has when the URL names none. */
+  readonly isGiven: boolean;
+  /** That the listeners are told apart by. */
+  readonly host: string;
+}
+
 /** @param named `[namespace/]name` of a gateway */
-export function placesFor(tables: Tables, request: ExplainedRequest, named?: string): readonly Place[] | Unreachable {
+export function placesFor(tables: Tables, wanted: Wanted, named?: string): readonly Place[] | Unreachable {
+  const { transport, security, port, isGiven, host } = wanted;
   const gateways = [...rows(tables.gateways)].filter(
     ({ ref, written }) => isNamed(named, ref) || isNamed(named, written),
   );
-  const places = gateways.flatMap((gateway) =>
+  const all = gateways.flatMap((gateway) =>
     [...rows(tables.binds)]
-      .filter((bind) => bind.gateway === gateway.key && bind.transport === 'tcp')
+      .filter((bind) => bind.gateway === gateway.key)
       .map((bind) => placeOf(tables, gateway, bind)),
   );
-  const security = request.scheme === 'https' ? 'tls' : 'none';
-  const port = request.port ?? (request.scheme === 'https' ? 443 : 80);
+  const places = all.filter(({ bind }) => bind.transport === transport);
   const onPort = places.filter(({ bind, placement }) => bind.port === port || placement?.port === port);
   const secured = onPort.filter(({ bind }) => bind.security === security);
   const ported = secured.length > 0 ? secured : onPort;
   // A URL without a port that no gateway listens on: any port of the scheme will do.
-  const meant =
-    ported.length > 0 || request.port !== undefined ? ported : places.filter(({ bind }) => bind.security === security);
-  if (meant.length === 0) return unreachable(gateways, places, { named, port });
-  const covering = meant.filter(({ frontends }) => frontends.lookUp(request.host) !== undefined);
+  const meant = ported.length > 0 || isGiven ? ported : places.filter(({ bind }) => bind.security === security);
+  if (meant.length === 0) return unreachable(gateways, all, { named, port });
+  const covering = meant.filter(({ frontends }) => frontends.lookUp(host) !== undefined);
   return covering.length > 0 ? covering : meant;
+}
+
+export function describeBind({ bind, placement }: Place): ExplainedBind {
+  const { key, port, transport, security, proxyProtocol } = bind;
+  return {
+    key,
+    port,
+    transport,
+    security,
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(placement === undefined ? {} : { placement }),
+  };
 }
 
 /** How the listeners of a place stand to a host; the one that serves it first. */
@@ -45,12 +67,16 @@ export function verdictsOf(
   host: string,
   served: { readonly frontend: Frontend | undefined; readonly connection: Frontend | undefined },
 ): readonly ListenerVerdict[] {
-  return gateway.listeners
-    .filter(({ port, frontend }) => (frontend === undefined ? port === bind.port : frontend.bind === bind.key))
-    .map((listener): ListenerVerdict => {
+  return listenersOf(gateway)
+    .filter(({ listener: { port, protocol, frontend } }) =>
+      frontend === undefined
+        ? port === bind.port && (protocol === 'UDP') === (bind.transport === 'udp')
+        : frontend.bind === bind.key,
+    )
+    .map(({ listener, owner }): ListenerVerdict => {
       const frontend = frontends.get(listener.hostname);
       const isServed = frontend?.key === listener.key;
-      return describe(listener, {
+      return describe(listener, owner, {
         connection: served.connection?.key === listener.key,
         verdict: !isServed
           ? 'not-served'
@@ -67,17 +93,59 @@ export function verdictsOf(
 const verdictOrder: readonly ListenerVerdict['verdict'][] = ['serves', 'less-specific', 'other-host', 'not-served'];
 
 function describe(
-  { key, name, hostname, protocol, problems, origin }: BoundListener,
+  { key, name, hostname, protocol, frontend, problems, origin }: BoundListener,
+  owner: ObjectRef,
   verdict: Pick<ListenerVerdict, 'verdict' | 'connection'>,
 ): ListenerVerdict {
-  return { key, name, hostname, protocol, ...verdict, problems, origin };
+  const { tls, filters } = frontend ?? {};
+  const clients = tls?.mode === 'terminate' ? tls.clients : undefined;
+  return {
+    key,
+    name,
+    owner,
+    hostname,
+    protocol,
+    ...verdict,
+    ...(tls === undefined ? {} : { tls: tls.mode }),
+    ...(clients === undefined ? {} : { clients }),
+    ...(filters === undefined ? {} : { filters }),
+    problems,
+    origin,
+  };
+}
+
+/** Its own, and those of the ListenerSets that it takes. */
+function listenersOf({
+  listeners,
+  listenerSets,
+  written,
+}: BoundGateway): readonly { readonly listener: BoundListener; readonly owner: ObjectRef }[] {
+  return [
+    ...listeners.map((listener) => ({ listener, owner: written })),
+    ...listenerSets.flatMap((set) => set.listeners.map((listener) => ({ listener, owner: set.written }))),
+  ];
+}
+
+const shownUnattached = 10;
+
+/** Routes that name the gateway, or one of its ListenerSets, and are not attached to it. */
+export function unattachedTo(tables: Tables, { gateway }: Place): readonly Unattached[] {
+  const names = new Set([gateway.ref, ...gateway.listenerSets.map(({ ref }) => ref)].map(refKey));
+  const found: Unattached[] = [];
+  for (const { written, parents, problems } of rows(tables.routes)) {
+    for (const { parent, parentRef, outcome, problems: why } of parents) {
+      if (outcome !== 'rejected' || !names.has(refKey(parent))) continue;
+      if (found.length < shownUnattached) found.push({ route: written, parentRef, problems: [...problems, ...why] });
+    }
+  }
+  return found;
 }
 
 function placeOf(tables: Tables, gateway: BoundGateway, bind: Bind): Place {
   const frontends = new HostTable<Frontend>();
   for (const key of bind.frontends) {
     const frontend = tables.frontends.get(key);
-    if (frontend?.protocol === 'HTTP' || frontend?.protocol === 'HTTPS') frontends.set(frontend.hostname, frontend);
+    if (frontend !== undefined) frontends.set(frontend.hostname, frontend);
   }
   const placement = tables.placements.get(bind.key);
   return { gateway, bind, frontends, ...(placement === undefined ? {} : { placement }) };
@@ -89,12 +157,12 @@ function unreachable(
   asked: { readonly named: string | undefined; readonly port: number },
 ): Unreachable {
   const unserved = gateways.flatMap((gateway) =>
-    gateway.listeners
-      .filter(({ port, frontend }) => frontend === undefined && port === asked.port)
-      .map((listener) => ({
+    listenersOf(gateway)
+      .filter(({ listener: { port, frontend } }) => frontend === undefined && port === asked.port)
+      .map(({ listener, owner }) => ({
         gateway: gateway.written,
         port: listener.port,
-        ...describe(listener, { verdict: 'not-served', connection: false }),
+        ...describe(listener, owner, { verdict: 'not-served', connection: false }),
       })),
   );
   return {
@@ -103,6 +171,7 @@ function unreachable(
       gateway: gateway.written,
       port: bind.port,
       ...(placement === undefined ? {} : { placement }),
+      transport: bind.transport,
       security: bind.security,
     })),
     unserved,

@@ -24,7 +24,7 @@ export function readQuestion(question: Question): AskedRequest | Misasked {
   const parts = /^([a-z]+):\/\/([^/?#]*)([^#]*)(#.*)?$/is.exec(question.url);
   const scheme = schemes.get((parts?.[1] ?? '').toLowerCase());
   if (parts === null || scheme === undefined) {
-    return { misasked: `${question.url} is not a URL of http, https, grpc or grpcs` };
+    return { misasked: `${question.url} is not a URL of http, https, grpc, grpcs, tls, tcp or udp` };
   }
   if (!isFieldName(question.method)) return { misasked: `${question.method} is not a method` };
   const [, , authority = '', written = '', fragment] = parts;
@@ -107,7 +107,7 @@ function headerReader(headers: readonly HeaderValue[]): (name: string) => string
   return (name) => values.get(name);
 }
 
-function splitAuthority(authority: string): { readonly name: string; readonly port?: number } | undefined {
+export function splitAuthority(authority: string): { readonly name: string; readonly port?: number } | undefined {
   const parts = /^(\[[0-9a-f:.]+\]|[a-z0-9\-._~*]+)(?::(\d{1,5}))?$/i.exec(authority);
   if (parts === null) return undefined;
   const [, name = '', written] = parts;
@@ -117,7 +117,7 @@ function splitAuthority(authority: string): { readonly name: string; readonly po
 }
 
 /** RFC 6066 section 3: addresses are no server names. */
-function serverName(host: string): string | undefined {
+export function serverName(host: string): string | undefined {
   return host.startsWith('[') || /^\d+\.\d+\.\d+\.\d+$/.test(host) ? undefined : host;
 }
 

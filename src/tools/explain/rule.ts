@@ -15,16 +15,18 @@ import { redirectLocation, redirectPorts } from '../../routing/filters/redirect.
 import { shares } from '../../routing/filters/shares.ts';
 import type { MatchRequest } from '../../routing/match/conditions.ts';
 import { fromOctets, toOctets } from '../../routing/match/octets.ts';
-import type { Endpoint, Frontend, Rule, WeightedBackend } from '../../routing/model.ts';
+import type { Frontend, Rule, WeightedBackend } from '../../routing/model.ts';
 import type { Tables } from '../../pipeline/tables.ts';
 import type {
   ExplainedAction,
   ExplainedBackend,
   ExplainedRequest,
   ExplainedRule,
+  ExplainedTarget,
   HeaderEffects,
 } from './explanation.ts';
 import { policiesOf } from './policies.ts';
+import { explainTarget } from './targets.ts';
 
 export interface RuledRequest {
   readonly described: ExplainedRequest;
@@ -100,8 +102,8 @@ interface Share {
 
 function explainBackend(tables: Tables, rule: Rule, { backend, share, request }: Share): ExplainedBackend {
   const plan = compileFilters(rule.filters, backend.filters);
-  const target = targetOf(tables, backend);
-  const status = target.kind === 'unresolved' ? 500 : target.usable === 0 ? 503 : undefined;
+  const target = explainTarget(tables, backend);
+  const status = statusOf(target);
   return {
     weight: backend.weight,
     share: Math.round(share * 10_000) / 100,
@@ -118,24 +120,10 @@ function explainBackend(tables: Tables, rule: Rule, { backend, share, request }:
   };
 }
 
-function targetOf(tables: Tables, { target }: WeightedBackend): ExplainedBackend['target'] {
-  if (target.kind === 'unresolved') return target;
-  const cluster = tables.clusters.get(target.cluster);
-  const endpoints = cluster === undefined ? [] : (tables.endpoints.get(cluster.endpoints)?.endpoints ?? []);
-  return {
-    kind: 'cluster',
-    key: target.cluster,
-    protocol: cluster?.protocol ?? 'http1',
-    backend: cluster?.backend ?? { kind: 'Service', namespace: '', name: target.cluster, port: 0 },
-    endpoints,
-    usable: usable(endpoints).length,
-  };
-}
-
-/** Ready ones; when there are none, those that still serve while they terminate (KEP-1669). */
-function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  const ready = endpoints.filter((endpoint) => endpoint.ready);
-  return ready.length > 0 ? ready : endpoints.filter(({ serving, terminating }) => serving && terminating);
+function statusOf(target: ExplainedTarget): ExplainedBackend['status'] {
+  if (target.kind === 'unresolved') return 500;
+  if (target.usable === 0) return 503;
+  return target.tls?.usable === false ? 502 : undefined;
 }
 
 function changedRequest(plan: FilterPlan, { described, matched }: RuledRequest): ExplainedBackend['request'] {

@@ -178,11 +178,12 @@ async function converseAll({ port, witness }: Way): Promise<Conversations> {
   return { seen, answers, all: [...witness.messages], doubts: [...witness.doubts] };
 }
 
-/** `part` is `whole` without up to `missing` of its elements. */
+/** `part` is `whole` without up to `missing` of its elements, in any order: peers use several connections. */
 function isPart(part: readonly string[], whole: readonly string[], missing: number): boolean {
+  const found = part.toSorted();
   let at = 0;
-  for (const each of whole) if (part[at] === each) at++;
-  return at === part.length && whole.length - part.length <= missing;
+  for (const each of whole.toSorted()) if (found[at] === each) at++;
+  return at === found.length && whole.length - found.length <= missing;
 }
 
 function refusals(answers: readonly Read[] | undefined): number {

@@ -4,7 +4,7 @@ import http2 from 'node:http2';
 import type net from 'node:net';
 import type { Client } from '../sides.ts';
 import type { ClientConnection, Thread } from '../thread.ts';
-import { CONNECTION_WINDOW, serverOptions } from './settings.ts';
+import { CONNECTION_WINDOW, OVERHEAD_BURST, OVERHEAD_FACTOR, OVERHEAD_RATE, serverOptions } from './settings.ts';
 import { Http2Stream } from './stream.ts';
 
 /** For a client to take the last frames and close its side. */
@@ -13,6 +13,10 @@ const LINGER = 2000;
 export class Http2Downstream implements ClientConnection {
   readonly client: Client;
   readonly thread: Thread;
+  /** Octets of requests that were taken, and of content in both directions. */
+  useful = 0;
+  readonly #socket: net.Socket;
+  readonly #started: number;
   readonly #session: http2.ServerHttp2Session;
   readonly #streams = new Set<Http2Stream>();
   /** While there is no stream: for the first request, or the next. */
@@ -24,6 +28,8 @@ export class Http2Downstream implements ClientConnection {
   constructor(thread: Thread, socket: net.Socket, client: Client, octets?: Buffer) {
     this.client = client;
     this.thread = thread;
+    this.#socket = socket;
+    this.#started = thread.sweeper.now;
     this.#deadline = this.#settingsDeadline = thread.sweeper.now + thread.limits.headTimeout;
     if (octets !== undefined) {
       // Flowing, it would hand them to listeners that are gone.
@@ -63,16 +69,27 @@ export class Http2Downstream implements ClientConnection {
 
   destroy(): void {
     this.#session.destroy();
+    // A session that was closed in good order waits for its last octets to be taken, by whoever takes nothing for ever.
+    this.#socket.destroy();
   }
 
   sweep(now: number): void {
     for (const stream of this.#streams) stream.sweep(now);
-    if (now > this.#settingsDeadline) {
+    if (this.#floods(now)) {
+      this.thread.metrics.refused('http2-flood');
+      this.#session.destroy(new Error('flood'), http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    } else if (now > this.#settingsDeadline) {
       this.#session.destroy(new Error('no SETTINGS'), http2.constants.NGHTTP2_SETTINGS_TIMEOUT);
     } else if (this.#streams.size === 0 && now > this.#deadline) {
       if (!this.#session.closed) this.drain();
-      else if (now > this.#deadline + LINGER) this.#session.destroy();
+      else if (now > this.#deadline + LINGER) this.destroy();
     }
+  }
+
+  /** Most of what it sends is of no use to anybody. */
+  #floods(now: number): boolean {
+    const allowed = OVERHEAD_BURST + (OVERHEAD_RATE * (now - this.#started)) / 1000 + OVERHEAD_FACTOR * this.useful;
+    return this.#socket.bytesRead > allowed;
   }
 
   /** The client will send no more: what it left half sent is void; responses under way are still for it. */

@@ -24,6 +24,8 @@ export class Http2Request implements IncomingRequest {
   acceptsTrailers = false;
   readonly upgrade = '';
   expectsContinue = false;
+  /** Octets of the field list. */
+  size = 0;
   readonly #raw: readonly string[];
   /** Where the first field that is no pseudo-header field stands; nghttp2 made sure that none follows. */
   #from = 0;
@@ -41,6 +43,7 @@ export class Http2Request implements IncomingRequest {
     if (raw.length / 2 > limits.headFields + PSEUDO_FIELDS) return { status: 431, reason: 'too-many-fields' };
     let size = 0;
     for (let k = 0; k < raw.length; k++) size += (raw[k] as string).length + 2;
+    this.size = size;
     if (size > limits.headBytes) return { status: 431, reason: 'head-too-large' };
     let i = 0;
     for (; i < raw.length && (raw[i] as string).charCodeAt(0) === 0x3a; i += 2) {

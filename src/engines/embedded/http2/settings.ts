@@ -18,6 +18,14 @@ export const RESET_RATE = 20;
 /** Frames that nghttp2 had to answer with an error, and streams that we refused, before the connection ends. */
 export const INVALID_FRAMES = 100;
 export const REJECTED_STREAMS = 100;
+/**
+ * Octets that a client may send on a connection beyond OVERHEAD_FACTOR for each octet of requests that we took and of content in either
+ * direction: a burst, then so many per second. Frames that ask for nothing (PRIORITY, WINDOW_UPDATE, unknown ones, requests that are
+ * refused) are what is left; nghttp2 bounds only those that make it answer. WINDOW_UPDATE for each small DATA frame stays far below.
+ */
+export const OVERHEAD_FACTOR = 8;
+export const OVERHEAD_BURST = 262_144;
+export const OVERHEAD_RATE = 16_384;
 /** Megabytes that one connection may occupy in nghttp2: header tables, queued frames, data not yet taken. */
 export const SESSION_MEMORY = 32;
 /** Entries of one SETTINGS frame. */

@@ -58,6 +58,7 @@ export class Http2Stream implements Downstream {
     } else if (limits.bodyBytes > 0 && request.length > limits.bodyBytes) {
       this.#refuse(413, 'body-too-large');
     } else {
+      this.#connection.useful += request.size;
       this.#busy = true;
       this.#stream.on('drain', () => this.#drained());
       this.#exchange.begin(request);
@@ -110,6 +111,7 @@ export class Http2Stream implements Downstream {
       if (this.#discarded > DISCARD_LIMIT) cancelStream(this.#stream);
       return;
     }
+    this.#connection.useful += octets.length;
     this.#bodySize += octets.length;
     if (limits.bodyBytes > 0 && this.#bodySize > limits.bodyBytes) {
       this.#breakOff(413, 'body-too-large');
@@ -174,17 +176,25 @@ export class Http2Stream implements Downstream {
 
   write(octets: Buffer): Taken {
     if (!this.#writable()) return TAKEN;
+    this.#connection.useful += octets.length;
     const copied = octets.length <= COPIED;
     if (this.#stream.write(copied ? Buffer.from(octets) : octets)) return copied ? TAKEN : KEPT;
+    this.#awaitTaking();
+    return FULL;
+  }
+
+  #awaitTaking(): void {
     const { sweeper, limits } = this.#connection.thread;
     this.#writeDeadline = sweeper.now + limits.writeTimeout;
-    return FULL;
   }
 
   end(trailers: FieldList): void {
     this.#busy = false;
     this.#responseTrailers = trailers;
-    if (!this.#responseDone && this.#writable()) this.#stream.end();
+    if (!this.#responseDone && this.#writable()) {
+      this.#stream.end();
+      this.#awaitTaking();
+    }
     if (!this.#requestDone) {
       // What is still to come is dropped, up to a limit of octets and of time.
       this.#readBody();

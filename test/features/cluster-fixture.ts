@@ -73,7 +73,7 @@ export class FakeApiServer {
     const generation = ((before?.metadata['generation'] as number | undefined) ?? 0) + (spec ? 1 : 0);
     const metadata = { uid: `uid-${path}`, creationTimestamp: '2026-01-01T00:00:00Z', ...object.metadata, generation };
     const status = object['status'] ?? before?.['status'];
-    this.#put(path, { ...rest, metadata, ...(status === undefined ? {} : { status }) } as Stored);
+    this.#put(path, { ...rest, metadata, ...(status === undefined ? {} : { status }) });
   }
 
   delete(object: Stored): void {
@@ -146,7 +146,9 @@ export class FakeApiServer {
     const all = [...this.#objects.values()].filter((object) => isIn(url.pathname, object));
     const from = Number(url.searchParams.get('continue') ?? 0);
     const limit = Math.min(2, Number(url.searchParams.get('limit') ?? 2));
-    const items = all.slice(from, from + limit).map(({ apiVersion: _, kind: __, ...item }) => item);
+    const items = all
+      .slice(from, from + limit)
+      .map((object) => ({ ...object, apiVersion: undefined, kind: undefined }));
     const next = from + limit < all.length ? String(from + limit) : '';
     send(response, 200, { metadata: { resourceVersion: String(this.#version), continue: next }, items });
   }
@@ -193,11 +195,22 @@ export class FakeApiServer {
       fail(response, 409);
       return;
     }
-    if (isStatus) send(response, 200, this.#put(path, { ...(before as Stored), status: body['status'] }));
+    if (isStatus)
+      send(
+        response,
+        200,
+        this.#put(path, {
+          ...before,
+          apiVersion: body.apiVersion,
+          kind: body.kind,
+          metadata: before?.metadata ?? body.metadata,
+          status: body['status'],
+        }),
+      );
     else if (method === 'PUT') send(response, 200, this.#put(path, body));
     else {
       const metadata = { ...before?.metadata, ...body.metadata };
-      send(response, 200, this.#put(path, { ...before, ...body, metadata } as Stored));
+      send(response, 200, this.#put(path, { ...before, ...body, metadata }));
     }
   }
 }

@@ -13,7 +13,7 @@ import type { Placement } from '../../src/routing/model.ts';
 export interface Gateway {
   readonly pipeline: Pipeline;
   /** Local port of a declared port of a gateway. */
-  port(gateway: string, port: number): number;
+  port(gateway: string, port: number, transport?: 'tcp' | 'udp'): number;
   /** Applies more objects, and resolves when they are served. */
   apply(...objects: readonly KubeObject[]): Promise<void>;
   delete(object: KubeObject): Promise<void>;
@@ -78,8 +78,8 @@ export async function serveObjects(
   await serve();
   return {
     pipeline,
-    port: (gateway, port) => {
-      const found = ports.get(`${gateway}:${port}/tcp`);
+    port: (gateway, port, transport = 'tcp') => {
+      const found = ports.get(`${gateway}:${port}/${transport}`);
       if (found === undefined)
         throw new Error(`${gateway} does not serve port ${port}; it serves ${[...ports.keys()].join(', ')}`);
       return found;

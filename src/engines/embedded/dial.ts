@@ -4,10 +4,10 @@
 // The caller may write to `socket` at once: nothing reaches the peer before it proved to be the one that was meant. It has
 // to listen to 'drain', 'end' and 'close', to which `ready` and `failed` add what it means: exactly one of the two is
 // called, once, after `dial` returned. After `failed` the socket is gone. 'error' needs no listener.
-import { isIP } from 'node:net';
-import net from 'node:net';
+import net, { isIP } from 'node:net';
 import tls from 'node:tls';
 import type { Cluster } from '../../routing/model.ts';
+import { proxyHeader } from './l4/proxy-protocol.ts';
 import type { Client, Failure } from './sides.ts';
 import type { Swept } from './sweep.ts';
 import type { Thread } from './thread.ts';
@@ -24,7 +24,7 @@ export interface Way {
 
 /** As net.connect's: `buffer` gives memory to read into, undefined for the same again; `callback` is told how many octets are in it, and says true. */
 export interface Reading {
-  readonly buffer: () => Uint8Array;
+  readonly buffer: () => Uint8Array | undefined;
   readonly callback: (size: number) => boolean;
 }
 
@@ -37,15 +37,15 @@ export interface DialOptions {
   readonly failed: (failure: Failure, detail: string) => void;
 }
 
+interface Address {
+  readonly address: string;
+  readonly port: number;
+}
+
 const neverTls: ReadonlySet<string> = new Set(['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT']);
 
 /** Within `limits.connectTimeout`, the handshake included. Half-open connections are allowed. */
-export function dial(
-  endpoint: { readonly address: string; readonly port: number },
-  way: Way,
-  thread: Thread,
-  options: DialOptions,
-): Dial {
+export function dial(endpoint: Address, way: Way, thread: Thread, options: DialOptions): Dial {
   return new Dial(endpoint, way, thread, options);
 }
 
@@ -64,19 +64,16 @@ export class Dial implements Swept {
   #timedOut = false;
   #detail = '';
 
-  constructor(
-    endpoint: { readonly address: string; readonly port: number },
-    way: Way,
-    thread: Thread,
-    options: DialOptions,
-  ) {
+  constructor(endpoint: Address, way: Way, thread: Thread, options: DialOptions) {
     this.#thread = thread;
     this.#ready = options.ready;
     this.#failed = options.failed;
     const { tls: settings } = way;
     this.secure = way.row.tls !== undefined || settings !== null;
-    if (!this.secure) this.socket = this.#connect(endpoint, options.onread);
-    else this.socket = this.#connectSecurely(endpoint, settings, options.onread);
+    const { row, client } = way;
+    const header = row.proxyProtocol === undefined ? null : proxyHeader(row.proxyProtocol, client);
+    if (!this.secure) this.socket = this.#connect(endpoint, header, options.onread);
+    else this.socket = this.#connectSecurely(endpoint, settings, header, options.onread);
     const { socket } = this;
     // Before anybody else hears of it. Under HTTP/2 Node leaves a socket open whose TLS broke, and its session without an end.
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -88,8 +85,10 @@ export class Dial implements Swept {
     thread.sweeper.add(this);
   }
 
-  #connect(to: { readonly address: string; readonly port: number }, onread: Reading | undefined): net.Socket {
+  #connect(to: Address, header: Buffer | null, onread: Reading | undefined): net.Socket {
     const socket = net.connect(destination(to, onread));
+    // What is written while it connects is sent in this order.
+    if (header !== null) socket.write(header);
     socket.on('connect', () => this.#open());
     return socket;
   }
@@ -102,8 +101,9 @@ export class Dial implements Swept {
   }
 
   #connectSecurely(
-    to: { readonly address: string; readonly port: number },
+    to: Address,
     settings: BackendTls | null,
+    header: Buffer | null,
     onread: Reading | undefined,
   ): net.Socket {
     const context = settings === null ? 'no-settings' : settings.context;
@@ -111,8 +111,11 @@ export class Dial implements Swept {
     const address = `${to.address} ${to.port}`;
     const { serverName } = settings.row;
     const session = settings.sessionWith(address);
+    const carrier = header === null ? null : net.connect(destination(to, undefined));
+    // Before the handshake, and not part of it.
+    if (header !== null) carrier?.write(header);
     const socket = tls.connect({
-      ...destination(to, onread),
+      ...(carrier === null ? destination(to, onread) : { socket: carrier }),
       secureContext: context,
       rejectUnauthorized: true,
       // RFC 6066 section 3: names only.
@@ -121,6 +124,9 @@ export class Dial implements Swept {
       ...(session === undefined ? {} : { session }),
       checkServerIdentity: (_name, certificate) => settings.identify(certificate),
     });
+    // Node reads into the caller's memory only from sockets that it made itself.
+    if (carrier !== null && onread !== undefined) readInto(socket, onread);
+    if (header !== null && onread !== undefined) readInto(socket, onread);
     socket.on('connect', () => {
       this.#reached = true;
     });
@@ -169,18 +175,31 @@ export class Dial implements Swept {
   }
 }
 
-function destination(
-  { address, port }: { readonly address: string; readonly port: number },
-  onread: Reading | undefined,
-): net.TcpNetConnectOpts {
+function destination({ address, port }: Address, onread: Reading | undefined): net.TcpNetConnectOpts {
   return {
     host: address,
     port,
     noDelay: true,
     // A backend that has said everything may still be told something (an upgraded connection).
     allowHalfOpen: true,
-    ...(onread === undefined ? {} : { onread }),
+    // Node takes undefined for the same memory again, its types do not.
+    ...(onread === undefined ? {} : { onread: onread as net.OnReadOpts }),
   };
+}
+
+function readInto(socket: net.Socket, { buffer, callback }: Reading): void {
+  let memory: Uint8Array | null = null;
+  socket.on('data', (octets: Buffer) => {
+    for (let at = 0; at < octets.length && !socket.destroyed;) {
+      memory ??= buffer() ?? null;
+      if (memory === null) return;
+      const size = Math.min(memory.length, octets.length - at);
+      memory.set(octets.subarray(at, at + size));
+      at += size;
+      callback(size);
+      memory = buffer() ?? memory;
+    }
+  });
 }
 
 /** What is refused while Node writes has its reason in the message: `…:SSL routines:…:tlsv1 alert protocol version:…`. */

@@ -1,20 +1,24 @@
 // Counters of all workers -> the text format of Prometheus (version 0.0.4).
-import { CODE_CLASSES, type Count, durationBounds, type MetricsSnapshot } from './metrics.ts';
+import { CODE_CLASSES, type Count, durationBounds, type MetricsSnapshot, type Streams } from './metrics.ts';
 
 /** The sum of what several workers counted. */
 export function sumSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
-  const routes = new Map<string, { frontend: string; route: string; responses: Float64Array }>();
+  const routes = new Map<string, { frontend: string; route: string; responses: Float64Array; streams: Streams }>();
   const frontends = new Map<string, { frontend: string; buckets: Float64Array; sum: number; active: number }>();
   const refusals: Record<string, number> = {};
   const failures: Record<string, number> = {};
   const counts: Record<string, number> = {};
   let activeConnections = 0;
   for (const snapshot of snapshots) {
-    for (const { frontend, route, responses } of snapshot.routes) {
+    for (const { frontend, route, responses, streams } of snapshot.routes) {
       const key = `${frontend}|${route}`;
       const sum = routes.get(key);
-      if (sum === undefined) routes.set(key, { frontend, route, responses: responses.slice() });
-      else addAll(sum.responses, responses);
+      if (sum === undefined)
+        routes.set(key, { frontend, route, responses: responses.slice(), streams: { ...streams } });
+      else {
+        addAll(sum.responses, responses);
+        addStreams(sum.streams, streams);
+      }
     }
     for (const { frontend, buckets, sum, active } of snapshot.frontends) {
       const total = frontends.get(frontend);
@@ -81,6 +85,10 @@ export function exposition(
     ...counter('portolan_tunnels_total', 'Connections that were upgraded to another protocol.', [
       `${counts.tunnels ?? 0}`,
     ]),
+    ...streamSeries(snapshot),
+    ...counter('portolan_udp_flows_dropped_total', 'Flows of datagrams ended early because there were too many.', [
+      `${counts.flowsDropped ?? 0}`,
+    ]),
     ...counter('portolan_mirrors_sent_total', 'Requests copied to mirrors.', [`${counts.mirrorsSent ?? 0}`]),
     ...counter('portolan_mirrors_dropped_total', 'Copies that were not sent, or took too long.', [
       `${counts.mirrorsDropped ?? 0}`,
@@ -106,6 +114,37 @@ function requests({ routes }: MetricsSnapshot): string[] {
     }
   }
   return [...head(name, 'Requests by listener, route and class of the status.', 'counter'), ...lines];
+}
+
+/** Of listeners and routes that have any. */
+function streamSeries({ routes }: MetricsSnapshot): string[] {
+  const used = routes.filter(({ streams }) => streams.count > 0 || streams.failed > 0);
+  const lines = (value: (streams: Readonly<Streams>) => number): string[] =>
+    used.map(
+      ({ frontend, route, streams }) => `{listener="${label(frontend)}",route="${label(route)}"} ${value(streams)}`,
+    );
+  return [
+    ...counter(
+      'portolan_streams_total',
+      'Connections of layer 4, and flows of datagrams, that are over.',
+      lines(({ count }) => count),
+    ),
+    ...counter(
+      'portolan_streams_failed_total',
+      'Those of them that reached no backend.',
+      lines(({ failed }) => failed),
+    ),
+    ...counter(
+      'portolan_stream_sent_bytes_total',
+      'Octets that they sent to clients.',
+      lines(({ sent }) => sent),
+    ),
+    ...counter(
+      'portolan_stream_received_bytes_total',
+      'Octets that clients sent.',
+      lines(({ received }) => received),
+    ),
+  ];
 }
 
 function durations({ frontends }: MetricsSnapshot): string[] {
@@ -158,6 +197,13 @@ function label(value: string): string {
 
 function addAll(into: Float64Array, values: Float64Array): void {
   for (let i = 0; i < into.length; i++) into[i] = (into[i] as number) + (values[i] as number);
+}
+
+function addStreams(into: Streams, streams: Readonly<Streams>): void {
+  into.count += streams.count;
+  into.failed += streams.failed;
+  into.sent += streams.sent;
+  into.received += streams.received;
 }
 
 function addRecord(into: Record<string, number>, values: Readonly<Record<string, number>>): void {

@@ -1,11 +1,9 @@
 // Binds and placements -> listening sockets of one worker. A socket that did not change is not touched; one that moved listens
 // at the new place before the old one closes; clients of one that is gone are drained.
-import net from 'node:net';
 import type { Frontend, Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
-import { clientOf } from './client.ts';
-import { Http1Downstream } from './http1/downstream.ts';
-import { Http2Downstream } from './http2/downstream.ts';
+import { Entrance } from './entrance.ts';
+import { FlowListener } from './l4/flows.ts';
 import type { WorkerReport } from './messages.ts';
 import type { LiveBind } from './state.ts';
 import type { Thread } from './thread.ts';
@@ -19,7 +17,8 @@ const BACKLOG = 4096;
 interface Socket {
   readonly placement: Placement;
   readonly security: 'none' | 'tls';
-  readonly server: net.Server;
+  /** Closing waits for nobody. */
+  readonly server: { readonly close: () => void };
   readonly termination: Termination | null;
   serving: boolean;
 }
@@ -112,17 +111,14 @@ export class Listeners {
   async #open(bind: LiveBind, placement: Placement, old: Socket | undefined): Promise<void> {
     const { key, transport } = bind.row;
     const { address, port } = placement;
-    if (transport !== 'tcp') {
-      const message = 'the embedded engine does not serve UDP yet';
-      this.#report({ bind: key, address, port, state: 'failed', code: 'UNSUPPORTED', message });
-      return;
-    }
-    let error = await this.#listen(bind, placement);
+    const listen = (): Promise<NodeJS.ErrnoException | null> =>
+      transport === 'udp' ? this.#listenForDatagrams(bind, placement) : this.#listen(bind, placement);
+    let error = await listen();
     if (error?.code === 'EADDRINUSE' && old !== undefined && old.placement.port === port) {
       // Two addresses may exclude each other (0.0.0.0 and 127.0.0.1): then the old socket has to go first.
       // Closing does not wait for the clients that it has.
       old.server.close();
-      error = await this.#listen(bind, placement);
+      error = await listen();
     }
     if (error === null) {
       old?.server.close();
@@ -144,7 +140,7 @@ export class Listeners {
     const termination =
       security === 'tls' ? new Termination(this.#certificates, this.#thread.credentials.authorities) : null;
     termination?.update(rowsOf(bind));
-    const server = termination === null ? this.#plainServer(key) : this.#secureServer(key, termination);
+    const server = new Entrance(this.#thread, key, termination).createServer();
     server.maxConnections = this.#thread.limits.connections;
     const socket: Socket = { placement, security, server, termination, serving: false };
     return new Promise((resolve) => {
@@ -162,34 +158,12 @@ export class Listeners {
     });
   }
 
-  #plainServer(bind: string): net.Server {
-    return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-      if (!this.#admit(socket)) return;
-      void new Http1Downstream(this.#thread, socket, clientOf(socket, bind, 'http', undefined));
-    });
-  }
-
-  #secureServer(bind: string, termination: Termination): net.Server {
-    return termination.createServer({
-      handshakeTimeout: this.#thread.limits.headTimeout,
-      accept: (socket, { protocol, validation }) => {
-        if (!this.#admit(socket)) return;
-        const name = typeof socket.servername === 'string' ? socket.servername : undefined;
-        const client = { ...clientOf(socket, bind, 'https', name), validation };
-        if (protocol === 'h2') void new Http2Downstream(this.#thread, socket, client);
-        else void new Http1Downstream(this.#thread, socket, client);
-      },
-      failed: (code) => this.#thread.metrics.refused(`tls-${code}`),
-    });
-  }
-
-  #admit(socket: net.Socket): boolean {
-    const { connections, limits, metrics } = this.#thread;
-    socket.on('error', ignore);
-    if (connections.size < limits.connections) return true;
-    metrics.counts.connectionsRefused++;
-    socket.destroy();
-    return false;
+  async #listenForDatagrams(bind: LiveBind, placement: Placement): Promise<NodeJS.ErrnoException | null> {
+    const { key, security } = bind.row;
+    const server = new FlowListener(this.#thread, key, placement, this.#shared);
+    const error = await server.listen(placement);
+    if (error === null) this.#sockets.set(key, { placement, security, server, termination: null, serving: true });
+    return error;
   }
 
   #retire(key: string, socket: Socket): void {

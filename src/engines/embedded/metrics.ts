@@ -10,7 +10,14 @@ export const durationBounds: readonly number[] = [
 /** Index in `RouteSeries.responses`: status / 100; 0 = the client went away before a status was sent. */
 export const CODE_CLASSES = 6;
 
-/** Requests of one route through one frontend. */
+export interface Streams {
+  count: number;
+  failed: number;
+  sent: number;
+  received: number;
+}
+
+/** Requests of one route through one frontend, or its connections and flows of datagrams. */
 export class RouteSeries {
   readonly frontend: string;
   /** kind/namespace/name, or '' for requests that no route took. */
@@ -18,6 +25,8 @@ export class RouteSeries {
   /** Entries that count here; a series that nothing counts in any more is forgotten. */
   users = 0;
   readonly responses: Float64Array = new Float64Array(CODE_CLASSES);
+  /** Of layer 4: connections and flows that are over, those that failed, octets to clients and from them. */
+  readonly streams: Streams = { count: 0, failed: 0, sent: 0, received: 0 };
 
   constructor(frontend: string, route: string) {
     this.frontend = frontend;
@@ -58,11 +67,17 @@ export type Count =
   | 'mirrorsDropped'
   | 'tunnels'
   | 'responsesAborted'
+  | 'flowsDropped'
   | 'logLinesDropped';
 
 /** Plain data, to be sent from a worker and added to those of others. */
 export interface MetricsSnapshot {
-  readonly routes: readonly { readonly frontend: string; readonly route: string; readonly responses: Float64Array }[];
+  readonly routes: readonly {
+    readonly frontend: string;
+    readonly route: string;
+    readonly responses: Float64Array;
+    readonly streams: Readonly<Streams>;
+  }[];
   readonly frontends: readonly {
     readonly frontend: string;
     readonly buckets: Float64Array;
@@ -88,6 +103,7 @@ export class Metrics {
     mirrorsDropped: 0,
     tunnels: 0,
     responsesAborted: 0,
+    flowsDropped: 0,
     logLinesDropped: 0,
   };
   readonly #routes = new Map<string, RouteSeries>();
@@ -133,7 +149,12 @@ export class Metrics {
 
   snapshot(activeConnections: number): MetricsSnapshot {
     return {
-      routes: [...this.#routes.values()].map(({ frontend, route, responses }) => ({ frontend, route, responses })),
+      routes: [...this.#routes.values()].map(({ frontend, route, responses, streams }) => ({
+        frontend,
+        route,
+        responses,
+        streams: { ...streams },
+      })),
       frontends: [...this.#frontends.values()].map(({ frontend, buckets, sum, active }) => ({
         frontend,
         buckets,

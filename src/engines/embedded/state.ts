@@ -78,11 +78,22 @@ export class LiveFrontend {
 export class LiveBind {
   row: Bind;
   frontends: HostTable<LiveFrontend> = new HostTable();
+  /** Some of its listeners let TLS pass. */
+  passes = false;
 
   constructor(row: Bind) {
     this.row = row;
   }
 }
+
+/** Entries for streams ask nothing of it. */
+const anyStream: MatchRequest = {
+  path: '/',
+  method: '',
+  grpc: false,
+  header: () => undefined,
+  query: () => undefined,
+};
 
 const MISDIRECTED = 421;
 const NOT_FOUND = 404;
@@ -136,6 +147,11 @@ export class State {
   #find(frontend: LiveFrontend, host: string, request: MatchRequest): LiveEntry | undefined {
     this.#asked = request;
     return frontend.hosts.find(host, this.#ask) as LiveEntry | undefined;
+  }
+
+  /** The entry that takes a connection, or the datagrams of a client. @param host normalised, '' where there are no names */
+  streamEntry(frontend: LiveFrontend, host: string): LiveEntry | undefined {
+    return this.#find(frontend, host, anyStream);
   }
 
   /** Every rule that there is, or that an entry refers to. */
@@ -338,6 +354,7 @@ export class State {
       if (frontend?.known === true) table.set(frontend.hostname, frontend);
     }
     bind.frontends = table;
+    bind.passes = [...table.values()].some(({ row }) => row.tls?.mode === 'passthrough');
   }
 }
 

@@ -34,11 +34,20 @@ export interface TlsServerOptions {
 
 interface Listener {
   readonly certificates: readonly string[];
-  readonly validation: string;
+  /** Key of its group. */
+  readonly group: string;
+}
+
+/** What is told apart by servers. */
+interface Settings {
+  readonly tls: Frontend['tls'];
+  /** Streams: what is inside is for the backend to agree on, so that no protocol is chosen (ALPN). */
+  readonly streams: boolean;
 }
 
 /** Listeners that ask the same of their clients. */
 interface Group {
+  readonly key: string;
   readonly server: tls.Server;
   trust: ClientTrust;
 }
@@ -47,7 +56,7 @@ export class Termination {
   readonly #certificates: Certificates;
   readonly #authorities: Authorities;
   #listeners = new HostTable<Listener>();
-  #settings = new Map<string, Frontend['tls']>();
+  #settings = new Map<string, Settings>();
   readonly #groups = new Map<string, Group>();
   #options: TlsServerOptions | null = null;
 
@@ -59,12 +68,13 @@ export class Termination {
   /** Replaces the listeners of the bind. Connections are not touched, nor are the servers of listeners that stay. */
   update(frontends: Iterable<Frontend>): void {
     const listeners = new HostTable<Listener>();
-    const settings = new Map<string, Frontend['tls']>();
-    for (const { hostname, tls: each } of frontends) {
+    const settings = new Map<string, Settings>();
+    for (const { hostname, tls: each, protocol } of frontends) {
       if (each?.mode !== 'terminate') continue;
-      const validation = validationOf(each);
-      listeners.set(hostname, { certificates: each.certificates, validation });
-      settings.set(validation, each);
+      const streams = protocol === 'TLS';
+      const group = `${streams ? 'streams' : 'http'} ${validationOf(each)}`;
+      listeners.set(hostname, { certificates: each.certificates, group });
+      settings.set(group, { tls: each, streams });
     }
     this.#listeners = listeners;
     this.#settings = settings;
@@ -75,26 +85,30 @@ export class Termination {
   refresh(): void {
     const options = this.#options;
     if (options === null) return;
-    for (const validation of this.#groups.keys()) if (!this.#settings.has(validation)) this.#groups.delete(validation);
-    for (const [validation, settings] of this.#settings) {
+    for (const key of this.#groups.keys()) if (!this.#settings.has(key)) this.#groups.delete(key);
+    for (const [key, { tls: settings, streams }] of this.#settings) {
       const trust = trustOf(settings, this.#authorities);
-      const group = this.#groups.get(validation);
+      const group = this.#groups.get(key);
       if (group === undefined) {
-        this.#groups.set(validation, this.#createGroup(trust, options));
+        this.#groups.set(key, this.#createGroup(key, { trust, streams }, options));
         continue;
       }
       if (group.trust.fingerprint !== trust.fingerprint) group.trust = trust;
       // Of handshakes without SNI, and of sessions; those with SNI ask each time.
-      group.server.setSecureContext(this.#defaults(group.trust));
+      group.server.setSecureContext(this.#defaults(group));
     }
   }
 
-  /** A server that is not listening yet. One per termination. */
+  /** A server of its own, for binds where nothing comes before TLS. */
   createServer(options: TlsServerOptions): net.Server {
+    this.prepare(options);
+    return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket));
+  }
+
+  /** Before the first connection. */
+  prepare(options: TlsServerOptions): void {
     this.#options = options;
     this.refresh();
-    // A client may close its side as soon as it has said everything.
-    return net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket));
   }
 
   /** Shakes hands with who is behind a socket; octets that were read of it are to be put back before. */
@@ -105,9 +119,9 @@ export class Termination {
       socket.destroy();
     } else {
       this.#readName(socket, (name) => {
-        const validation = this.#listeners.lookUp(normalizeHost(name))?.validation;
+        const key = this.#listeners.lookUp(normalizeHost(name))?.group;
         const [first] = this.#groups.values();
-        const group = validation === undefined ? first : this.#groups.get(validation);
+        const group = key === undefined ? first : this.#groups.get(key);
         if (group === undefined) socket.destroy();
         else group.server.emit('connection', socket);
       });
@@ -139,13 +153,21 @@ export class Termination {
       socket.off('data', read).off('end', gone).off('error', gone);
     };
     socket.on('data', read).on('end', gone).on('error', gone);
+    // It may have been stopped where something was read of it before.
+    socket.resume();
   }
 
-  #createGroup(trust: ClientTrust, options: TlsServerOptions): Group {
+  #createGroup(
+    key: string,
+    { trust, streams }: { readonly trust: ClientTrust; readonly streams: boolean },
+    options: TlsServerOptions,
+  ): Group {
     const server = tls.createServer(
       {
-        ...this.#defaults(trust),
-        ALPNProtocols: ['h2', 'http/1.1'],
+        ...this.#defaults({ key, trust }),
+        ...(streams ? {} : { ALPNProtocols: ['h2', 'http/1.1'] }),
+        // A client may close its side as soon as it has said everything.
+        allowHalfOpen: true,
         handshakeTimeout: options.handshakeTimeout,
         requestCert: trust.mode !== 'none',
         rejectUnauthorized: trust.mode === 'require',
@@ -162,7 +184,7 @@ export class Termination {
       const refused: unknown = trust.mode === 'require' ? socket.authorizationError : null;
       options.failed?.(typeof refused === 'string' ? refused : (error.code ?? 'unknown'));
     });
-    const group: Group = { server, trust };
+    const group: Group = { key, server, trust };
     return group;
   }
 
@@ -172,7 +194,7 @@ export class Termination {
     const listener = this.#listeners.lookUp(host);
     if (listener === undefined) {
       done(null);
-    } else if (listener.validation !== group.trust.validation) {
+    } else if (listener.group !== group.key) {
       // The listeners changed meanwhile, or the name was read differently: what has to be asked was not.
       done(new Error('the listener of that name asks other things of its clients'));
     } else {
@@ -184,8 +206,8 @@ export class Termination {
   }
 
   /** For clients that name no host. */
-  #defaults(trust: ClientTrust): tls.SecureContextOptions {
+  #defaults({ key, trust }: Pick<Group, 'key' | 'trust'>): tls.SecureContextOptions {
     const any = this.#listeners.get('');
-    return this.#certificates.settingsFor(any?.validation === trust.validation ? any.certificates : [], trust);
+    return this.#certificates.settingsFor(any?.group === key ? any.certificates : [], trust);
   }
 }

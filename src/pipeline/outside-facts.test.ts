@@ -91,7 +91,7 @@ function statusWith(addresses: string): { readonly conditions: readonly string[]
   return { conditions: conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`), addresses: given };
 }
 
-test('addresses and their routability (GEP-5093)', () => {
+test('GatewayAddressRoutability: addresses and their routability (GEP-5093)', () => {
   assert.deepEqual(statusWith('[]'), {
     conditions: ['Accepted=True Accepted', 'Programmed=True Programmed', 'AddressesAssigned=True AddressesAssigned'],
     addresses: [{ type: 'IPAddress', value: '192.0.2.1', routability: '' }],

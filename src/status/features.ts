@@ -25,14 +25,25 @@ export function supportedFeatures(engine: Engine, channel: Channel): readonly st
 }
 
 export const features: readonly Feature[] = [
+  embedded('BackendTLSPolicy', 'features/gateway-tls.test.ts'),
+  embedded('BackendTLSPolicySANValidation', 'features/gateway-tls.test.ts'),
+  experimental('ClusterTrustBundle', 'features/gateway-tls.test.ts'),
   embedded('GRPCRoute', 'features/grpc-calls.test.ts'),
   embedded('GRPCRouteNamedRouteRule', 'features/grpc-routes.test.ts'),
   embedded('GRPCRouteRequestHeaderModifier', 'features/grpc-routes.test.ts'),
   embedded('Gateway', 'golden/gateways/two-listeners.in.yaml'),
+  embedded('GatewayAddressEmpty', 'features/cluster-controller.test.ts'),
+  experimental('GatewayAddressRoutability', '../src/pipeline/outside-facts.test.ts'),
+  embedded('GatewayBackendClientCertificate', 'features/gateway-tls.test.ts'),
+  embedded('GatewayFrontendClientCertificateValidation', 'features/gateway-tls.test.ts'),
+  embedded('GatewayFrontendClientCertificateValidationInsecureFallback', 'features/gateway-tls.test.ts'),
   embedded('GatewayHTTPListenerIsolation', 'features/http/hostnames.yaml'),
   embedded('GatewayHTTPSListenerDetectMisdirectedRequests', 'features/tls-misdirected.test.ts'),
+  embedded('GatewayInfrastructure', 'features/cluster-controller.test.ts'),
+  experimental('GatewayListenerFilters', 'features/experimental-http.test.ts'),
   embedded('GatewayPort8080', 'features/http/named-rules.yaml'),
   embedded('GatewayRouteHostnameIntersectionPrecedence', 'features/http/hostnames.yaml'),
+  embedded('GatewayStaticAddresses', 'features/cluster-controller.test.ts'),
   embedded('HTTPRoute', 'features/http/path-matching.yaml'),
   embedded('HTTPRoute303RedirectStatusCode', 'features/http/redirects.yaml'),
   embedded('HTTPRoute307RedirectStatusCode', 'features/http/redirects.yaml'),
@@ -43,6 +54,7 @@ export const features: readonly Feature[] = [
   embedded('HTTPRouteBackendTimeout', 'features/resilience.test.ts'),
   embedded('HTTPRouteBackendURLRewrite', 'features/http/rewrites.yaml'),
   embedded('HTTPRouteCORS', 'features/http/cors.yaml'),
+  experimental('HTTPRouteDestinationPortMatching', 'features/http/listener-sets.yaml'),
   embedded('HTTPRouteHostRewrite', 'features/http/rewrites.yaml'),
   embedded('HTTPRouteMethodMatching', 'features/http/method-matching.yaml'),
   embedded('HTTPRouteNamedRouteRule', 'features/http/named-rules.yaml'),
@@ -59,9 +71,20 @@ export const features: readonly Feature[] = [
   embedded('HTTPRouteRetryCodes', 'features/resilience.test.ts'),
   embedded('HTTPRouteRetryConnectionError', 'features/resilience.test.ts'),
   embedded('HTTPRouteSchemeRedirect', 'features/http/redirects.yaml'),
+  embedded('ListenerSet', 'features/http/listener-sets.yaml'),
   embedded('ReferenceGrant', 'features/http/grants.yaml'),
+  embedded('TCPRoute', 'features/streams.test.ts'),
+  embedded('TLSRoute', 'features/streams.test.ts'),
+  embedded('TLSRouteModeMixed', 'features/streams.test.ts'),
+  embedded('TLSRouteModeTerminate', 'features/streams.test.ts'),
+  embedded('UDPRoute', 'features/streams.test.ts'),
 ];
 
 function embedded(name: string, shownBy: string): Feature {
   return { name, channel: 'standard', engines: ['embedded'], shownBy };
+}
+
+/** Of the experimental channel: its CRDs have the fields. */
+function experimental(name: string, shownBy: string): Feature {
+  return { name, channel: 'experimental', engines: ['embedded'], shownBy };
 }

@@ -106,7 +106,7 @@ function parentsOf(server: FakeApiServer): readonly UnknownRecord[] {
   return list(record(server.get('HTTPRoute', 'web')?.['status'])['parents']).map(record);
 }
 
-test('a class is accepted, a Gateway programmed at an address, and what belongs to it is provided', async (t) => {
+test('GatewayInfrastructure: a class is accepted, a Gateway programmed at an address, and what belongs to it is provided', async (t) => {
   const { server, port } = await world(t);
   assert.deepEqual(conditionsOf(server.get('GatewayClass', 'portolan')), [
     'Accepted=True Accepted',
@@ -200,6 +200,31 @@ test('with the API server away the data plane serves, and afterwards statuses ar
   server.delete(route([]));
   server.refuse = () => undefined;
   await eventually(async () => (await ask({ port })).status === 404, 'the change that was missed', 10_000);
+});
+
+test('GatewayStaticAddresses and GatewayAddressEmpty: what is asked for is given, or said', async (t) => {
+  const { server, port } = await world(t);
+  const withAddresses = (...addresses: readonly object[]): Stored => {
+    const object = gateway(port);
+    return { ...object, spec: { ...record(object['spec']), addresses } };
+  };
+  const told = (): string => {
+    const { addresses } = record(server.get('Gateway', 'gw')?.['status']);
+    const values = list(addresses).map((address) => record(address)['value']);
+    return `${conditionsOf(server.get('Gateway', 'gw')).join(', ')}; ${values.join(' ')}`;
+  };
+  const expected = async (text: string): Promise<void> => {
+    await eventually(() => told() === text, text).catch(() => assert.equal(told(), text));
+  };
+  const usable = { type: 'IPAddress', value: '127.0.0.1' };
+  server.apply(withAddresses(usable, { type: 'example.com/odd', value: 'x' }));
+  await expected('Accepted=False UnsupportedAddress, Programmed=False Invalid; 127.0.0.1');
+  server.apply(withAddresses(usable, { type: 'IPAddress', value: '192.0.2.1' }));
+  await expected('Accepted=True Accepted, Programmed=False AddressNotUsable; 127.0.0.1');
+  server.apply(withAddresses({ type: 'IPAddress' }));
+  await expected('Accepted=True Accepted, Programmed=True Programmed; 127.0.0.1');
+  server.apply(withAddresses(usable));
+  await expected('Accepted=True Accepted, Programmed=True Programmed; 127.0.0.1');
 });
 
 test('a Gateway of another class is left alone, and one that changes its class loses what it was given', async (t) => {

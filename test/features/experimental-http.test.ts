@@ -91,7 +91,7 @@ test('ExternalAuth of a rule', async (t) => {
   assert.deepEqual(asked, ['GET /check/a?b', 'GET /check/a?b']);
 });
 
-test('filters of a listener decide which route takes a request', async (t) => {
+test('GatewayListenerFilters: filters of a listener decide which route takes a request', async (t) => {
   const named = (name: string): Promise<number> => httpBackend(t, (_, response) => response.end(name));
   const running = await serving(
     t,

@@ -15,8 +15,10 @@ import { type Authority, authority, type Leaf } from './tls-certificates.ts';
 
 let ours: Authority;
 let theirs: Authority;
+let intermediate: Authority;
 before(async () => {
   [ours, theirs] = await Promise.all([authority('Ours'), authority('Theirs')]);
+  intermediate = await authority('Between', theirs);
 });
 
 interface Case extends Leaf {
@@ -84,6 +86,10 @@ describe('who is believed', () => {
     'one authority of two in a bundle': {
       issuer: () => theirs,
       bundles: () => [{ key: BUNDLE, certificates: `${ours.certificate}\nnonsense\n${theirs.certificate}` }],
+    },
+    'an intermediate authority alone': {
+      issuer: () => intermediate,
+      bundles: () => [intermediate.bundle(BUNDLE)],
     },
     'one bundle stands there, another does not': { tls: { authorities: ['ConfigMap/test/absent', BUNDLE] } },
     'a server name that is an address, which is not sent': { tls: { serverName: '127.0.0.1' } },

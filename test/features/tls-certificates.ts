@@ -54,26 +54,38 @@ export interface Leaf {
 export interface Authority {
   /** PEM. */
   readonly certificate: string;
+  readonly subject: string;
+  readonly signingKey: webcrypto.CryptoKey;
   readonly bundle: (key: string) => TrustBundle;
   readonly issue: (leaf: Leaf) => Promise<CertificateSet>;
 }
 
-/** A certificate authority of its own. */
-export async function authority(name: string): Promise<Authority> {
+/** A certificate authority of its own, or one that another vouches for. */
+export async function authority(name: string, above?: Authority): Promise<Authority> {
   cryptoProvider.set(webcrypto);
   const algorithm = algorithms.ec;
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const root = await X509CertificateGenerator.createSelfSigned({
-    name: `CN=${name}`,
+  const common = {
     notBefore: new Date(Date.now() - 2 * HOUR),
     notAfter: new Date(Date.now() + HOUR),
-    keys,
     signingAlgorithm: algorithm,
     extensions: [new BasicConstraintsExtension(true, undefined, true)],
-  });
+  };
+  const root =
+    above === undefined
+      ? await X509CertificateGenerator.createSelfSigned({ ...common, name: `CN=${name}`, keys })
+      : await X509CertificateGenerator.create({
+          ...common,
+          subject: `CN=${name}`,
+          issuer: above.subject,
+          publicKey: keys.publicKey,
+          signingKey: above.signingKey,
+        });
   const certificate = root.toString('pem');
   return {
     certificate,
+    subject: root.subject,
+    signingKey: keys.privateKey,
     bundle: (key) => ({ key, certificates: certificate }),
     issue: async ({ key = 'test/leaf', names = [], uris = [], commonName, expired = false }) => {
       const own = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);

@@ -14,9 +14,6 @@ import type { Thread } from './thread.ts';
 import { readClientHello } from './tls/client-hello.ts';
 import type { Termination } from './tls/termination.ts';
 
-/** TLS alert: fatal, unrecognized_name (RFC 6066 section 3). */
-const UNRECOGNIZED_NAME: Buffer = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
-
 export class Entrance {
   readonly #thread: Thread;
   readonly #bind: string;
@@ -65,7 +62,7 @@ export class Entrance {
 
   #enter(socket: net.Socket, bind: LiveBind): void {
     if (this.#termination === null) this.#enterPlain(socket, bind);
-    else if (bind.passes) this.#readName(socket);
+    else if (bind.named) this.#readName(socket);
     else this.#termination.accept(socket);
   }
 
@@ -139,19 +136,20 @@ export class Entrance {
         return true;
       }
       const frontend = this.#frontendFor(hello.serverName);
-      if (frontend?.row.tls?.mode === 'terminate') {
-        socket.unshift(octets);
+      const host = normalizeHost(hello.serverName);
+      const streams = frontend?.row.protocol === 'TLS';
+      // Without an alert, as the conformance tests have it: nobody here speaks TLS with that client.
+      if (frontend === undefined || (streams && this.#thread.state.streamEntry(frontend, host) === undefined)) {
+        this.#thread.metrics.refused('tls-name');
+        socket.resetAndDestroy();
+        return true;
+      }
+      socket.unshift(octets);
+      if (frontend.row.tls?.mode === 'terminate') {
         (this.#termination as Termination).accept(socket);
         return true;
       }
-      const host = normalizeHost(hello.serverName);
-      if (frontend === undefined || this.#thread.state.streamEntry(frontend, host) === undefined) {
-        this.#thread.metrics.refused('tls-name');
-        socket.end(UNRECOGNIZED_NAME);
-        return true;
-      }
       if (!this.#admit(socket)) return true;
-      socket.unshift(octets);
       this.#stream(socket, this.#clientOf(socket, 'https', hello.serverName), frontend, hello.serverName);
       return true;
     });

@@ -78,8 +78,8 @@ export class LiveFrontend {
 export class LiveBind {
   row: Bind;
   frontends: HostTable<LiveFrontend> = new HostTable();
-  /** Some of its listeners let TLS pass. */
-  passes = false;
+  /** Some of its listeners are for streams over TLS: the name decides before a word of TLS is said. */
+  named = false;
 
   constructor(row: Bind) {
     this.row = row;
@@ -354,7 +354,7 @@ export class State {
       if (frontend?.known === true) table.set(frontend.hostname, frontend);
     }
     bind.frontends = table;
-    bind.passes = [...table.values()].some(({ row }) => row.tls?.mode === 'passthrough');
+    bind.named = [...table.values()].some(({ row }) => row.protocol === 'TLS');
   }
 }
 

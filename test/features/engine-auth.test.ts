@@ -449,6 +449,36 @@ test('bodies that wait for services have a limit together, and leave nothing beh
   );
 });
 
+test('what a client still sends while it is told no never reaches the service', async (t) => {
+  let received = '';
+  const at = await rawBackend(t, (socket) => {
+    socket.on('data', (octets: Buffer) => {
+      const first = received === '';
+      received += octets.toString('latin1');
+      if (first) {
+        socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nno');
+        setTimeout(() => socket.write(', no'), 100);
+      } else {
+        socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
+      }
+    });
+  });
+  const { port } = await serve(t, {
+    clusters: { auth: [at] },
+    routes: [{ backends: [{ to: at }], filters: [auth()] }],
+  });
+  const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
+  const client = new RawClient(port);
+  t.after(() => client.close());
+  client.send(`POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: ${smuggled.length * 2}\r\n\r\n${smuggled}`);
+  await client.until((text) => text.includes('\r\n\r\nno'));
+  client.send(smuggled);
+  client.send('GET /two HTTP/1.1\r\nHost: a\r\n\r\n');
+  const text = await client.until((all) => all.includes(' 401 '));
+  assert.match(text, /^HTTP\/1.1 403 [^]*no, noHTTP\/1.1 401 /);
+  assert.deepEqual(received.match(/^(?:GET|POST) \S+/gm), ['POST /one', 'GET /two']);
+});
+
 test('a no that breaks off in the middle breaks off for the client', async (t) => {
   const at = await rawBackend(t, (socket) => {
     socket.once('data', () => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf'));

@@ -62,6 +62,8 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
   // Of the few requests that need it; null for all others.
   #held: HeldRequest | null = null;
   #admission: Admission | null = null;
+  /** A service answers the client itself: what is left of the body is for nobody. */
+  #relayed = false;
   /** What auth services add to the response. */
   #given: readonly HeaderMutation[] | null = null;
 
@@ -115,7 +117,7 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
     this.frontend = this.entry = null;
     this.status = this.octetsSent = this.octetsReceived = 0;
     this.notes = this.thread.log === null ? null : notesOf(request, this.client, this.thread.trustedHops);
-    this.framedRequest = this.#responseDone = false;
+    this.framedRequest = this.#responseDone = this.#relayed = false;
     this.phase = WAITING;
     this.#origin = undefined;
   }
@@ -242,12 +244,14 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
     // The attempt at the service becomes the attempt that answers.
     const { upstream, endpoint } = inquiry.surrender();
     this.#admission = null;
+    this.#relayed = true;
     this.upstream = upstream;
     this.endpoint = endpoint;
     this.phase = RESPONDING;
     this.status = status;
     this.failure = 'auth-denied';
     this.#downstream.respond(status, deniedFields(fields, this.plan?.cors ?? null, this.#origin), length);
+    this.#downstream.resumeRequest();
     return this;
   }
 
@@ -260,6 +264,7 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
     if (this.phase === IDLE) return TAKEN;
     this.octetsReceived += octets.length;
     if (this.#admission !== null) return this.#admission.body(octets);
+    if (this.#relayed) return TAKEN;
     if (this.phase === WAITING) this.replay.add(octets, this.thread.limits.replayBytes);
     // Between two attempts the client waits, too.
     return this.upstream === null ? FULL : this.upstream.write(octets);
@@ -273,6 +278,7 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
       this.#admission.bodyEnd();
       return;
     }
+    if (this.#relayed) return;
     this.upstream?.end(trailers);
     this.#reflect();
     if (this.phase === TUNNEL && this.#responseDone) this.#finish();

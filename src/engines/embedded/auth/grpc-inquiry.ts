@@ -15,6 +15,8 @@ export interface GrpcAsker {
   unanswered(why: NoVerdict): void;
 }
 
+const DEADLINE_EXCEEDED = '4';
+
 export class GrpcInquiry extends Inquiry {
   readonly #asker: GrpcAsker;
   readonly #limit: number;
@@ -48,6 +50,11 @@ export class GrpcInquiry extends Inquiry {
     // A response of trailers only has them in its head.
     const status = valueOf(trailers, 'grpc-status') ?? valueOf(this.#head, 'grpc-status') ?? 'missing';
     const verdict = status === '0' ? decodeCheck(Buffer.concat(this.#pieces, this.#size)) : undefined;
+    if (status === DEADLINE_EXCEEDED) {
+      // It was told how long we wait.
+      this.expired();
+      return;
+    }
     if (verdict === undefined) {
       this.reject(status === '0' ? 'not a CheckResponse' : `grpc-status ${status.slice(0, 16)}`);
       return;

@@ -1,8 +1,7 @@
 // Floods over HTTP/2: frames that cost their sender nothing. The connection ends, and other clients are served meanwhile. What one
 // connection at a time does is test/features/http2-limits.test.ts.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Limits } from '../../src/engines/embedded/options.ts';
 import {
@@ -24,6 +23,7 @@ import {
   WINDOW_UPDATE,
 } from '../features/http2-frames.ts';
 import { type Attacker, attackers, ends, leave } from './attackers.ts';
+import { startBackend } from './backend.ts';
 import { Bystander, type Cost, measure, MeasuredProxy, scale } from './measured.ts';
 
 const MEGA = 1_048_576;
@@ -228,18 +228,7 @@ function taken(socket: net.Socket): Promise<void> {
 }
 
 async function backend(accept: (socket: net.Socket) => void): Promise<number> {
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
-    accept(socket);
-  });
-  server.listen(0, '127.0.0.1', 4096);
-  await once(server, 'listening');
-  closers.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as net.AddressInfo).port;
+  const started = await startBackend(accept);
+  closers.push(() => started.close());
+  return started.port;
 }

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { freePort } from '../features/engine-fixture.ts';
 import { type RequestCase, requestCases, type ResponseCase, responseCases } from './framing/cases.ts';
 import { MARK, missing, type PeerKind, startPeer } from './framing/peers.ts';
@@ -67,26 +68,26 @@ describe('the corpus of framing attacks', { concurrency: 2 }, () => {
       });
 
       it('in front of us, it hands on responses as we mean them', async () => {
-        const received = await receiveAll(world.responses.front);
-        for (const [index, each] of responses.entries()) {
-          const [first, second] = received[index] ?? [];
-          const { status, content } = each;
-          const meant = each.broken ? 'broken' : status >= 500 ? status : [status, content];
-          const got = essence(first);
-          assert.deepEqual(got === 502 && each.broken ? 'broken' : got, meant, each.name);
-          if (second !== undefined) assert.equal(second.content, 'innocent', each.name);
-        }
+        const wrong = (received: (readonly Read[])[], cases: readonly ResponseCase[]): readonly ResponseCase[] =>
+          cases.filter((each, index) => !isAsMeant(each, received[index] ?? []));
+        const first = wrong(await receiveAll(world.responses.front, responses), responses);
+        // A kept connection that ends just when it is used again costs a 502; not twice.
+        const again = wrong(await receiveAll(world.responses.front, first), first);
+        assert.deepEqual(
+          again.map(({ name }) => name),
+          [],
+        );
       });
 
       it('behind us, we hand on responses as it means them', async () => {
         const [alone, behind] = await Promise.all([
-          receiveAll(world.responses.alone),
-          receiveAll(world.responses.behind),
+          receiveAll(world.responses.alone, responses),
+          receiveAll(world.responses.behind, responses),
         ]);
         for (const [index, each] of responses.entries()) {
           const [meant, next] = alone[index] ?? [];
           const [got, second] = behind[index] ?? [];
-          if (got?.status !== 502) assert.deepEqual(essence(got), essence(meant), each.name);
+          if (got?.status !== 502 && meant?.status !== 502) assert.deepEqual(essence(got), essence(meant), each.name);
           // It may have lost a race against a backend that closed the connection behind the first.
           if (second !== undefined && second.status !== 502)
             assert.equal(
@@ -202,11 +203,19 @@ function plain(message: Message): string {
     .replace(/^(\S+) https?:\/\/[^/ ]+/i, '$1 ');
 }
 
-function receiveAll({ port }: Way): Promise<(readonly Read[])[]> {
-  return inTurns(responses, async ({ method }, index) => {
+function isAsMeant(each: ResponseCase, [first, second]: readonly Read[]): boolean {
+  if (second !== undefined && second.content !== 'innocent') return false;
+  const got = essence(first);
+  if (each.broken) return got === 'broken' || got === 502;
+  return isDeepStrictEqual(got, each.status >= 500 ? each.status : [each.status, each.content]);
+}
+
+function receiveAll({ port }: Way, cases: readonly ResponseCase[]): Promise<(readonly Read[])[]> {
+  return inTurns(cases, async (each) => {
+    const { method } = each;
     const text = await exchange(
       port,
-      `${method} /case-${index} HTTP/1.1\r\nHost: a\r\n\r\nGET /innocent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      `${method} /case-${responses.indexOf(each)} HTTP/1.1\r\nHost: a\r\n\r\nGET /innocent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
     );
     return readResponses(text, [method, 'GET']);
   });

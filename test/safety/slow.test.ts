@@ -1,12 +1,12 @@
 // Clients and backends that are slow, silent or gone, in every phase of HTTP/1.1 and of the handshake: connections end in time,
 // memory and descriptors come back, and other clients are served meanwhile. Limits are small so that the tests are short.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Limits } from '../../src/engines/embedded/options.ts';
 import { certificateFor } from '../features/tls-certificates.ts';
 import { type Attacker, attackers, ends, leave, plain, secure, stubborn, trickle } from './attackers.ts';
+import { startBackend } from './backend.ts';
 import { Bystander, type Cost, measure, MeasuredProxy, scale } from './measured.ts';
 
 const MEGA = 1_048_576;
@@ -249,18 +249,7 @@ async function released(all: readonly Attacker[]): Promise<void> {
 }
 
 async function backend(accept: (socket: net.Socket) => void): Promise<number> {
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
-    accept(socket);
-  });
-  server.listen(0, '127.0.0.1', 4096);
-  await once(server, 'listening');
-  closers.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as net.AddressInfo).port;
+  const started = await startBackend(accept);
+  closers.push(() => started.close());
+  return started.port;
 }

@@ -302,6 +302,20 @@ export class Http1Downstream implements Downstream, ClientConnection {
     else this.#ready();
   }
 
+  #openTunnel(): void {
+    this.#reading = TUNNEL;
+    const left = this.#left;
+    if (left === null && !this.#halfClosed) return;
+    // What the client said without waiting for the answer was no request, then.
+    setImmediate(() => {
+      this.#left = null;
+      if (this.#reading !== TUNNEL) return;
+      this.#resume();
+      if (left !== null) this.#tunnel(left);
+      if (this.#halfClosed) this.#exchange.bodyEnd(noFields);
+    });
+  }
+
   #tunnel(octets: Buffer): void {
     if (this.#busy && this.#exchange.body(octets) === FULL) this.pauseRequest();
   }
@@ -318,7 +332,7 @@ export class Http1Downstream implements Downstream, ClientConnection {
 
   respondInPlace(head: Head, buf: Buffer, framing: number, added: string): number {
     this.#responding = true;
-    if (head.status === 101) this.#reading = TUNNEL;
+    if (head.status === 101) this.#openTunnel();
     return this.#writer.respondInPlace(head, buf, framing, added);
   }
 

@@ -13,7 +13,11 @@ export interface SessionSpec {
 /** @param owner names the thing that keeps the sessions: two of them must not share a cookie without being told to */
 export function sessionOf({ type, absoluteTimeout, cookie, header }: SessionSpec, owner: string): Session {
   const timeout = durationOf(absoluteTimeout ?? '');
-  const common = timeout === undefined || timeout === 0 ? {} : { absoluteTimeout: timeout };
+  const common = {
+    // "MUST NOT override which backend is selected during traffic splitting" (GEP-1619).
+    drawn: true as const,
+    ...(timeout === undefined || timeout === 0 ? {} : { absoluteTimeout: timeout }),
+  };
   if (type === 'Header') {
     return { type: 'header', name: header?.name ?? nameFor(owner), path: '/', permanent: false, ...common };
   }

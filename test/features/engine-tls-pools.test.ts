@@ -116,13 +116,16 @@ describe('what is spoken', () => {
       responseSerialize: same,
       responseDeserialize: same,
     } as const;
-    server.addService({ unary: call }, {
-      unary: (asked: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
-        const trailing = new grpc.Metadata();
-        trailing.set('x-trailing', 'end');
-        done(null, Buffer.concat([Buffer.from('re: '), asked.request]), trailing);
+    server.addService(
+      { unary: call },
+      {
+        unary: (asked: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
+          const trailing = new grpc.Metadata();
+          trailing.set('x-trailing', 'end');
+          done(null, Buffer.concat([Buffer.from('re: '), asked.request]), trailing);
+        },
       },
-    });
+    );
     const credentials = grpc.ServerCredentials.createSsl(null, [
       { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) },
     ]);
@@ -296,14 +299,16 @@ describe('changes while requests run', () => {
       const next = await theirs.issue({ names: ['backend.example'] });
       backend.server.setSecureContext({ cert: next.certificate, key: next.privateKey });
       await sleep(100);
-      await engine.apply({ ...bundleUpdate(theirs, 3) });
+      const before = backend.connections.length;
+      await engine.apply(bundleUpdate(theirs, 3));
       await sleep(200);
       const { done, failed } = await running.stop();
       assert.deepEqual(failed, []);
       assert.ok(done > 20, String(done));
-      assert.equal(backend.connections.at(-1)?.getCertificate() === null, false);
+      assert.ok(backend.connections.length > before);
       // Those that were verified by what is trusted no more are gone.
-      await eventually(() => backend.connections.slice(0, 1).every((socket) => socket.destroyed), 'old ones closed');
+      const old = backend.connections.slice(0, before);
+      await eventually(() => old.every((socket) => socket.destroyed), 'old ones closed');
     });
   }
 

@@ -41,6 +41,32 @@ export const gatewayGroup = 'gateway.networking.k8s.io';
 /** The group of v1alpha1, before the API had its own domain. */
 export const oldGatewayGroup = 'networking.x-k8s.io';
 
+/** Where kinds of the Gateway API are tried out, with an X before their names. */
+export const experimentalGatewayGroup = 'gateway.networking.x-k8s.io';
+
+/** Versions from before today's that differ in shape or name, by `group/kind`: the upgrade stages read them. */
+const vintages: Readonly<Record<string, readonly string[]>> = {
+  [`${gatewayGroup}/GatewayClass`]: ['v1alpha2'],
+  [`${gatewayGroup}/Gateway`]: ['v1alpha2'],
+  [`${gatewayGroup}/HTTPRoute`]: ['v1alpha2'],
+  [`${gatewayGroup}/GRPCRoute`]: ['v1alpha2'],
+  [`${gatewayGroup}/TLSRoute`]: ['v1alpha2', 'v1alpha3'],
+  [`${gatewayGroup}/TCPRoute`]: ['v1alpha2'],
+  [`${gatewayGroup}/UDPRoute`]: ['v1alpha2'],
+  [`${gatewayGroup}/ReferenceGrant`]: ['v1alpha2'],
+  [`${gatewayGroup}/ReferencePolicy`]: ['v1alpha2'],
+  [`${gatewayGroup}/BackendTLSPolicy`]: ['v1alpha2', 'v1alpha3'],
+  [`${experimentalGatewayGroup}/XListenerSet`]: ['v1alpha1'],
+};
+
+export function vintagesOf(group: string, kind: string): readonly string[] {
+  return vintages[`${group}/${kind}`] ?? [];
+}
+
+export function isVintage(group: string, kind: string, version: string): boolean {
+  return group === oldGatewayGroup || vintagesOf(group, kind).includes(version);
+}
+
 const channels = new Map<Channel, ReadonlyMap<string, Kind>>();
 
 /** Every kind with a schema in the channel, by `group/kind`. */

@@ -1,8 +1,8 @@
 // Objects in their current form: those written in it, checked here, and those that the upgrade stages make of old vintages
 // and other dialects. This is the one seam between the two: every later stage reads these tables only.
 //
-// Keys: references find Gateways and classes by name, so theirs are namespace/name and name, and a native object goes
-// before an upgraded one. Nobody refers to routes and grants: native ones have the key namespace/name, upgraded ones begin
+// Keys: references find Gateways, ListenerSets and classes by name, so theirs are namespace/name and name, and a native object
+// goes before an upgraded one; policies are found in the same way. Nobody refers to routes and grants: native ones have the key namespace/name, upgraded ones begin
 // with the kind that was written (`Ingress:shop/web`), so that no two collide.
 import type {
   BackendTLSPolicy,
@@ -105,11 +105,11 @@ export function currentObjects({ sources, checks, channel }: Inputs, add: Add): 
     classes: both('GatewayClass', upgraded.classes),
     gateways: both('Gateway', upgraded.gateways),
     httpRoutes: both('HTTPRoute', upgraded.httpRoutes),
-    listenerSets: native(gatewayGroup, 'ListenerSet'),
+    listenerSets: both('ListenerSet', upgraded.listenerSets),
     grpcRoutes: both('GRPCRoute', upgraded.grpcRoutes),
-    tlsRoutes: native(gatewayGroup, 'TLSRoute'),
-    tcpRoutes: native(gatewayGroup, 'TCPRoute'),
-    udpRoutes: native(gatewayGroup, 'UDPRoute'),
+    tlsRoutes: both('TLSRoute', upgraded.tlsRoutes),
+    tcpRoutes: both('TCPRoute', upgraded.tcpRoutes),
+    udpRoutes: both('UDPRoute', upgraded.udpRoutes),
     grants: both('ReferenceGrant', upgraded.grants),
     namespaces: native('', 'Namespace'),
     services: native('', 'Service'),
@@ -119,7 +119,7 @@ export function currentObjects({ sources, checks, channel }: Inputs, add: Add): 
     trustBundles: native('certificates.k8s.io', 'ClusterTrustBundle'),
     xbackends: native(experimentalGroup, 'XBackend'),
     trafficPolicies: native(experimentalGroup, 'XBackendTrafficPolicy'),
-    backendTlsPolicies: native(gatewayGroup, 'BackendTLSPolicy'),
+    backendTlsPolicies: both('BackendTLSPolicy', upgraded.backendTlsPolicies),
     writtenTlsPolicies: sources.of(gatewayGroup, 'BackendTLSPolicy'),
     ingresses: upgraded.ingresses,
     problems,

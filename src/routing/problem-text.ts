@@ -27,9 +27,9 @@ type Texts = { readonly [Code in ProblemCode]: (problem: Extract<Problem, { code
 const texts: Texts = {
   Unparsable: ({ message }) => ({ message }),
   InvalidField: ({ message }) => ({ message }),
-  UnknownField: ({ field }) => ({
+  UnknownField: ({ field, meant }) => ({
     message: `field ${field} does not exist and is ignored`,
-    fix: 'check its spelling, its place and the apiVersion, or remove it',
+    fix: meant === undefined ? 'check its spelling, its place and the apiVersion, or remove it' : `write ${meant}`,
   }),
   UnknownKind: ({ kind, apiVersion }) => ({
     message: `kind ${kind} of ${apiVersion} is not known and is left aside`,

@@ -10,7 +10,8 @@ export type ProblemKind =
   | { readonly code: 'Unparsable'; readonly message: string }
   /** A schema or CEL rule of the CRD; `rule` is the CEL rule, or the schema keyword. */
   | { readonly code: 'InvalidField'; readonly message: string; readonly rule: string }
-  | { readonly code: 'UnknownField'; readonly field: string }
+  /** `meant`: the name of the field that was probably meant. */
+  | { readonly code: 'UnknownField'; readonly field: string; readonly meant?: string }
   | { readonly code: 'UnknownKind'; readonly apiVersion: string; readonly kind: string }
   /** A known kind of another channel or one that a later version of Portolan serves. */
   | { readonly code: 'KindNotServed'; readonly apiVersion: string; readonly kind: string; readonly reason: string }

@@ -1,7 +1,7 @@
 // Objects written in a current version: raw → checked, with the defaults of the CRD filled in, or refused with what is
 // wrong. Old vintages and other dialects are left to the upgrade stages.
 import type { Channel } from '../api/kinds.ts';
-import { gatewayGroup, kindOf, oldGatewayGroup } from '../api/kinds.ts';
+import { isVintage, kindOf } from '../api/kinds.ts';
 import type { KubeObject } from '../api/objects.ts';
 import { groupOf, versionOf } from '../api/objects.ts';
 import type { Sourced, SourceRef } from '../api/sourced.ts';
@@ -49,7 +49,7 @@ function check(object: KubeObject, channel: Channel): Checked<Named> | undefined
   if (kind === undefined && kindOf(ref.group, ref.kind, 'experimental') !== undefined) {
     return { ref, problems: [notServed(ref, object, 'it belongs to the experimental channel')] };
   }
-  if (kind === undefined || isVintage(ref.group, version)) return undefined;
+  if (kind === undefined || isVintage(ref.group, ref.kind, version)) return undefined;
   if (!kind.versions.some((known) => known.name === version)) {
     const reason = `version ${version} does not exist; the current one is ${kind.current}`;
     return { ref, problems: [notServed(ref, object, reason)] };
@@ -69,11 +69,6 @@ function check(object: KubeObject, channel: Channel): Checked<Named> | undefined
   return { ref, problems, sourced: sourcedOf({ ...result.object, apiVersion: current }, ref) };
 }
 
-/** Alpha versions of what became a standard differ in shape. */
-function isVintage(group: string, version: string): boolean {
-  return (group === gatewayGroup || group === oldGatewayGroup) && /^v\d+alpha\d+$/.test(version);
-}
-
 function sourcedOf(object: KubeObject, written: SourceRef): Sourced<KubeObject> {
   return { object, written, mappings: [] };
 }
@@ -82,9 +77,9 @@ function notServed(ref: ObjectRef, { apiVersion, kind }: KubeObject, reason: str
   return { code: 'KindNotServed', at: { object: ref, path: 'apiVersion' }, apiVersion, kind, reason };
 }
 
-function problemOf(object: ObjectRef, { path, rule, message, kind }: FieldProblem): Problem {
+function problemOf(object: ObjectRef, { path, rule, message, kind, meant }: FieldProblem): Problem {
   const at = { object, path };
   return kind === 'unknown-field'
-    ? { code: 'UnknownField', at, field: path }
+    ? { code: 'UnknownField', at, field: path, ...(meant === undefined ? {} : { meant }) }
     : { code: 'InvalidField', at, rule, message };
 }

@@ -2,6 +2,7 @@
 // unreachable: they must never be spoken to in the clear.
 import type { BackendTLSPolicy } from '../../api/generated/types.ts';
 import type { KubeObject } from '../../api/objects.ts';
+import { versionOf } from '../../api/objects.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { Read, Table } from '../../incremental/table.ts';
@@ -10,6 +11,7 @@ import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import { at } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { compareText } from '../../support/sorted.ts';
+import type { UnknownRecord } from '../../support/untrusted.ts';
 import { list, record, text } from '../../support/untrusted.ts';
 import type { AuthorityScope } from '../trust/authorities.ts';
 import { authoritiesOf } from '../trust/authorities.ts';
@@ -42,7 +44,9 @@ export function bindTlsPolicy(
       permitted: () => true,
       unknownKind: 'InvalidKind',
     };
-    const { tls, problems } = tlsOf(spec.validation, scope, originOf(sourced, 'spec.validation'));
+    const { tls, problems: found } = tlsOf(spec.validation, scope, { object: ref, path: 'spec.validation' });
+    // The fields of older vintages have other names.
+    const problems = found.map((problem): Problem => ({ ...problem, at: originOf(sourced, problem.at.path) }));
     const options = Object.keys(spec.options ?? {});
     const ignored: Problem[] =
       options.length === 0
@@ -112,7 +116,8 @@ export interface TlsPolicyTarget {
 export function* tlsPolicyTargets(object: KubeObject): Iterable<readonly [service: string, target: TlsPolicyTarget]> {
   const { namespace = '', name, creationTimestamp = '' } = object.metadata;
   const seen = new Set<string>();
-  for (const target of list(record(object['spec'])['targetRefs']).map(record)) {
+  for (const target of targetsOf(object)) {
+    if ((text(target['namespace']) ?? namespace) !== namespace) continue;
     if (target['kind'] !== 'Service' || (text(target['group']) ?? '') !== '') continue;
     const service = text(target['name']) ?? '';
     const sectionName = text(target['sectionName']);
@@ -128,6 +133,12 @@ export function* tlsPolicyTargets(object: KubeObject): Iterable<readonly [servic
       },
     ];
   }
+}
+
+/** v1alpha2 had one, which could name its namespace. */
+function targetsOf({ apiVersion, spec }: KubeObject): readonly UnknownRecord[] {
+  const { targetRef, targetRefs } = record(spec);
+  return versionOf(apiVersion) === 'v1alpha2' ? [record(targetRef)] : list(targetRefs).map(record);
 }
 
 /** The older first, then by namespace and name. */

@@ -1,6 +1,7 @@
 // ReferenceGrant: whether an object may refer to an object of another namespace. Grants stand in the namespace of the
 // target and add up; what no grant allows is forbidden.
 import type { ReferenceGrant } from '../../api/generated/types.ts';
+import { experimentalGatewayGroup, gatewayGroup } from '../../api/kinds.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import { compareText } from '../../support/sorted.ts';
@@ -20,8 +21,14 @@ export function* grantsOf({ object }: Sourced<ReferenceGrant>, key: string): Ite
   const { metadata, spec } = object;
   let index = 0;
   for (const from of spec.from) {
-    for (const to of spec.to) yield [metadata.namespace ?? '', { key, index: index++, from, to }];
+    for (const to of spec.to) yield [metadata.namespace ?? '', { key, index: index++, from: currentKind(from), to }];
   }
+}
+
+/** What the upgrade makes a ListenerSet is granted by the name that it was written with. */
+function currentKind(from: Grant['from']): Grant['from'] {
+  const isOld = from.group === experimentalGatewayGroup && from.kind === 'XListenerSet';
+  return isOld ? { ...from, group: gatewayGroup, kind: 'ListenerSet' } : from;
 }
 
 export function compareGrants(a: Grant, b: Grant): number {

@@ -1,5 +1,6 @@
 // Routes of every kind → BoundRoute: what became of each parentRef, the rules per gateway, and the entries that go into
 // virtual hosts. Reads what gateways offer, Services, grants and namespace labels; never endpoints.
+import { experimentalGatewayGroup } from '../../api/kinds.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { Read, Table } from '../../incremental/table.ts';
@@ -165,7 +166,7 @@ interface Candidate {
 
 function bindParent(route: Route, { parentRef, index, origin }: Candidate): Outcome {
   const namespace = parentRef.namespace ?? route.from.namespace;
-  const parent: ObjectRef = { group: parentRef.group, kind: parentRef.kind, namespace, name: parentRef.name };
+  const parent: ObjectRef = { ...currentKind(parentRef), namespace, name: parentRef.name };
   const bound = { index, parentRef, parent };
   const unmanaged = (problems: readonly Problem[]): Outcome => ({
     parent: { ...bound, outcome: 'unmanaged', attachments: [], problems },
@@ -189,6 +190,12 @@ function bindParent(route: Route, { parentRef, index, origin }: Candidate): Outc
     parent: { ...bound, outcome: refused ? 'rejected' : 'attached', attachments: refused ? [] : attachments, problems },
     serving: { offer, attachments, rules },
   };
+}
+
+/** A ListenerSet is still referred to by the name that it had while it was tried out. */
+function currentKind({ group: written, kind }: ParentRef): Pick<ObjectRef, 'group' | 'kind'> {
+  const isOld = written === experimentalGatewayGroup && kind === 'XListenerSet';
+  return isOld ? { group, kind: 'ListenerSet' } : { group: written, kind };
 }
 
 function ownProblems({ sourced, defaults }: Route): Problem[] {

@@ -6,6 +6,7 @@ import type { SourceRef } from '../../api/sourced.ts';
 import { validate } from '../../api/validate.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { list, record, text } from '../../support/untrusted.ts';
+import { sayFieldProblems } from '../fields.ts';
 import { Notes, refOf } from '../upgraded.ts';
 import { readAnnotations, type NginxAnnotations } from './annotations.ts';
 
@@ -57,12 +58,7 @@ export function readIngress(
   const ref = refOf(object);
   const notes = new Notes(ref);
   const result = validate(object, channel);
-  for (const { path, message, rule, kind } of result.ok ? result.warnings : [...result.problems, ...result.warnings]) {
-    notes.say(
-      path,
-      kind === 'unknown-field' ? { code: 'UnknownField', field: path } : { code: 'InvalidField', message, rule },
-    );
-  }
+  sayFieldProblems(notes, result);
   if (!result.ok) return { facts: undefined, problems: notes.problems, ref };
   const spec = record(result.object['spec']);
   const className =

@@ -16,6 +16,7 @@ export interface RouteBinding {
   readonly namespace: string;
   readonly gateway: string;
   readonly listener: string;
+  readonly protocol: string;
   readonly kind: string;
   /** Absent: one that cannot be read, and selects nothing. */
   readonly routes?: LabelSelector;
@@ -63,7 +64,7 @@ export function upgradeGateway(object: KubeObject): UpgradedGateway {
       return [];
     }
     const listener = upgradeListener(record(each), { port, protocol, from, names }, notes);
-    bindings.push(bindingOf(object, listener.name, record(record(each)['routes'])));
+    bindings.push(bindingOf(object, listener, record(record(each)['routes'])));
     return [listener];
   });
   for (const field of ['addresses']) {
@@ -119,9 +120,14 @@ function upgradeListener(listener: UnknownRecord, { port, protocol, from, names 
     ...(tls === undefined || protocol === 'HTTP' ? {} : { tls }),
     allowedRoutes: {
       namespaces: namespacesOf(record(routes['namespaces'])),
-      ...(kind === undefined ? {} : { kinds: [{ group: gatewayGroup, kind }] }),
+      ...(kind === undefined ? {} : { kinds: [{ group: gatewayGroup, kind: kindBehind(protocol, kind) }] }),
     },
   };
+}
+
+/** TCPRoutes could stand behind TLS: stream-routes.ts. */
+function kindBehind(protocol: string, kind: string): string {
+  return protocol === 'TLS' && kind === 'TCPRoute' ? 'TLSRoute' : kind;
 }
 
 function upgradeTls(
@@ -173,14 +179,15 @@ function fromOf(namespaces: UnknownRecord): RouteBinding['from'] {
   return from === 'All' || from === 'Selector' ? from : 'Same';
 }
 
-function bindingOf(object: KubeObject, listener: string, routes: UnknownRecord): RouteBinding {
+function bindingOf(object: KubeObject, { name, protocol }: Listener, routes: UnknownRecord): RouteBinding {
   const namespaces = record(routes['namespaces']);
   const selector = readSelector(routes['selector']);
   const namespaceSelector = readSelector(namespaces['selector']);
   return {
     namespace: object.metadata.namespace ?? '',
     gateway: object.metadata.name,
-    listener,
+    listener: name,
+    protocol,
     kind: text(routes['kind']) ?? '',
     ...(selector === undefined ? {} : { routes: selector }),
     from: fromOf(namespaces),

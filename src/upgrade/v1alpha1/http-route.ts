@@ -3,24 +3,16 @@
 import type { HTTPRoute } from '../../api/generated/types.ts';
 import { gatewayGroup } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/objects.ts';
-import { selects } from '../../routing/label-selector.ts';
-import { list, portNumber, record, text, texts, type UnknownRecord } from '../../support/untrusted.ts';
+import { list, record, text, texts, type UnknownRecord } from '../../support/untrusted.ts';
 import type { Notes, Upgraded } from '../upgraded.ts';
-import { started, type RouteBinding } from './gateway.ts';
+import { forwardTargets, upgradeTarget, type RouteScope } from './forward.ts';
+import { started } from './gateway.ts';
+import { chosenParents, type BindingContext } from './parents.ts';
 
 type Rule = HTTPRoute['spec']['rules'][number];
 type Match = Rule['matches'][number];
 type Filter = NonNullable<Rule['filters']>[number];
 type BackendRef = NonNullable<Rule['backendRefs']>[number];
-type ParentRef = NonNullable<HTTPRoute['spec']['parentRefs']>[number];
-
-export interface BindingContext {
-  /** Of every v1alpha1 Gateway. */
-  readonly bindings: readonly RouteBinding[];
-  readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
-  /** The port of a Service that has just one; v1alpha1 let it be left out. */
-  readonly onlyPort: (service: string) => number | undefined;
-}
 
 export function upgradeHttpRoute(object: KubeObject, context: BindingContext): Upgraded<HTTPRoute> {
   const notes = started(object);
@@ -34,7 +26,7 @@ export function upgradeHttpRoute(object: KubeObject, context: BindingContext): U
       code: 'NotCarriedOver',
       message: 'certificates belong to the listener; name this one there',
     });
-  const parentRefs = choose(object, spec, context, notes);
+  const parentRefs = chosenParents(object, 'HTTPRoute', context, notes).map(({ parentRef }) => parentRef);
   const route: HTTPRoute = {
     apiVersion: `${gatewayGroup}/v1`,
     kind: 'HTTPRoute',
@@ -56,68 +48,6 @@ export function upgradeHttpRoute(object: KubeObject, context: BindingContext): U
 
 const everything: Match = { path: { type: 'PathPrefix', value: '/' } };
 
-/** Both sides have to agree: the Gateway by its selector, the route by `gateways.allow`. */
-function choose(object: KubeObject, spec: UnknownRecord, context: BindingContext, notes: Notes): ParentRef[] {
-  const { namespace = '' } = object.metadata;
-  const gateways = record(spec['gateways']);
-  const written = text(gateways['allow']);
-  const chosen = context.bindings.filter((binding) => binding.kind === 'HTTPRoute' && takes(binding, object, context));
-  const allowed = chosen.filter((binding) => allows(binding, { written, gateways, namespace }));
-  if (written === undefined && allowed.some((binding) => binding.namespace !== namespace)) {
-    const message =
-      'says nothing of the Gateways that it allows: served on every Gateway that selects it, where v1alpha1 at its end took only those of its own namespace';
-    notes.say('spec.gateways', { code: 'CarriedOver', message });
-  }
-  if (allowed.length === 0) return namedParents(spec);
-  return allowed.map((binding) => ({
-    group: gatewayGroup,
-    kind: 'Gateway',
-    namespace: binding.namespace,
-    name: binding.gateway,
-    sectionName: binding.listener,
-  }));
-}
-
-/** This vintage has no parentRefs: they are there when somebody attached the route by hand (`run --attach`). */
-function namedParents(spec: UnknownRecord): ParentRef[] {
-  return list(spec['parentRefs']).flatMap((each) => {
-    const { name, namespace } = record(each);
-    if (typeof name !== 'string') return [];
-    return [{ group: gatewayGroup, kind: 'Gateway', name, ...(typeof namespace === 'string' ? { namespace } : {}) }];
-  });
-}
-
-function takes(binding: RouteBinding, object: KubeObject, context: BindingContext): boolean {
-  const { namespace = '', labels } = object.metadata;
-  if (binding.routes === undefined || !selects(binding.routes, texts(labels))) return false;
-  if (binding.from === 'Same') return namespace === binding.namespace;
-  if (binding.from === 'All') return true;
-  return binding.namespaces !== undefined && selects(binding.namespaces, context.namespaceLabels(namespace));
-}
-
-/**
- * `allow` came late to this vintage, with SameNamespace as its default; examples published before it do not have it and
- * bind across namespaces, so its absence is read as All, and said.
- */
-function allows(
-  binding: RouteBinding,
-  route: { readonly written: string | undefined; readonly gateways: UnknownRecord; readonly namespace: string },
-): boolean {
-  if (route.written === undefined || route.written === 'All') return true;
-  if (route.written === 'FromList') {
-    return list(route.gateways['gatewayRefs']).some(
-      (ref) => record(ref)['name'] === binding.gateway && record(ref)['namespace'] === binding.namespace,
-    );
-  }
-  return route.namespace === binding.namespace;
-}
-
-interface RouteScope {
-  readonly notes: Notes;
-  readonly context: BindingContext;
-  readonly namespace: string;
-}
-
 function upgradeRule(rule: UnknownRecord, at: number, scope: RouteScope): Rule {
   const { notes } = scope;
   const from = `spec.rules[${at}]`;
@@ -136,24 +66,6 @@ function upgradeRule(rule: UnknownRecord, at: number, scope: RouteScope): Rule {
     matches: matches.length === 0 ? [everything] : matches,
     ...(filters.length === 0 ? {} : { filters }),
     ...(backendRefs.length === 0 ? {} : { backendRefs }),
-  };
-}
-
-/** A list; an early draft wrote an object with a list `backend` in it. */
-function forwardTargets(
-  value: unknown,
-  path: string,
-  notes: Notes,
-): { readonly targets: readonly unknown[]; readonly path: string } {
-  if (value === undefined || Array.isArray(value)) return { targets: list(value), path };
-  const { backend } = record(value);
-  notes.say(path, {
-    code: 'CarriedOver',
-    message: 'an object with a list of backends is the form of an early draft; today it is a list backendRefs',
-  });
-  return {
-    targets: Array.isArray(backend) ? list(backend) : backend === undefined ? [] : [backend],
-    path: `${path}.backend`,
   };
 }
 
@@ -236,29 +148,10 @@ function upgradeFilter(filter: UnknownRecord, from: string, scope: RouteScope): 
 }
 
 function upgradeForward(target: UnknownRecord, from: string, scope: RouteScope): BackendRef[] {
-  const { notes } = scope;
-  const ref = record(target['backendRef']);
-  const name = text(target['serviceName']) ?? text(ref['name']) ?? text(target['name']);
-  if (name === undefined) {
-    notes.say(from, { code: 'NotCarriedOver', message: 'names no backend: serviceName or backendRef is required' });
-    return [];
-  }
-  const group = text(ref['group']);
-  const namespace = text(target['namespace']);
-  const port = portNumber(target['port']) ?? scope.context.onlyPort(`${namespace ?? scope.namespace}/${name}`);
-  const weight = typeof target['weight'] === 'number' ? target['weight'] : 1;
+  const backend = upgradeTarget(target, from, scope);
+  if (backend === undefined) return [];
   const filters = list(target['filters']).flatMap((filter, at) =>
     upgradeFilter(record(filter), `${from}.filters[${at}]`, scope),
   );
-  return [
-    {
-      group: group === undefined || group === 'core' ? '' : group,
-      kind: text(ref['kind']) ?? 'Service',
-      name,
-      weight,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(port === undefined ? {} : { port }),
-      ...(filters.length === 0 ? {} : { filters }),
-    },
-  ];
+  return [filters.length === 0 ? backend : { ...backend, filters }];
 }

@@ -1,12 +1,13 @@
 // networking.x-k8s.io/v1alpha1 as stages. Gateways choose their routes, so every route reads the choices of all Gateways of
 // this vintage: a list that changes only when one of those Gateways does.
-import type { Gateway, GatewayClass, HTTPRoute } from '../../api/generated/types.ts';
+import type { Gateway, GatewayClass, HTTPRoute, TCPRoute, TLSRoute, UDPRoute } from '../../api/generated/types.ts';
 import { oldGatewayGroup } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/objects.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { Derived } from '../../incremental/derived.ts';
 import { Expanded } from '../../incremental/expanded.ts';
 import { Grouped } from '../../incremental/grouped.ts';
+import { Merged } from '../../incremental/merged.ts';
 import type { Read, Stage, Table } from '../../incremental/table.ts';
 import { compareText } from '../../support/sorted.ts';
 import { list, portNumber, record, texts } from '../../support/untrusted.ts';
@@ -14,13 +15,18 @@ import type { ProblemsOf, RawTables } from '../tables.ts';
 import { problemsOf } from '../tables.ts';
 import type { Upgraded } from '../upgraded.ts';
 import { upgradeClass, upgradeGateway, type RouteBinding, type UpgradedGateway } from './gateway.ts';
-import { upgradeHttpRoute, type BindingContext } from './http-route.ts';
+import { upgradeHttpRoute } from './http-route.ts';
+import type { BindingContext } from './parents.ts';
+import { upgradeStreamRoute, type StreamKind, type StreamRoute } from './stream-routes.ts';
 
 export interface V1alpha1Tables {
   readonly stages: readonly Stage[];
   readonly classes: Table<Sourced<GatewayClass>>;
   readonly gateways: Table<Sourced<Gateway>>;
   readonly httpRoutes: Table<Sourced<HTTPRoute>>;
+  readonly tlsRoutes: Table<Sourced<TLSRoute>>;
+  readonly tcpRoutes: Table<Sourced<TCPRoute>>;
+  readonly udpRoutes: Table<Sourced<UDPRoute>>;
   readonly problems: readonly Table<ProblemsOf>[];
 }
 
@@ -62,14 +68,55 @@ export function v1alpha1Stages(raw: RawTables): V1alpha1Tables {
     routesOf,
     ({ rows }) => rows,
   );
-  const problems = [problemsOf(classesOf), problemsOf(gatewaysOf), problemsOf(routesOf)];
+  const streams = streamStages(raw, bindings);
+  const problems = [problemsOf(classesOf), problemsOf(gatewaysOf), problemsOf(routesOf), ...streams.problems];
   return {
-    stages: [classesOf, gatewaysOf, bindings, routesOf, classes, gateways, httpRoutes, ...problems],
+    stages: [classesOf, gatewaysOf, bindings, routesOf, classes, gateways, httpRoutes, ...streams.stages, ...problems],
     classes,
     gateways,
     httpRoutes,
+    tlsRoutes: streams.tlsRoutes,
+    tcpRoutes: streams.tcpRoutes,
+    udpRoutes: streams.udpRoutes,
     problems,
   };
+}
+
+function streamStages(
+  raw: RawTables,
+  bindings: Table<readonly RouteBinding[]>,
+): Pick<V1alpha1Tables, 'tlsRoutes' | 'tcpRoutes' | 'udpRoutes'> & {
+  readonly stages: readonly Stage[];
+  readonly problems: readonly (Stage & Table<ProblemsOf>)[];
+} {
+  const upgraded = (kind: StreamKind): Derived<KubeObject, Upgraded<StreamRoute>> => {
+    const upgrade = upgradeStreamRoute(kind);
+    return new Derived(`v1alpha1 ${kind}`, raw(oldGatewayGroup, kind), (object, read) =>
+      upgrade(object, contextOf(raw, bindings, read)),
+    );
+  };
+  const [tls, tcp, udp] = [upgraded('TLSRoute'), upgraded('TCPRoute'), upgraded('UDPRoute')];
+  const ofTls = routesFrom<TLSRoute>('TLSRoute', tls);
+  const ofTcp = routesFrom<TLSRoute>('TLSRoute', tcp);
+  const tlsRoutes = new Merged('TLSRoutes from v1alpha1', [ofTls, ofTcp]);
+  const tcpRoutes = routesFrom<TCPRoute>('TCPRoute', tcp);
+  const udpRoutes = routesFrom<UDPRoute>('UDPRoute', udp);
+  return {
+    stages: [tls, tcp, udp, ofTls, ofTcp, tlsRoutes, tcpRoutes, udpRoutes],
+    problems: [problemsOf(tls), problemsOf(tcp), problemsOf(udp)],
+    tlsRoutes,
+    tcpRoutes,
+    udpRoutes,
+  };
+}
+
+function routesFrom<Route extends StreamRoute>(
+  kind: Route['kind'],
+  upgraded: Derived<KubeObject, Upgraded<StreamRoute>>,
+): Expanded<Upgraded<StreamRoute>, Sourced<Route>> {
+  return new Expanded(`${kind} from ${upgraded.name}`, upgraded, ({ rows }) =>
+    rows.flatMap(([key, row]) => (row.object.kind === kind ? [[key, row as Sourced<Route>] as const] : [])),
+  );
 }
 
 function contextOf(raw: RawTables, bindings: Table<readonly RouteBinding[]>, read: Read): BindingContext {

@@ -42,7 +42,7 @@ const limits: Partial<Limits> = {
   poolTimeout: 500,
 };
 const start = Buffer.concat([PREFACE, frame(SETTINGS, 0, 0), frame(SETTINGS, ACK, 0)]);
-const endless = Buffer.alloc(2 * MEGA, 'x');
+const endless = Buffer.alloc(262_144, 'x');
 
 let proxy: MeasuredProxy;
 let innocent: Bystander;
@@ -54,12 +54,14 @@ before(async () => {
     socket.once('data', () => socket.write(Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), endless])));
   });
   const silent = await backend((socket) => socket.resume());
+  const deaf = await backend((socket) => socket.pause());
   proxy = await MeasuredProxy.start(
     {
       routes: [
         { backends: [{ to: innocent.backend }] },
         { path: '/endless', backends: [{ to: chatty }] },
         { path: '/silent', backends: [{ to: silent }] },
+        { path: '/deaf', backends: [{ to: deaf }] },
       ],
     },
     { limits },
@@ -161,6 +163,24 @@ describe('a connection that', () => {
       acceptable(cost, 16 * MEGA);
     });
   }
+});
+
+describe('a connection that is no flood', () => {
+  it('uploads to backends that do not read, as far as its windows go, and stays', async () => {
+    const streams = Array.from({ length: 7 }, (_, i) => 2 * i + 1);
+    const octets = streams.flatMap((stream) => [
+      frame(HEADERS, END_HEADERS, stream, fields(...post.slice(0, 7), '/deaf')),
+      ...Array.from({ length: 8 }, () => frame(DATA, 0, stream, Buffer.alloc(16_000))),
+    ]);
+    const [one] = await attackers(1, proxy.port, start);
+    if (one === undefined) throw new Error('no connection');
+    // Our windows are open once our SETTINGS have come.
+    while (one.received < 50) await new Promise((resolve) => setTimeout(resolve, 5));
+    one.socket.write(Buffer.concat(octets));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assert.ok(!one.closed, one.text);
+    leave([one]);
+  });
 });
 
 describe('a connection that takes nothing', () => {

@@ -225,7 +225,7 @@ describe('a backend that', () => {
 
 describe('idle connections', () => {
   it('cost little, and no descriptor when they are gone', async () => {
-    const count = 1000 * scale;
+    const count = 2000 * scale;
     const patient = await MeasuredProxy.start(
       { routes: [{ backends: [{ to: innocent.backend }] }] },
       { limits: { headTimeout: 60_000, poolTimeout: 500 } },

@@ -32,6 +32,9 @@ const cases: readonly [path: string, expected: string | undefined][] = [
   ['/a/..;/b', undefined],
   ['/a/.;x=1/b', undefined],
   ['/a/%2e%2e;/b', undefined],
+  ['/a/..%3b/b', undefined],
+  ['/a/.%2e%3Bx=1', undefined],
+  ['/a/b%3b..', '/a/b%3B..'],
   ['/a;..;/b', '/a;..;/b'],
   ['/a;v=1/b', '/a;v=1/b'],
   // Encodings of unreserved characters are those characters; all others are written in upper case.

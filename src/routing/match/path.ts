@@ -20,7 +20,7 @@ export function normalizeTarget(target: string): Target | undefined {
 /**
  * The normalised path, the same string when nothing had to be done, or undefined when it is to be refused: not absolute,
  * a character that no URL has (control, space, `"#<>\`, beyond ASCII), an encoded control character or backslash, a broken
- * or overlong percent-encoding, a dot segment that ends at an encoded slash or at a `;`.
+ * or overlong percent-encoding, a dot segment that ends at an encoded slash or at a `;`, encoded or not.
  */
 export function normalizePath(path: string): string | undefined {
   if (path.charCodeAt(0) !== SLASH) return undefined;
@@ -116,6 +116,6 @@ function removeDotSegments(path: string): string | undefined {
 }
 
 function hidesDots(segment: string): boolean {
-  if (!segment.includes('%2F') && !segment.includes(';')) return false;
-  return segment.split('%2F').some((part) => /^\.\.?(?:;|$)/.test(part));
+  if (!segment.includes('%2F') && !segment.includes(';') && !segment.includes('%3B')) return false;
+  return segment.split('%2F').some((part) => /^\.\.?(?:;|%3B|$)/.test(part));
 }

@@ -10,6 +10,8 @@ export interface Message {
   /** Lines as they came. */
   readonly lines: readonly string[];
   readonly content: string;
+  /** Lines behind the last chunk. */
+  readonly trailers: readonly string[];
 }
 
 export interface Witness {
@@ -124,16 +126,22 @@ function readMessage(
   }
   doubts.push(...oddities);
   const [method = '', target = ''] = start.split(' ');
-  return { message: { connection, method, target, lines, content: body.content }, size: body.end };
+  return {
+    message: { connection, method, target, lines, content: body.content, trailers: body.trailers },
+    size: body.end,
+  };
 }
 
 interface Body {
   readonly content: string;
+  readonly trailers: readonly string[];
   readonly end: number;
 }
 
 function readFixed(text: string, from: number, length: number): Body | undefined {
-  return text.length < from + length ? undefined : { content: text.slice(from, from + length), end: from + length };
+  return text.length < from + length
+    ? undefined
+    : { content: text.slice(from, from + length), trailers: [], end: from + length };
 }
 
 function readChunks(text: string, from: number, doubts: string[]): Body | string | undefined {
@@ -152,7 +160,7 @@ function readChunks(text: string, from: number, doubts: string[]): Body | string
     at += length + 2;
     if (text.slice(at - 2, at) !== '\r\n') return `no end of a chunk: ${JSON.stringify(text.slice(at - 2, at))}`;
   }
-  if (text.startsWith('\r\n', at)) return { content, end: at + 2 };
+  if (text.startsWith('\r\n', at)) return { content, trailers: [], end: at + 2 };
   const end = text.indexOf('\r\n\r\n', at);
   if (end < 0) return undefined;
   const trailers = text.slice(at, end).split('\r\n');
@@ -160,7 +168,7 @@ function readChunks(text: string, from: number, doubts: string[]): Body | string
     if (!LINE.test(line) || /^(?:content-length|transfer-encoding|host):/i.test(line))
       doubts.push(`no trailer: ${JSON.stringify(line)}`);
   }
-  return { content, end: end + 4 };
+  return { content, trailers, end: end + 4 };
 }
 
 export function valuesOf(lines: readonly string[], name: string): readonly string[] {

@@ -10,7 +10,7 @@ import { FULL, KEPT, noFields, TAKEN } from '../sides.ts';
 import type { ClientConnection, Thread } from '../thread.ts';
 import { ChunkScanner } from './body.ts';
 import { Gathered } from './gathered.ts';
-import { CONNECT, EXPECT_UNKNOWN, FIXED_LENGTH, type Head, NO_BODY } from './parser.ts';
+import { CONNECT, EXPECT_UNKNOWN, FIXED_LENGTH, type Head, NO_BODY, OPTIONS } from './parser.ts';
 import { DONE, INCOMPLETE, refusalOf } from './refusals.ts';
 import { Http1Request } from './request.ts';
 import { ResponseWriter } from './response-writer.ts';
@@ -218,6 +218,8 @@ export class Http1Downstream implements Downstream, ClientConnection {
       this.#refuse(501, 'connect');
     } else if (head.expect === EXPECT_UNKNOWN) {
       this.#refuse(417, 'unknown-expectation');
+    } else if (request.spent) {
+      this.#refuse(head.method === OPTIONS ? 200 : 501, 'max-forwards');
     } else if (bodyBytes > 0 && request.length > bodyBytes) {
       this.#refuse(413, 'body-too-large');
     } else {

@@ -1,5 +1,6 @@
 // A request of HTTP/1 as an exchange reads it: the octets of its head as one string, and the parser's spans. One object per
 // connection; the spans are the parser's and hold until the exchange has begun.
+import { countsHops, forwarded, maxForwards } from '../hops.ts';
 import type { HeadEdit, IncomingRequest } from '../sides.ts';
 import { UNKNOWN_LENGTH } from '../sides.ts';
 import {
@@ -45,6 +46,8 @@ export class Http1Request implements IncomingRequest {
   acceptsTrailers = false;
   upgrade = '';
   expectsContinue = false;
+  /** Not to be forwarded: it has passed as many intermediaries as it may. */
+  spent = false;
   #text = '';
   #head: Head;
   #buf: Buffer;
@@ -71,6 +74,7 @@ export class Http1Request implements IncomingRequest {
     this.acceptsTrailers = head.acceptsTrailers;
     this.upgrade = head.upgrade && this.length === 0 && head.method !== CONNECT ? this.#upgradeOf(head) : '';
     this.expectsContinue = head.expect === EXPECT_CONTINUE;
+    this.spent = countsHops(this.method) && maxForwards(this.field('max-forwards')) === 0;
   }
 
   field(name: string): string | undefined {
@@ -100,7 +104,7 @@ export class Http1Request implements IncomingRequest {
       const name = text.slice(fields[k], fields[k + NAME_END]);
       list.push(name, text.slice(fields[k + VALUE_START], fields[k + VALUE_END]));
     }
-    return list;
+    return forwarded(this.method, list);
   }
 
   rewritten(edit: HeadEdit): string {
@@ -120,6 +124,7 @@ export class Http1Request implements IncomingRequest {
     }
     if (this.upgrade !== '') added += `Connection: Upgrade\r\nUpgrade: ${this.upgrade}\r\n`;
     if (this.expectsContinue && head.minor === 0) head.cutAll(EXPECT);
+    if (countsHops(this.method)) added += this.#hopsLine(head);
     if (head.odd) added += head.reframed(head.length);
     const same = edit.path === this.target && head.form !== ABSOLUTE_FORM && head.minor === 1;
     const pairs = head.kept();
@@ -134,6 +139,13 @@ export class Http1Request implements IncomingRequest {
     }
     for (let i = from; i < pairs; i++) out += text.slice(runs[i * 2], runs[i * 2 + 1]);
     return `${out}${added}\r\n`;
+  }
+
+  #hopsLine(head: Head): string {
+    const left = maxForwards(this.field('max-forwards'));
+    if (left === undefined) return '';
+    cutField(head, this.#buf, 'max-forwards');
+    return `Max-Forwards: ${Math.max(0, left - 1)}\r\n`;
   }
 
   /** RFC 9112 section 3.2.2 and 3.2.4: without its authority; without a path it is `/`, or `*` for OPTIONS. */

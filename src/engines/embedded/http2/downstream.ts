@@ -89,7 +89,9 @@ export class Http2Downstream implements ClientConnection {
   /** Most of what it sends is of no use to anybody. */
   #floods(now: number): boolean {
     const allowed = OVERHEAD_BURST + (OVERHEAD_RATE * (now - this.#started)) / 1000 + OVERHEAD_FACTOR * this.useful;
-    return this.#socket.bytesRead > allowed;
+    const surplus = this.#socket.bytesRead - allowed;
+    // Content that waits for its backend came in the windows that we gave.
+    return surplus > 0 && surplus > (this.#session.state.effectiveRecvDataLength ?? 0);
   }
 
   /** The client will send no more: what it left half sent is void; responses under way are still for it. */

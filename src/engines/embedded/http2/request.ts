@@ -1,13 +1,14 @@
 // A request of HTTP/2 as an exchange reads it: the field list that nghttp2 decoded and checked, with its pseudo-header
 // fields turned into method, authority and target; or why it is refused.
 import { lengthAt } from '../http1/values.ts';
+import { countsHops, forwarded, maxForwards } from '../hops.ts';
 import type { Limits } from '../options.ts';
 import type { IncomingRequest } from '../sides.ts';
 import { UNKNOWN_LENGTH } from '../sides.ts';
 import { isFramingField, isHost, isTarget } from './fields.ts';
 
 export interface Refused {
-  readonly status: 400 | 414 | 417 | 431 | 501;
+  readonly status: 200 | 400 | 414 | 417 | 431 | 501;
   /** As http1/refusals.ts names them. */
   readonly reason: string;
 }
@@ -91,6 +92,8 @@ export class Http2Request implements IncomingRequest {
     if (expectation !== undefined && expectation !== '100-continue')
       return { status: 417, reason: 'unknown-expectation' };
     this.expectsContinue = expectation !== undefined;
+    if (countsHops(this.method) && maxForwards(this.field('max-forwards')) === 0)
+      return { status: this.method === 'OPTIONS' ? 200 : 501, reason: 'max-forwards' };
     return undefined;
   }
 
@@ -124,7 +127,7 @@ export class Http2Request implements IncomingRequest {
         list.push(name, value);
       }
     }
-    return list;
+    return forwarded(this.method, list);
   }
 }
 

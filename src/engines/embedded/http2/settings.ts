@@ -24,7 +24,7 @@ export const REJECTED_STREAMS = 100;
  * refused) are what is left; nghttp2 bounds only those that make it answer. WINDOW_UPDATE for each small DATA frame stays far below.
  */
 export const OVERHEAD_FACTOR = 8;
-export const OVERHEAD_BURST = 262_144;
+export const OVERHEAD_BURST = 131_072;
 export const OVERHEAD_RATE = 16_384;
 /** Megabytes that one connection may occupy in nghttp2: header tables, queued frames, data not yet taken. */
 export const SESSION_MEMORY = 32;

@@ -28,13 +28,26 @@ export function readAnnotations(object: KubeObject, notes: Notes): NginxAnnotati
       message: `the annotation ${key} is not acted on`,
     });
   }
-  const rewriteTarget = text('rewrite-target');
+  const rewriteTarget = pathOf(text('rewrite-target') ?? '', notes);
   return {
     rewriteTarget: rewriteTarget === '' ? undefined : rewriteTarget,
-    regex: (rewriteTarget !== undefined && rewriteTarget !== '') || text('use-regex') === 'true',
+    regex: rewriteTarget !== '' || text('use-regex') === 'true',
     sslRedirect: text('ssl-redirect') === undefined ? undefined : text('ssl-redirect') === 'true',
     forceSslRedirect: text('force-ssl-redirect') === 'true',
   };
 }
 
 const honoured: ReadonlySet<string> = new Set(['rewrite-target', 'use-regex', 'ssl-redirect', 'force-ssl-redirect']);
+
+/** In nginx a `?` begins a query; here paths are rewritten, and the query of the request stays as it is. */
+function pathOf(target: string, notes: Notes): string {
+  const mark = target.indexOf('?');
+  if (mark < 0) return target;
+  const [path, query] = [target.slice(0, mark), target.slice(mark + 1)];
+  const message =
+    query === ''
+      ? `rewrite-target drops the query of the request in nginx; here the path becomes ${path} and the query stays`
+      : `rewrite-target sets the query ${query} in nginx; here the path becomes ${path} and the query stays as it is`;
+  notes.say(`metadata.annotations[${prefix}rewrite-target]`, { code: 'NotCarriedOver', message });
+  return path;
+}

@@ -11,6 +11,7 @@ import {
   backendConfig,
   burst,
   cpuOf,
+  datagrams,
   freePorts,
   handshakes,
   hostName,
@@ -26,19 +27,22 @@ import {
   type Load,
   type Running,
 } from './http/measure.ts';
+import { datagramPrograms, hasNginxStreams } from './http/streams.ts';
 import { table, type Bars, type LatencySample, type Routes, type Sample } from './http/table.ts';
 
 type Workload = {
   readonly name: string;
   readonly bars: Bars;
   /** Default: HTTP/1.1 on connections that stay open. */
-  readonly by?: 'streams' | 'handshakes';
+  readonly by?: 'streams' | 'handshakes' | 'datagrams';
 } & Omit<Load, 'hosts'>;
 
 interface Suite {
   readonly what: string;
   readonly workloads: readonly Workload[];
   readonly secure: boolean;
+  /** TCP and UDP, and nothing of HTTP. */
+  readonly layer4?: boolean;
   readonly routes: readonly Routes[];
 }
 
@@ -57,8 +61,20 @@ const http1: Suite = {
     { name: '10 KiB POST', bars: clear, ...small, method: 'POST', body: 10_240 },
   ],
 };
+const layer4: Suite = {
+  what: 'Octets carried over TCP (requests of HTTP on connections that stay), and datagrams of 100 octets there and back.',
+  secure: false,
+  layer4: true,
+  routes: ['one'],
+  workloads: [
+    { name: 'small GET over TCP', bars: [['haproxy', 1.5]], ...small },
+    { name: '10 KiB GET over TCP', bars: [['haproxy', 1.5]], ...small, large: true },
+    { name: 'UDP echo', bars: [['nginx', 1.5]], by: 'datagrams', ...small },
+  ],
+};
 const suites: Readonly<Record<string, Suite>> = {
   http1,
+  l4: layer4,
   tls: {
     what: 'TLS 1.3 (TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256) with clients, none with the backend.',
     secure: true,
@@ -207,13 +223,17 @@ async function startAll(present: readonly Contender[]): Promise<readonly Lane[]>
     port: backendPort,
     folder,
   });
+  if (suite.layer4 === true) {
+    const { echo } = datagramPrograms(folder);
+    await start('echo', [process.execPath, echo, String(backendPort)], { core: loadCore, port: 0, folder });
+  }
   const lanes: Lane[] = [];
   for (const contender of present) {
     for (const routes of sets) {
       const [port = 0, adminPort = 0] = ports.splice(0, 2);
       const own = join(folder, `${contender.name}-${routes}`);
       mkdirSync(own);
-      const setup = { folder: own, port, adminPort, backendPort, hosts: hosts[routes] };
+      const setup = { folder: own, port, adminPort, backendPort, hosts: hosts[routes], streams: suite.layer4 === true };
       const command = contender.command(pair === undefined ? setup : { ...setup, tls: pair });
       const options = { core: proxyCore, port, folder: own, secure: suite.secure };
       lanes.push({ proxy: await start(contender.name, command, options), routes, port });
@@ -225,7 +245,8 @@ async function startAll(present: readonly Contender[]): Promise<readonly Lane[]>
 async function measure(workload: Workload, lanes: readonly Lane[]): Promise<readonly Sample[]> {
   const run = runnerOf(workload);
   // Compilers, pools and caches are warm when it begins: what counts is the proxy that has been running for a while.
-  for (const { routes, port } of lanes) {
+  for (const { routes, port, proxy } of lanes) {
+    if (workload.by === 'datagrams' && proxy.name === 'haproxy') continue;
     let sent = 0;
     for (let bursts = 0; bursts < 15 && sent < settings.warm; bursts++)
       sent += (await run(routes, port, settings.warm > 1 ? 2 : 1)).requests;
@@ -235,6 +256,8 @@ async function measure(workload: Workload, lanes: readonly Lane[]): Promise<read
     // Each round begins with another, so that nobody always follows the same.
     const first = round % lanes.length;
     for (const { proxy, routes, port } of [...lanes.slice(first), ...lanes.slice(0, first)]) {
+      // It knows no datagrams but those of QUIC and logs.
+      if (workload.by === 'datagrams' && proxy.name === 'haproxy') continue;
       const before = cpuOf(proxy.pid);
       const { requests, errors, perSecond } = await run(routes, port, 1);
       const after = cpuOf(proxy.pid);
@@ -269,6 +292,10 @@ function runnerOf(workload: Workload): (routes: Routes, port: number, seconds: n
     return (_routes, port, seconds) => streams(port, { ...options, connections: h2Connections, seconds });
   if (workload.by === 'handshakes')
     return (_routes, port, seconds) => handshakes(port, { ...options, seconds, count: handshakesAtOnce * seconds });
+  if (workload.by === 'datagrams') {
+    const { clients } = datagramPrograms(folder);
+    return (_routes, port, seconds) => datagrams(clients, port, { ...options, seconds });
+  }
   const programs = {
     one: loadProgram(folder, { ...workload, hosts: hosts.one }),
     many: loadProgram(folder, { ...workload, hosts: hosts.many }),
@@ -291,7 +318,7 @@ async function keyPair(): Promise<Pair> {
 }
 
 async function measureLatencies(lanes: readonly Lane[]): Promise<readonly LatencySample[]> {
-  if (settings.rate === 0 || suite.secure) return [];
+  if (settings.rate === 0 || suite.secure || suite.layer4 === true) return [];
   if (!installed('h2load')) {
     say('h2load is not installed: no latencies');
     return [];
@@ -312,7 +339,8 @@ function keep(text: string): void {
 }
 
 function isPresent(contender: Contender): boolean {
-  const present = contender.version() !== undefined;
+  const present =
+    contender.version() !== undefined && (suite.layer4 !== true || contender.name !== 'nginx' || hasNginxStreams());
   if (!present) say(`${contender.name} is not installed and is left out`);
   return present;
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { version } from '../../src/cli/version.ts';
 import { hostName } from './measure.ts';
+import { envoyStreams, haproxyStreams, nginxStreams, streamObjects } from './streams.ts';
 
 export interface Setup {
   /** For configuration and logs. */
@@ -19,6 +20,8 @@ export interface Setup {
   readonly hosts: number;
   /** Files in PEM: clients are served over TLS, with HTTP/1.1 and HTTP/2; the backend is not. */
   readonly tls?: Pair;
+  /** Octets are carried, and nothing is known of HTTP. */
+  readonly streams?: boolean;
 }
 
 export interface Pair {
@@ -69,7 +72,7 @@ export const contenders: readonly Contender[] = [
       const file = join(setup.folder, 'portolan.yaml');
       writeFileSync(
         file,
-        portolanObjects(setup)
+        (setup.streams === true ? streamObjects(setup) : portolanObjects(setup))
           .map((object) => stringify(object, { aliasDuplicateObjects: false }))
           .join('---\n'),
       );
@@ -94,7 +97,7 @@ export const contenders: readonly Contender[] = [
     features: 'one thread; Prometheus exporter; routes in a map of prefixes',
     command: (setup) => {
       const file = join(setup.folder, 'haproxy.cfg');
-      writeFileSync(file, haproxyConfig(setup));
+      writeFileSync(file, setup.streams === true ? haproxyStreams(setup) : haproxyConfig(setup));
       return ['haproxy', '-db', '-f', file];
     },
   },
@@ -104,7 +107,7 @@ export const contenders: readonly Contender[] = [
     features: 'one process; stub_status only (no metrics by route)',
     command: (setup) => {
       const file = join(setup.folder, 'nginx.conf');
-      writeFileSync(file, nginxConfig(setup));
+      writeFileSync(file, setup.streams === true ? nginxStreams(setup) : nginxConfig(setup));
       return ['nginx', '-c', file, '-e', join(setup.folder, 'nginx-error.log')];
     },
   },
@@ -114,7 +117,7 @@ export const contenders: readonly Contender[] = [
     features: 'one worker; statistics and histograms by listener and cluster',
     command: (setup) => {
       const file = join(setup.folder, 'envoy.json');
-      writeFileSync(file, JSON.stringify(envoyConfig(setup)));
+      writeFileSync(file, JSON.stringify(setup.streams === true ? envoyStreams(setup) : envoyConfig(setup)));
       return [envoyBinary, '-c', file, '--concurrency', '1', '-l', 'error', '--disable-hot-restart'];
     },
   },

@@ -55,7 +55,13 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 export async function start(
   name: string,
   command: readonly string[],
-  options: { readonly core: number; readonly port: number; readonly folder: string; readonly secure?: boolean },
+  options: {
+    readonly core: number;
+    /** 0: it is taken to run at once. */
+    readonly port: number;
+    readonly folder: string;
+    readonly secure?: boolean;
+  },
 ): Promise<Running> {
   const logFile = join(options.folder, `${name}.log`);
   const log = openSync(logFile, 'w');
@@ -63,7 +69,8 @@ export async function start(
   closeSync(log);
   started.add(child);
   for (let attempt = 0; attempt < 300 && child.exitCode === null; attempt++) {
-    if (await answers(options.port, options.secure === true)) return { name, pid: child.pid as number };
+    if (options.port === 0 || (await answers(options.port, options.secure === true)))
+      return { name, pid: child.pid as number };
     await sleep(100);
   }
   throw new Error(`${name} does not answer on port ${options.port}: ${readFileSync(logFile, 'utf8').slice(-2000)}`);
@@ -226,6 +233,16 @@ async function h2load(port: number, options: BurstOptions, how: readonly string[
   if (found === null) throw new Error(`h2load said nothing usable: ${said}`);
   const [done = 0, succeeded = 0] = found.slice(1).map(Number);
   return { requests: succeeded, errors: done - succeeded, perSecond };
+}
+
+/** Datagrams that go there and back, from so many clients, each with one under way. @param program of streams.ts */
+export async function datagrams(program: string, port: number, options: BurstOptions): Promise<Burst> {
+  const count = String(options.connections);
+  const said = await runToEnd(options, [process.execPath, program, String(port), count, String(options.seconds)]);
+  const found = /RESULT (\d+) (\d+) (\d+)/.exec(said);
+  if (found === null) throw new Error(`the clients said nothing usable: ${said}`);
+  const [requests = 0, errors = 0, micros = 0] = found.slice(1).map(Number);
+  return { requests, errors, perSecond: requests / (micros / 1e6) };
 }
 
 export interface Latencies {

@@ -55,7 +55,7 @@ function programmedOf(bound: BoundGateway, facts: GatewayFacts, accepted: Condit
   if (accepted.status === 'False') return fails('Programmed', 'Invalid', accepted.message, subject);
   const assigned = facts.routability ? assignedOf(bound, facts, subject) : undefined;
   if (assigned?.reason === 'NotAssigned') return fails('Programmed', 'AddressNotAssigned', assigned.message, subject);
-  const own = assigned === undefined ? conditionOf('Programmed', bound.problems, subject) : undefined;
+  const own = conditionOf('Programmed', bound.problems, subject);
   if (own !== undefined) return own;
   const waiting = bound.listeners.filter((listener) => isValid(listener) && !isServing(listener, facts));
   if (waiting.length === 0) return holds('Programmed', 'Programmed', 'The Gateway is served', subject);

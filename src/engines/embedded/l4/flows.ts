@@ -120,7 +120,7 @@ export class FlowListener implements Swept {
       forwarded: '',
     };
     const flow = Flow.open(this.#thread, frontend, client, (reply) =>
-      this.#socket.send(reply, from.port, from.address, ignore),
+      this.#socket.send(reply, from.port, from.address),
     );
     if (flow === null) return;
     this.#flows.set(key, flow);
@@ -216,7 +216,8 @@ class Flow {
       datagram = Buffer.concat([this.#header, octets]);
       this.#header = null;
     }
-    if (this.#waiting === null) this.#socket.send(datagram, ignore);
+    // Without a callback, which would cost a turn of the loop: what fails is an 'error'.
+    if (this.#waiting === null) this.#socket.send(datagram);
     else if (this.#waiting.length < WAITING) this.#waiting.push(datagram);
   }
 
@@ -228,7 +229,7 @@ class Flow {
     if (this.closed) return;
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
-    for (const datagram of waiting) this.#socket.send(datagram, ignore);
+    for (const datagram of waiting) this.#socket.send(datagram);
   }
 
   /** Nobody listens there (ICMP): the next datagram of the client begins anew. */

@@ -22,7 +22,7 @@ const BUFFER = 4_194_304;
 
 /** Addresses are numbers already: nothing is looked up. */
 function asIs(address: string, _options: unknown, done: (error: null, address: string, family: number) => void): void {
-  done(null, address, net.isIPv6(address) ? 6 : 4);
+  done(null, address, address.includes(':') ? 6 : 4);
 }
 
 export class FlowListener implements Swept {

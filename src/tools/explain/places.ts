@@ -7,6 +7,7 @@ import type { Bind, Frontend, Placement } from '../../routing/model.ts';
 import { refKey, type ObjectRef } from '../../routing/origin.ts';
 import type { Table } from '../../incremental/table.ts';
 import type { Tables } from '../../pipeline/tables.ts';
+import { listenersOf } from '../listeners.ts';
 import type { ExplainedBind, ListenerVerdict, Unattached, Unreachable } from './explanation.ts';
 
 export interface Place {
@@ -112,18 +113,6 @@ function describe(
     problems,
     origin,
   };
-}
-
-/** Its own, and those of the ListenerSets that it takes. */
-function listenersOf({
-  listeners,
-  listenerSets,
-  written,
-}: BoundGateway): readonly { readonly listener: BoundListener; readonly owner: ObjectRef }[] {
-  return [
-    ...listeners.map((listener) => ({ listener, owner: written })),
-    ...listenerSets.flatMap((set) => set.listeners.map((listener) => ({ listener, owner: set.written }))),
-  ];
 }
 
 const shownUnattached = 10;

@@ -2,12 +2,15 @@
 import type { Tables } from '../../pipeline/tables.ts';
 import { isWildcard } from '../../routing/match/hostnames.ts';
 import { at } from '../../routing/origin.ts';
+import { listenersOf } from '../listeners.ts';
 import type { Finding } from './finding.ts';
 
 export function lintCertificates(tables: Tables): Finding[] {
   const findings: Finding[] = [];
   for (const key of tables.gateways.keys()) {
-    for (const { name, hostname, frontend, origin } of tables.gateways.get(key)?.listeners ?? []) {
+    const gateway = tables.gateways.get(key);
+    for (const { listener } of gateway === undefined ? [] : listenersOf(gateway)) {
+      const { name, hostname, frontend, origin } = listener;
       if (frontend?.tls?.mode !== 'terminate' || hostname === '') continue;
       const sets = frontend.tls.certificates.map((certificate) => tables.certificates.get(certificate));
       const names = sets.flatMap((set) => set?.names ?? []).map((each) => each.toLowerCase());

@@ -35,6 +35,9 @@ export const lintCodes: Readonly<Record<LintCode, string>> = {
   MisspeltGroup: 'The API group of a reference does not have the kind; one that is spelt almost like it does.',
   UnusedGrant: 'No reference needs this grant.',
   UnusedListener: 'No route is attached to this listener.',
+  ShadowedStream: 'Another route takes every connection or datagram that this one would take.',
+  ExpiredCertificate: 'A certificate, or the last authority of a bundle, has expired.',
+  ExpiringCertificate: 'A certificate, or the last authority of a bundle, expires within 30 days.',
   CertificateMismatch: 'No certificate of the listener is for its hostname.',
 };
 
@@ -49,4 +52,7 @@ export type LintCode =
   | 'MisspeltGroup'
   | 'UnusedGrant'
   | 'UnusedListener'
+  | 'ShadowedStream'
+  | 'ExpiredCertificate'
+  | 'ExpiringCertificate'
   | 'CertificateMismatch';

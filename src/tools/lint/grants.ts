@@ -116,16 +116,15 @@ function isUsed(grant: KubeObject, references: readonly Across[]): boolean {
   return references.some(
     ({ from, to }) =>
       to.namespace === grant.metadata.namespace &&
-      froms.some(
-        ({ group, kind, namespace }) => namespace === from.namespace && kind === from.kind && isGroupOf(from, group),
-      ) &&
+      froms.some((each) => each['namespace'] === from.namespace && isKindOf(from, each)) &&
       tos.some(
         ({ kind, name }) => (to.kind ?? kind) === kind && (name === undefined || name === '' || name === to.name),
       ),
   );
 }
 
-/** Objects of the first vintage are upgraded to the group of today, by which they are granted. */
-function isGroupOf(from: ObjectRef, group: unknown): boolean {
-  return group === (from.group === oldGatewayGroup ? gatewayGroup : from.group);
+/** Old vintages are upgraded to the group and kind of today, by which they are granted. */
+function isKindOf(from: ObjectRef, { group, kind }: Readonly<Record<string, unknown>>): boolean {
+  if (from.kind === 'XListenerSet' && group === gatewayGroup && kind === 'ListenerSet') return true;
+  return kind === from.kind && group === (from.group === oldGatewayGroup ? gatewayGroup : from.group);
 }

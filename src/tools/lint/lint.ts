@@ -1,29 +1,37 @@
 // The model -> findings: every problem that translation met, in words, and what only the whole shows: matches that are
-// never reached, routes that claim the same requests, redirects without end, references and grants that lead nowhere.
+// never reached, routes that claim the same requests or streams, redirects without end, certificates that expire, references and
+// grants that lead nowhere.
 import type { Pipeline } from '../../pipeline/pipeline.ts';
 import { refKey } from '../../routing/origin.ts';
 import { describe } from '../../routing/problem-text.ts';
 import { severityOf, type Problem } from '../../routing/problem.ts';
 import { compareText } from '../../support/sorted.ts';
 import { lintCertificates } from './certificates.ts';
+import { lintExpiry } from './expiry.ts';
 import type { Finding, LintReport } from './finding.ts';
 import { MissingGrants, unusedGrants } from './grants.ts';
 import { lintGroups } from './groups.ts';
 import { lintRedirects } from './redirects.ts';
 import { shadowedMatches } from './shadowed-matches.ts';
+import { shadowedStreams } from './streams.ts';
 import { lintTraffic } from './traffic.ts';
 import { UnknownFields } from './unknown-fields.ts';
 
-/** @param more problems from outside the model: files that do not parse, objects given twice */
-export function lint(pipeline: Pipeline, more: readonly Problem[] = []): LintReport {
+/**
+ * @param more problems from outside the model: files that do not parse, objects given twice
+ * @param now in ms since the epoch
+ */
+export function lint(pipeline: Pipeline, more: readonly Problem[] = [], now: number = Date.now()): LintReport {
   const { tables } = pipeline;
   const objects = [...pipeline.objects()];
   const findings = [
     ...problemFindings(pipeline, [...more, ...pipeline.problems()]),
     ...shadowedMatches(tables),
+    ...shadowedStreams(tables),
     ...lintTraffic(tables),
     ...lintRedirects(tables),
     ...lintCertificates(tables),
+    ...lintExpiry(tables, now),
     ...lintGroups(objects),
     ...unusedGrants(objects),
   ].toSorted(compareFindings);

@@ -23,7 +23,13 @@ export function originOfEntry(tables: Tables, entry: Entry): Origin | undefined 
 export function describeHost(key: string): string {
   const bar = key.indexOf('|');
   const host = key.slice(bar + 1);
-  return `${host === '' ? 'any host' : host} (listener ${key.slice(0, bar)})`;
+  return `${host === '' ? 'any host' : host} (listener ${describeListener(key.slice(0, bar))})`;
+}
+
+/** By the key of its frontend: that of a ListenerSet is named with the set. */
+export function describeListener(frontend: string): string {
+  const parts = frontend.split('/');
+  return `${parts.slice(-3).join('/')}${parts.length > 3 ? ' of the ListenerSet' : ''}`;
 }
 
 function pathText(path: PathMatch): string {

@@ -17,6 +17,8 @@ export function shadowedMatches(tables: Tables): Finding[] {
     const earlier = new EarlierEntries();
     const tied = new TiedEntries();
     for (const entry of entries) {
+      // Those of streams ask nothing: streams.ts.
+      if (entry.match.protocol === 'stream') continue;
       const seen = seenMatch(matches, entry);
       seen.hosts++;
       const by = earlier.covering(entry.match);

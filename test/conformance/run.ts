@@ -94,7 +94,7 @@ async function startController(kubeconfig: string, within: readonly string[]): P
   const log = join(lab, `.state/${name}/portolan.log`);
   const descriptor = openSync(log, 'w');
   const admin = '127.0.0.1:9901';
-  const [command = '', ...args] = [
+  const [command, ...args] = [
     ...within,
     process.execPath,
     join(root, 'bin/portolan.js'),
@@ -108,7 +108,7 @@ async function startController(kubeconfig: string, within: readonly string[]): P
   ];
   const controller = spawn(command, args, { stdio: ['ignore', descriptor, descriptor] });
   for (let tries = 0; tries < 100 && controller.exitCode === null; tries++) {
-    if (spawnSync(within[0] ?? '', [...within.slice(1), 'curl', '-fsS', `http://${admin}/readyz`]).status === 0)
+    if (spawnSync(command, [...within.slice(1), 'curl', '-fsS', `http://${admin}/readyz`]).status === 0)
       return controller;
     await pause(200);
   }

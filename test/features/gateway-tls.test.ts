@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import https from 'node:https';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import tls from 'node:tls';
+import type tls from 'node:tls';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/api/objects.ts';
 import type { CertificateSet } from '../../src/routing/model.ts';

@@ -44,21 +44,23 @@ function ask({ port, secure }: Begin): Promise<number> {
 
 async function go(begin: Begin): Promise<void> {
   let told: Told = { served: 0, slowest: 0 };
-  try {
-    // The first finds nothing compiled.
-    await ask(begin);
-    state.over = false;
-    process.send?.('begun');
-    do {
+  const once = async (counts: boolean): Promise<void> => {
+    if (told.failure !== undefined) return;
+    try {
       const took = await ask(begin);
-      told = { served: told.served + 1, slowest: Math.max(told.slowest, took) };
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    } while (!state.over);
-  } catch (error) {
-    if (state.over) process.send?.('begun');
-    told = { ...told, failure: String(error) };
-    while (!state.over) await new Promise((resolve) => setTimeout(resolve, PAUSE));
-  }
+      if (counts) told = { served: told.served + 1, slowest: Math.max(told.slowest, took) };
+    } catch (error) {
+      told = { ...told, failure: String(error) };
+    }
+  };
+  state.over = false;
+  // The first finds nothing compiled.
+  await once(false);
+  process.send?.('begun');
+  do {
+    await once(true);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  } while (!state.over);
   process.send?.(told);
 }
 

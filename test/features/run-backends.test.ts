@@ -155,3 +155,25 @@ spec:
   const { headers } = await ask(running.port('default/old/http'), '/');
   assert.deepEqual([headers['x-echo-service'], headers['x-echo-port']], ['app', '80']);
 });
+
+test('an XBackend outside: its host is looked up', async (t) => {
+  const port = await backend(t, 'outside');
+  const outside = `apiVersion: gateway.networking.x-k8s.io/v1alpha1
+kind: XBackend
+metadata: { name: app }
+spec:
+  type: ExternalHostname
+  externalHostname: { hostname: localhost }
+  port: { number: ${port} }
+  protocol: HTTP
+`;
+  const named = route('a', '/', 'app').replace(
+    '- name: app\n      port: 80',
+    '- group: gateway.networking.x-k8s.io\n      kind: XBackend\n      name: app',
+  );
+  const cwd = folderWith(t, { 'g.yaml': gateway(await freePort()), 'r.yaml': named, 'x.yaml': outside });
+  const running = await serving(t, ['-f', '.', '--channel', 'experimental'], { cwd });
+  const local = running.port('default/web/http');
+  for (let n = 0; n < 100 && (await ask(local, '/')).status !== 200; n++) await sleep(20);
+  assert.equal((await ask(local, '/')).body, 'outside', running.out);
+});

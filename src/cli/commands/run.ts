@@ -75,7 +75,6 @@ export const run: Run = async (args) => {
     if (certificates?.authority !== undefined) report.trust(certificates.authority);
     checkPorts(ports, model, report);
     model.backends.follow(() => session.refresh());
-    void model.hosts.follow(() => session.refresh());
     const stopping = { now: false };
     const admin = await openAdmin(args, { model, engine, stopping }, report);
     await told;

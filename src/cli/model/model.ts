@@ -17,7 +17,6 @@ import { LocalBackends, serviceLabel } from './local-backends.ts';
 import type { BackendView, LocalBackend } from './local-backends.ts';
 import { mergeUpdates } from '../../pipeline/merged-update.ts';
 import type { NamespacedName } from './names.ts';
-import { OutsideHosts } from './outside-hosts.ts';
 import { WantedBackends } from './wanted-backends.ts';
 import type { WantedPort } from './wanted-backends.ts';
 
@@ -69,7 +68,6 @@ export class Model {
   readonly source: FileSource;
   readonly pipeline: Pipeline;
   readonly backends: LocalBackends;
-  readonly hosts: OutsideHosts;
   readonly #options: ModelOptions;
   readonly #wanted: WantedBackends;
   readonly #outsiders: Outside[] = [];
@@ -91,7 +89,6 @@ export class Model {
     });
     this.backends = new LocalBackends(options.backends);
     this.#wanted = new WantedBackends(this.pipeline);
-    this.hosts = new OutsideHosts(this.pipeline);
     if (options.backends.length > 0) this.#outsiders.push({ objects: (view) => this.backends.objects(view) });
   }
 
@@ -131,7 +128,6 @@ export class Model {
     for (let round = 0; round < maxRounds; round++) {
       const { changes, update } = this.pipeline.settle();
       this.#wanted.note(changes);
-      this.hosts.note(changes);
       if (Object.keys(update).length > 1) updates.push(update);
       if (this.#outsiders.length === 0 || !(await this.#refreshOutside())) break;
     }
@@ -159,7 +155,6 @@ export class Model {
   close(): void {
     this.source.close();
     this.backends.close();
-    this.hosts.close();
   }
 
   /** The Gateway of --attach, as it was found. */

@@ -27,7 +27,7 @@ import { startBackend } from './backend.ts';
 import { Bystander, type Cost, measure, MeasuredProxy, scale } from './measured.ts';
 
 const MEGA = 1_048_576;
-const COUNT = 10 * scale;
+const COUNT = 5 * scale;
 /** The innocent waits no longer on a busy machine: milliseconds. */
 const PATIENCE = 5000;
 const GRACE = 6000;

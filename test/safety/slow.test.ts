@@ -12,7 +12,7 @@ import { startBackend } from './backend.ts';
 import { Bystander, type Cost, measure, MeasuredProxy, scale } from './measured.ts';
 
 const MEGA = 1_048_576;
-const COUNT = 200 * scale;
+const COUNT = 100 * scale;
 /** The innocent waits no longer on a busy machine: milliseconds. */
 const PATIENCE = 5000;
 /** Beyond the limit: half a second of the sweep, two to linger, and a busy machine. */
@@ -240,9 +240,9 @@ describe('idle connections', () => {
     frame(HEADERS, END_HEADERS | END_STREAM, 1, block),
   ]);
   const kinds = [
-    { name: 'HTTP/1.1', count: 2000, octets: 16_384, first: asked, open: plain },
-    { name: 'HTTP/1.1 over TLS', count: 400, octets: 98_304, first: asked, open: secure('http/1.1') },
-    { name: 'HTTP/2 over TLS', count: 400, octets: 131_072, first: askedTwo, open: secure('h2') },
+    { name: 'HTTP/1.1', count: 1000, octets: 16_384, first: asked, open: plain },
+    { name: 'HTTP/1.1 over TLS', count: 200, octets: 98_304, first: asked, open: secure('http/1.1') },
+    { name: 'HTTP/2 over TLS', count: 200, octets: 131_072, first: askedTwo, open: secure('h2') },
   ];
   for (const { name, count: usual, octets, first, open } of kinds) {
     it(`of ${name} cost little, and no descriptor when they are gone`, async () => {

@@ -41,7 +41,7 @@ const backend: Flag = {
 };
 const devCertificates: Flag = {
   name: 'dev-certificates',
-  help: 'Certificates that are missing are issued, by run from a local authority that is made once.',
+  help: 'Certificates that are missing are issued, by run from a local authority that is made once; CA bundles that are missing are that authority.',
 };
 const portOffset: Flag = {
   name: 'port-offset',
@@ -130,7 +130,12 @@ const run: Command = {
     },
     {
       title: 'Backends',
-      flags: [{ name: 'echo', help: 'Answer for every backend that has no endpoints, naming it.' }],
+      flags: [
+        {
+          name: 'echo',
+          help: 'Answer for every backend that has no endpoints, naming it; octets of a stream and datagrams come back as they are. TLS is answered with a certificate for the name that is asked for.',
+        },
+      ],
     },
     {
       title: 'The data plane',

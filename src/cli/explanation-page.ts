@@ -7,7 +7,7 @@ import { describe } from '../routing/problem-text.ts';
 import type { Problem } from '../routing/problem.ts';
 import type { FileSource } from '../sources/files/source.ts';
 import type { Candidate, ExplainedTarget, Miss, RunnerUp, Unattached } from '../tools/explain/explanation.ts';
-import { backendName, bundleText, failureText, matchText, tlsText } from './explanation-words.ts';
+import { backendName, budgetText, bundleText, failureText, matchText, tlsText } from './explanation-words.ts';
 import { formatHostPort } from './model/names.ts';
 import { formatLocation } from './said.ts';
 import { columns, printable } from './terminal.ts';
@@ -83,7 +83,7 @@ export class ExplanationPage {
     const title = target.kind === 'cluster' ? backendName(target.backend) : 'unresolved';
     const rows: string[][] = [['Backend', `${share}% (weight ${weight})  ${printable(title)}`, this.place(origin)]];
     if (target.kind !== 'cluster') return rows;
-    const { usable, endpoints, protocol, tls, proxyProtocol } = target;
+    const { usable, endpoints, protocol, tls, proxyProtocol, retryBudget } = target;
     const shown = endpoints.slice(0, 4).map(({ address, port }) => formatHostPort({ host: address, port }));
     const list =
       shown.length === 0
@@ -95,6 +95,7 @@ export class ExplanationPage {
       rows.push(['', this.paint.red(printable(`not there: ${tls.missing.map(materialText).join(', ')}`))]);
     if (proxyProtocol !== undefined)
       rows.push(['', `connections begin with a PROXY protocol header (${proxyProtocol})`]);
+    if (retryBudget !== undefined) rows.push(['', budgetText(retryBudget)]);
     return rows;
   }
 

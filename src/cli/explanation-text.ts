@@ -15,7 +15,15 @@ import type {
 } from '../tools/explain/explanation.ts';
 import { ExplanationPage } from './explanation-page.ts';
 import { streamText } from './explanation-streams.ts';
-import { clientsText, clusterText, filterText, headerText, matchText, valuesText } from './explanation-words.ts';
+import {
+  clientsText,
+  clusterText,
+  filterText,
+  headerText,
+  matchText,
+  sessionText,
+  valuesText,
+} from './explanation-words.ts';
 import { formatHostPort } from './model/names.ts';
 import { printable } from './terminal.ts';
 import type { Paint } from './terminal.ts';
@@ -238,9 +246,10 @@ class ExplanationText {
   }
 
   #backend(backend: ExplainedBackend): string {
-    const { share, target, status, filters, request, response, mirrors } = backend;
+    const { share, target, status, filters, session, request, response, mirrors } = backend;
     const rows = this.#page.targetRows(backend);
     if (status !== undefined) rows.push(['', this.#paint.red(`answers ${status}`)]);
+    if (session !== undefined) rows.push(['', printable(sessionText(session))]);
     for (const filter of filters)
       rows.push(['', `filter: ${printable(filterText(filter))}`, this.#page.place(filter.origin)]);
     if (share > 0 && status === undefined) {

@@ -1,6 +1,6 @@
 // What an explanation is made of → words: matches, filters, TLS, what failed.
 import type { ExternalAuth, Filter, HeaderValue } from '../routing/filters.ts';
-import type { ClientValidation, Cluster, Match, ValueMatch } from '../routing/model.ts';
+import type { ClientValidation, Cluster, Match, RetryBudget, Session, ValueMatch } from '../routing/model.ts';
 import type { ExplainedTls, FailedCondition } from '../tools/explain/explanation.ts';
 
 export function backendName({ kind, namespace, name, port }: Cluster['backend']): string {
@@ -95,6 +95,16 @@ export function tlsText({ serverName, names, authorities, certificate }: Explain
     certificate === undefined ? '' : `showing the certificate of Secret ${certificate}`,
   ];
   return parts.filter((part) => part !== '').join(', ');
+}
+
+export function budgetText({ percent, interval, minimum }: RetryBudget): string {
+  const always = `${minimum.count} in ${minimum.interval} ms`;
+  return `retries of up to ${percent}% of the requests of ${interval} ms, and always ${always}`;
+}
+
+export function sessionText({ type, name, path, absoluteTimeout }: Session): string {
+  const where = type === 'cookie' ? `cookie ${name} for ${path}` : `header ${name}`;
+  return `a client stays by ${where}${absoluteTimeout === undefined ? '' : `, for ${absoluteTimeout} ms at most`}`;
 }
 
 /** `ConfigMap/shop/ca`, `ClusterTrustBundle//ca`. */

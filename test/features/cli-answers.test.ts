@@ -223,6 +223,31 @@ test('explain tells where connections go, and where requests go when no method i
   );
 });
 
+test('explain shows who is asked before a request passes, and by what clients stay', async (t) => {
+  const auth = (more: string): string => `{ type: ExternalAuth, externalAuth: { ${more} } }`;
+  const listener = `    filters: { requests: [${auth('protocol: GRPC, grpc: {}, backendRef: { name: cart, port: 80 }')}] }\n`;
+  const http = 'protocol: HTTP, http: { path: /check, allowedHeaders: [x-user] }, forwardBody: { maxSize: 100 }';
+  const asked = route('asked', '/', 'cart').replace(
+    '    backendRefs:',
+    `    sessionPersistence: { type: Header, header: { name: x-stay } }\n    filters: [${auth(`${http}, backendRef: { name: cart, port: 80 }`)}]\n    backendRefs:`,
+  );
+  const lost = route('lost', '/lost', 'cart').replace(
+    '    backendRefs:',
+    `    filters: [${auth('protocol: HTTP, http: {}, backendRef: { name: nobody, port: 80 }')}]\n    backendRefs:`,
+  );
+  const cwd = folderWith(t, { 'a.yaml': [gateway(80, listener), asked, lost, service].join('---\n') });
+  const explain = async (url: string): Promise<string> =>
+    (await portolan(['explain', url, '-f', '.', '--channel', 'experimental'], { cwd })).out;
+  const out = await explain('http://x/');
+  assert.match(out, /^ +first: ask default\/cart:80 over gRPC, telling it all headers +a\.yaml/m);
+  assert.match(
+    out,
+    /^Filter +ask default\/cart:80 over HTTP under \/check, telling it headers x-user and bodies of up to 100 octets/m,
+  );
+  assert.match(out, /^ +a client stays by header x-stay$/m);
+  assert.match(await explain('http://x/lost'), /^Filter +ask nobody, .* refused with 500 .*\nAnswer +500$/m);
+});
+
 test('explain with --backend and --attach', async (t) => {
   const loose = route('loose', '/', 'app').replace(/ {2}parentRefs:\n {2}- name: web\n/, '');
   const cwd = folderWith(t, { 'g.yaml': gateway(80), 'r.yaml': loose });

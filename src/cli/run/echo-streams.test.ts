@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
@@ -63,7 +63,8 @@ test('TLS: clients that agree on HTTP get its answer', async (t) => {
   for (const spoken of ['stream', 'http'] as const) {
     const port = await started(t, spoken);
     const trust = { ca: authority.certificate, servername: 'a.example.com' };
-    const sent = request({ host: '127.0.0.1', port, ...trust, agent: false });
+    const agent = new Agent({ ALPNProtocols: ['http/1.1'] });
+    const sent = request({ host: '127.0.0.1', port, ...trust, agent });
     sent.end();
     const [response] = (await once(sent, 'response')) as [IncomingMessage];
     response.resume();

@@ -12,6 +12,8 @@ import type {
   Match,
   Placement,
   Retry,
+  RetryBudget,
+  Session,
   Timeouts,
 } from '../../routing/model.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
@@ -262,6 +264,8 @@ export interface ExplainedBackend {
   /** What its share is answered by the gateway itself: 500 unresolved, 502 nobody vouches for it, 503 without endpoints. */
   readonly status?: 500 | 502 | 503;
   readonly filters: readonly Filter[];
+  /** A client stays with the backend that took its first request (GEP-1619). */
+  readonly session?: Session;
   readonly request: UpstreamRequest;
   /** What becomes of the response's headers. */
   readonly response: HeaderEffects;
@@ -277,6 +281,7 @@ export type ExplainedTarget =
       readonly backend: Cluster['backend'];
       readonly tls?: ExplainedTls;
       readonly proxyProtocol?: 'v1' | 'v2';
+      readonly retryBudget?: RetryBudget;
       /** All of them; `usable` get requests. */
       readonly endpoints: readonly Endpoint[];
       readonly usable: number;

@@ -50,6 +50,9 @@ export function explainRule(tables: Tables, rule: Rule, request: RuledRequest): 
 function explainAction(tables: Tables, rule: Rule, request: RuledRequest): ExplainedAction {
   const preflight = answerPreflight(rule, request);
   if (preflight !== undefined) return preflight;
+  // An auth service that is not found lets nobody pass.
+  if (rule.filters.some((filter) => filter.kind === 'external-auth' && filter.cluster === undefined))
+    return { kind: 'respond', status: 500 };
   const { action } = rule;
   switch (action.kind) {
     case 'respond':
@@ -110,6 +113,7 @@ function explainBackend(tables: Tables, rule: Rule, { backend, share, request }:
     target,
     ...(status === undefined ? {} : { status }),
     filters: backend.filters,
+    ...(backend.session === undefined ? {} : { session: backend.session }),
     request: changedRequest(plan, request),
     response: responseEffects(plan, request.matched.header('origin')),
     mirrors: plan.mirrors.map(({ cluster, numerator, denominator }) => ({

@@ -1,5 +1,5 @@
 // What stands behind a backendRef: the cluster with its endpoints, how it is spoken to, and whether it can be spoken to at all.
-import type { Cluster, ClusterTls, Endpoint, WeightedBackend } from '../../routing/model.ts';
+import type { Cluster, ClusterTls, Endpoint, RetryBudget, WeightedBackend } from '../../routing/model.ts';
 import type { Tables } from '../../pipeline/tables.ts';
 import type { ExplainedTarget, ExplainedTls } from './explanation.ts';
 
@@ -23,11 +23,12 @@ function connectionOf(
   tables: Tables,
   cluster: Cluster | undefined,
   passthrough: boolean,
-): { readonly tls?: ExplainedTls; readonly proxyProtocol?: 'v1' | 'v2' } {
-  const { tls, proxyProtocol } = cluster ?? {};
+): { readonly tls?: ExplainedTls; readonly proxyProtocol?: 'v1' | 'v2'; readonly retryBudget?: RetryBudget } {
+  const { tls, proxyProtocol, retryBudget } = cluster ?? {};
   return {
     ...(tls === undefined || passthrough ? {} : { tls: explainTls(tables, tls) }),
     ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(retryBudget === undefined ? {} : { retryBudget }),
   };
 }
 

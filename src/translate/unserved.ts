@@ -17,7 +17,7 @@ export function unservedProblems(object: KubeObject, channel: Channel, checks: C
   const at = { object: ref, path: '' };
   if (kindOf(group, kind, channel) !== undefined) {
     const problems = checks.check(object)?.problems ?? [];
-    const reason = reasons[kind] ?? 'it is checked, and nothing comes of it in this release';
+    const reason = 'it is checked, and nothing comes of it in this release';
     return [...problems, { code: 'KindNotServed', at, apiVersion, kind, reason }];
   }
   const checked = checks.check(object);
@@ -28,7 +28,3 @@ export function unservedProblems(object: KubeObject, channel: Channel, checks: C
 export function isGatewayApi(group: string): boolean {
   return group === gatewayGroup || group === 'gateway.networking.x-k8s.io';
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  BackendTLSPolicy: 'backends are not spoken to over TLS yet; a Service that one targets is no backend until then',
-};

@@ -85,11 +85,11 @@ test('a WebSocket outlives every change of the configuration, even of its own ro
 
 test('timeouts of the rule end with the handshake', async (t) => {
   const backend = await webSocketBackend(t);
-  const timeouts = { request: 100, backendRequest: 100 };
+  const timeouts = { request: 500, backendRequest: 500 };
   const { port } = await serve(t, { routes: [{ backends: [{ to: backend }], timeouts }] });
   const { socket, next } = connect(t, `ws://127.0.0.1:${port}/`);
   await next();
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  await new Promise((resolve) => setTimeout(resolve, 900));
   socket.send('late');
   assert.equal(await next(), 'late');
 });

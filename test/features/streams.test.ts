@@ -125,6 +125,24 @@ test('TCPRoute: octets go both ways, and each side may close its half', async (t
   assert.equal(said(), 'db:onedb:twodb bye');
 });
 
+test('TCPRoute: a client that says nothing and closes its half hears the backend out', async (t) => {
+  const port = await backend(t, (socket) => {
+    socket.on('data', () => {});
+    socket.on('end', () => setTimeout(() => socket.end('the time is now'), 20));
+  });
+  const yaml =
+    gatewayOf('[{ name: tcp, port: 37, protocol: TCP }]') +
+    routeOf('TCPRoute', 'time', '[{ name: time, port: 1 }]') +
+    serviceAt('time', port);
+  const gateway = await serveObjects(t, objectsIn(yaml));
+  for (let each = 0; each < 10; each++) {
+    const { socket, said, closed } = connect(t, gateway, 37);
+    socket.end();
+    await until(() => said() === 'the time is now', 'an answer');
+    await closed;
+  }
+});
+
 test('TCPRoute: a megabyte each way, and a backend that does not read stops the client', async (t) => {
   let held: net.Socket | undefined;
   const port = await backend(t, (socket) => {

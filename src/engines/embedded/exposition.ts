@@ -1,10 +1,14 @@
 // Counters of all workers -> the text format of Prometheus (version 0.0.4).
 import { CODE_CLASSES, type Count, durationBounds, type MetricsSnapshot, type Streams } from './metrics.ts';
 
+type Frontend = {
+  -readonly [K in keyof MetricsSnapshot['frontends'][number]]: MetricsSnapshot['frontends'][number][K];
+};
+
 /** The sum of what several workers counted. */
 export function sumSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
   const routes = new Map<string, { frontend: string; route: string; responses: Float64Array; streams: Streams }>();
-  const frontends = new Map<string, { frontend: string; buckets: Float64Array; sum: number; active: number }>();
+  const frontends = new Map<string, Frontend>();
   const refusals: Record<string, number> = {};
   const failures: Record<string, number> = {};
   const counts: Record<string, number> = {};
@@ -20,14 +24,10 @@ export function sumSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnap
         addStreams(sum.streams, streams);
       }
     }
-    for (const { frontend, buckets, sum, active } of snapshot.frontends) {
-      const total = frontends.get(frontend);
-      if (total === undefined) frontends.set(frontend, { frontend, buckets: buckets.slice(), sum, active });
-      else {
-        addAll(total.buckets, buckets);
-        total.sum += sum;
-        total.active += active;
-      }
+    for (const each of snapshot.frontends) {
+      const total = frontends.get(each.frontend);
+      if (total === undefined) frontends.set(each.frontend, { ...each, buckets: each.buckets.slice() });
+      else addFrontend(total, each);
     }
     addRecord(refusals, snapshot.refusals);
     addRecord(failures, snapshot.failures);
@@ -117,13 +117,24 @@ function requests({ routes }: MetricsSnapshot): string[] {
 }
 
 /** Of listeners and routes that have any. */
-function streamSeries({ routes }: MetricsSnapshot): string[] {
+function streamSeries({ routes, frontends }: MetricsSnapshot): string[] {
+  const streaming = frontends.filter(({ streams }) => streams > 0);
   const used = routes.filter(({ streams }) => streams.count > 0 || streams.failed > 0);
   const lines = (value: (streams: Readonly<Streams>) => number): string[] =>
     used.map(
       ({ frontend, route, streams }) => `{listener="${label(frontend)}",route="${label(route)}"} ${value(streams)}`,
     );
   return [
+    ...counter(
+      'portolan_streams_opened_total',
+      'Connections of layer 4, and flows of datagrams, that began.',
+      streaming.map(({ frontend, streams }) => `{listener="${label(frontend)}"} ${streams}`),
+    ),
+    ...gauge(
+      'portolan_streams_active',
+      'Those of them that are not over.',
+      streaming.map(({ frontend, activeStreams }) => `{listener="${label(frontend)}"} ${activeStreams}`),
+    ),
     ...counter(
       'portolan_streams_total',
       'Connections of layer 4, and flows of datagrams, that are over.',
@@ -193,6 +204,14 @@ function head(name: string, help: string, type: string): string[] {
 
 function label(value: string): string {
   return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
+
+function addFrontend(into: Frontend, { buckets, sum, active, streams, activeStreams }: Frontend): void {
+  addAll(into.buckets, buckets);
+  into.sum += sum;
+  into.active += active;
+  into.streams += streams;
+  into.activeStreams += activeStreams;
 }
 
 function addAll(into: Float64Array, values: Float64Array): void {

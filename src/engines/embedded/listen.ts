@@ -141,7 +141,9 @@ export class Listeners {
       security === 'tls' ? new Termination(this.#certificates, this.#thread.credentials.authorities) : null;
     termination?.update(rowsOf(bind));
     const server = new Entrance(this.#thread, key, termination).createServer();
-    server.maxConnections = this.#thread.limits.connections;
+    const { limits, metrics } = this.#thread;
+    server.maxConnections = limits.connections;
+    server.on('drop', () => metrics.counts.connectionsRefused++);
     const socket: Socket = { placement, security, server, termination, serving: false };
     return new Promise((resolve) => {
       const refused = (error: NodeJS.ErrnoException): void => resolve(error);

@@ -41,7 +41,11 @@ export class FrontendSeries {
   readonly buckets: Float64Array = new Float64Array(durationBounds.length + 1);
   /** Milliseconds. */
   sum = 0;
+  /** Requests. */
   active = 0;
+  /** Of layer 4: connections and flows that began, and those that are not over. */
+  streams = 0;
+  activeStreams = 0;
 
   constructor(frontend: string) {
     this.frontend = frontend;
@@ -83,6 +87,8 @@ export interface MetricsSnapshot {
     readonly buckets: Float64Array;
     readonly sum: number;
     readonly active: number;
+    readonly streams: number;
+    readonly activeStreams: number;
   }[];
   readonly refusals: Readonly<Record<string, number>>;
   readonly failures: Readonly<Record<string, number>>;
@@ -155,11 +161,13 @@ export class Metrics {
         responses,
         streams: { ...streams },
       })),
-      frontends: [...this.#frontends.values()].map(({ frontend, buckets, sum, active }) => ({
+      frontends: [...this.#frontends.values()].map(({ frontend, buckets, sum, active, streams, activeStreams }) => ({
         frontend,
         buckets,
         sum,
         active,
+        streams,
+        activeStreams,
       })),
       refusals: { ...this.#refusals },
       failures: { ...this.#failures },

@@ -192,7 +192,8 @@ class Flow {
     const socket = dgram.createSocket({ type: net.isIPv6(address) ? 'udp6' : 'udp4', lookup: asIs });
     this.#socket = socket;
     parts.endpoint.active++;
-    parts.frontend.series.active++;
+    parts.frontend.series.streams++;
+    parts.frontend.series.activeStreams++;
     socket.on('message', (octets) => {
       this.heard = thread.sweeper.now;
       this.#sent += octets.length;
@@ -246,7 +247,7 @@ class Flow {
     this.closed = true;
     this.#socket.close();
     this.#endpoint.active--;
-    this.#frontend.series.active--;
+    this.#frontend.series.activeStreams--;
     recordStream(this.#thread, {
       client: this.#client,
       scheme: 'udp',

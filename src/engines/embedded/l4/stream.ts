@@ -56,7 +56,8 @@ export class Stream implements ClientConnection {
     this.#frontend = options.frontend;
     this.#passthrough = options.passthrough;
     this.#entry = thread.state.streamEntry(options.frontend, options.host);
-    options.frontend.series.active++;
+    options.frontend.series.streams++;
+    options.frontend.series.activeStreams++;
     thread.open(this);
     socket.pause();
     socket.on('close', () => this.#over());
@@ -95,6 +96,9 @@ export class Stream implements ClientConnection {
     this.#endpoint = endpoint;
     endpoint.active++;
     this.#attempts++;
+    // Each socket has to be given memory of its own: "the same again" is nothing to one that had none, and what it read would
+    // stay with Node, while the client is sent whatever stands in ours.
+    this.#memory = null;
     const { tls: _, ...plain } = row;
     const way = this.#passthrough ? { row: plain, tls: null } : { row, tls: cluster.tls };
     const { socket } = dial(endpoint.endpoint, { ...way, client: this.client }, this.#thread, {
@@ -108,12 +112,13 @@ export class Stream implements ClientConnection {
   #unreached(endpoint: LiveEndpoint, failure: Failure, detail: string): void {
     endpoint.active--;
     this.#backend = null;
+    // It was given up on our side, which is not the endpoint's fault.
+    if (this.#socket.destroyed) return;
     this.#thread.metrics.failed(failure);
     this.#failure = failure;
     this.#detail = detail;
     if (failure !== 'tls') endpoint.unreachable(performance.now());
     const again = failure !== 'tls' && this.#attempts <= FAILOVERS && this.#cluster?.hasChoice === true;
-    if (this.#ended) return;
     if (again) this.#connect();
     else this.#reset(this.#socket);
   }
@@ -139,7 +144,9 @@ export class Stream implements ClientConnection {
     });
     socket.on('data', (octets: Buffer) => this.#fromClient(backend, octets));
     socket.on('drain', () => backend.resume());
-    socket.on('end', () => backend.end());
+    // A client that said nothing may have closed its half meanwhile: Node tells so even while the socket is paused.
+    if (socket.readableEnded) backend.end();
+    else socket.on('end', () => backend.end());
     socket.resume();
   }
 
@@ -186,16 +193,18 @@ export class Stream implements ClientConnection {
     this.#draining = true;
   }
 
+  /** Cut off: neither side must take it for the end of what the other said. */
   destroy(): void {
-    this.#socket.destroy();
-    this.#backend?.destroy();
+    this.#reset(this.#socket);
+    if (this.#joined && this.#backend !== null) this.#reset(this.#backend);
+    else this.#backend?.destroy();
   }
 
   #over(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#thread.closed(this);
-    this.#frontend.series.active--;
+    this.#frontend.series.activeStreams--;
     const backend = this.#backend;
     // A client that broke off breaks the backend's connection too; one that said everything leaves it to answer.
     if (backend !== null && !this.#joined) backend.destroy();

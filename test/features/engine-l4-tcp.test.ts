@@ -364,10 +364,10 @@ describe('changes under TCP streams', () => {
   it('every 20 ms cost none of 100 connections', async (t) => {
     const [a, b] = [await tcpBackend(t, echoAs('')), await tcpBackend(t, echoAs(''))];
     const gateway = await serveStreams(t, worldTo(a.port), { workers: 2 });
-    let going = true;
+    const stop = new AbortController();
     let changes = 0;
     const churn = (async (): Promise<void> => {
-      for (; going; changes++) {
+      for (; !stop.signal.aborted; changes++) {
         const clusters = { [`c${changes % 3}`]: changes % 2 === 0 ? [a.port] : [a.port, b.port] };
         await gateway.change({
           clusters,
@@ -392,7 +392,7 @@ describe('changes under TCP streams', () => {
         failed.push(`${i}: ${client.received} ${client.broke}`);
     };
     await Promise.all(Array.from({ length: 100 }, (_, i) => one(i)));
-    going = false;
+    stop.abort();
     await churn;
     assert.deepEqual(failed, []);
     assert.ok(changes > 20, `${changes} changes`);

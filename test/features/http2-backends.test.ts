@@ -314,6 +314,26 @@ describe('a backend over h2c', () => {
     assert.equal((await ask(gateway)).status, 200);
   });
 
+  it('that never closes its half does not keep the connection', async () => {
+    let left = false;
+    const port = await listen(
+      net.createServer({ allowHalfOpen: true }, (socket) => {
+        socket.write(frame(SETTINGS, 0, 0));
+        socket.once('data', () => socket.write(frame(HEADERS, END_HEADERS | END_STREAM, 1, fields(':status', '200'))));
+        socket.resume();
+        // Only a connection that is gone resets what is still sent on it.
+        const timer = setInterval(() => socket.write(frame(SETTINGS, 0, 0)), 50);
+        socket.on('close', () => {
+          clearInterval(timer);
+          left = true;
+        });
+      }),
+    );
+    const gateway = await gatewayTo(port, { poolTimeout: 100 });
+    assert.equal((await ask(gateway)).status, 200);
+    await until(() => left);
+  });
+
   it('that breaks the rules of a response is 502', async () => {
     const answers: readonly Buffer[] = [
       // Status out of range, missing, twice; a connection-specific field; a length that the content does not have.

@@ -129,6 +129,9 @@ export class Http2Connection {
     for (const upstream of this.#streams) upstream.sweep(now);
     if (now > this.#pingDeadline) {
       this.session.destroy();
+    } else if (this.idle && this.session.closed) {
+      // A closed session waits for the backend to close its half too, and some never do: it has as long again.
+      if (now - this.#idleSince > 2 * this.thread.limits.poolTimeout) this.#dial.socket.destroy();
     } else if (this.idle && now - this.#idleSince > this.thread.limits.poolTimeout) {
       this.#pool.retire(this);
       this.session.close();

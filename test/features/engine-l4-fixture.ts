@@ -296,13 +296,23 @@ export async function firstEnd({ ends }: TcpBackend, at = 0): Promise<End> {
 
 // ---- The ends of flows.
 
+/** Free for TCP, too: where workers share a port, the engine looks for that before it opens one for datagrams. */
 export async function freeUdpPort(): Promise<number> {
-  const socket = dgram.createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
+  for (let tries = 0; tries < 20; tries++) {
+    const socket = dgram.createSocket('udp4');
+    socket.bind(0, '0.0.0.0');
+    await once(socket, 'listening');
+    const { port } = socket.address();
+    const server = net.createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen({ port, host: '0.0.0.0', exclusive: true }, () => resolve(true));
+    });
+    server.close();
+    await new Promise<void>((resolve) => socket.close(() => resolve()));
+    if (free) return port;
+  }
+  throw new Error('no port is free for TCP and UDP');
 }
 
 export interface UdpBackend {
@@ -340,7 +350,8 @@ export class UdpClient {
 
   static async open(t: TestContext, to: number, host = '127.0.0.1'): Promise<UdpClient> {
     const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4');
-    socket.bind(0, net.isIPv6(host) ? '::1' : '127.0.0.1');
+    // Of another machine, it would be any address of ours.
+    socket.bind(0, host.startsWith('127.') ? '127.0.0.1' : host);
     await once(socket, 'listening');
     t.after(() => closeQuietly(socket));
     return new UdpClient(socket, to, host);

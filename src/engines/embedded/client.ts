@@ -24,6 +24,6 @@ export function clientOf(
 }
 
 /** IPv4 over a dual-stack socket is reported as ::ffff:1.2.3.4. */
-function withoutMapping(address: string): string {
+export function withoutMapping(address: string): string {
   return address.startsWith('::ffff:') && net.isIPv4(address.slice(7)) ? address.slice(7) : address;
 }

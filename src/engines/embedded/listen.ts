@@ -163,7 +163,7 @@ export class Listeners {
   async #listenForDatagrams(bind: LiveBind, placement: Placement): Promise<NodeJS.ErrnoException | null> {
     const { key, security } = bind.row;
     const server = new FlowListener(this.#thread, key, placement, this.#shared);
-    const error = await server.listen(placement);
+    const error = await server.listen();
     if (error === null) this.#sockets.set(key, { placement, security, server, termination: null, serving: true });
     return error;
   }

@@ -1,105 +1,109 @@
 // The datagrams of a UDP listener: those of one client (address and port) are a flow, which has a backend of its own for as long as
 // anything is said. Replies go out of the socket that the client spoke to.
-import dgram from 'node:dgram';
+import type dgram from 'node:dgram';
 import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Placement } from '../../../routing/model.ts';
 import type { LiveCluster, LiveEndpoint } from '../balance.ts';
+import { withoutMapping } from '../client.ts';
 import { chooseBackend } from '../plan.ts';
 import type { Client } from '../sides.ts';
 import type { LiveBind, LiveEntry, LiveFrontend } from '../state.ts';
 import type { Swept } from '../sweep.ts';
 import type { Thread } from '../thread.ts';
-import { proxyHeader, readProxyHeader } from './proxy-protocol.ts';
+import { createSocket, DatagramSockets, type Local } from './datagram-sockets.ts';
+import { proxyHeader, readDatagramHeader } from './proxy-protocol.ts';
 import { recordStream } from './record-stream.ts';
 
 /** Datagrams of a flow that wait for its socket. */
 const WAITING = 16;
 /** Of all flows that go when there are too many. */
 const SHARE = 16;
-/** Octets that the system keeps for us between two turns. */
-const BUFFER = 4_194_304;
+/** Milliseconds between two looks at the addresses of the machine. */
+const REFRESH = 5000;
 
-/** Addresses are numbers already: nothing is looked up. */
-function asIs(address: string, _options: unknown, done: (error: null, address: string, family: number) => void): void {
-  done(null, address, address.includes(':') ? 6 : 4);
-}
+/** What is wrong with one datagram, or with us, and nothing to hold against the endpoint; the first three pass. */
+const passing: ReadonlySet<string> = new Set(['EMSGSIZE', 'ENOBUFS', 'EAGAIN']);
+const ours: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EPERM', 'EACCES', 'EADDRINUSE']);
 
 export class FlowListener implements Swept {
   readonly #thread: Thread;
   readonly #bind: string;
-  readonly #socket: dgram.Socket;
+  readonly #port: number;
+  readonly #sockets: DatagramSockets;
   readonly #flows = new Map<string, Flow>();
+  #refreshed: number;
   #closed = false;
 
-  constructor(thread: Thread, bind: string, { address }: Placement, shared: boolean) {
+  constructor(thread: Thread, bind: string, placement: Placement, shared: boolean) {
     this.#thread = thread;
     this.#bind = bind;
-    this.#socket = dgram.createSocket({
-      type: net.isIPv6(address) ? 'udp6' : 'udp4',
-      reusePort: shared,
-      lookup: asIs,
+    this.#port = placement.port;
+    this.#refreshed = thread.sweeper.now;
+    this.#sockets = new DatagramSockets(placement, {
+      shared,
+      take: (octets, from, local) => this.#take(octets, from, local),
+      gone: (local) => this.#endWhere((flow) => flow.local === local),
     });
-    this.#socket.on('message', (octets, from) => this.#take(octets, from));
     thread.sweeper.add(this);
   }
 
   /** Resolves to null when it listens. */
-  listen({ address, port }: Placement): Promise<NodeJS.ErrnoException | null> {
-    const socket = this.#socket;
-    return new Promise((resolve) => {
-      const refused = (error: NodeJS.ErrnoException): void => {
-        this.close();
-        resolve(error);
-      };
-      socket.once('error', refused);
-      socket.bind({ address, port, exclusive: true }, () => {
-        socket.off('error', refused);
-        // Of a client that is gone: there is nobody to tell.
-        socket.on('error', ignore);
-        enlarge(socket);
-        resolve(null);
-      });
-    });
+  async listen(): Promise<NodeJS.ErrnoException | null> {
+    const error = await this.#sockets.listen();
+    if (error !== null) this.close();
+    return error;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#thread.sweeper.delete(this);
-    for (const flow of this.#flows.values()) flow.close();
-    this.#flows.clear();
-    this.#socket.close();
+    this.#endWhere(() => true);
+    this.#sockets.close();
   }
 
   /** Flows that fell silent, or whose endpoint is gone. */
   sweep(now: number): void {
+    const { udpIdleTimeout } = this.#thread.limits;
+    this.#endWhere((flow) => now - flow.heard > udpIdleTimeout || !flow.stands);
+    if (now - this.#refreshed < REFRESH) return;
+    this.#refreshed = now;
+    void this.#sockets.refresh();
+  }
+
+  #endWhere(over: (flow: Flow) => boolean): void {
     for (const [key, flow] of this.#flows) {
-      if (now - flow.heard <= this.#thread.limits.udpIdleTimeout && flow.stands) continue;
+      if (!over(flow)) continue;
       this.#flows.delete(key);
       flow.close();
     }
   }
 
-  #take(octets: Buffer, from: dgram.RemoteInfo): void {
-    const key = `${from.address} ${from.port}`;
+  #take(octets: Buffer, from: dgram.RemoteInfo, local: Local): void {
+    const key = `${from.port} ${from.address} ${local.address}`;
     const known = this.#flows.get(key);
     if (known !== undefined && !known.closed) {
-      known.send(octets);
+      known.send(known.proxied ? withoutHeader(octets) : octets);
       return;
     }
     const { state } = this.#thread;
     const bind = state.binds.get(this.#bind);
-    if (bind !== undefined) this.#begin(key, octets, from, bind);
+    if (bind !== undefined) this.#begin(key, octets, { from, local, bind });
   }
 
-  #begin(key: string, octets: Buffer, from: dgram.RemoteInfo, bind: LiveBind): void {
+  #begin(
+    key: string,
+    octets: Buffer,
+    { from, local, bind }: { readonly from: dgram.RemoteInfo; readonly local: Local; readonly bind: LiveBind },
+  ): void {
     const frontend = bind.frontends.lookUp('');
     if (frontend === undefined) return;
+    const proxied = bind.row.proxyProtocol === true;
     let first = octets;
     let peer: { readonly address: string; readonly port: number } = from;
-    if (bind.row.proxyProtocol === true) {
-      const header = readProxyHeader(octets);
+    if (proxied) {
+      const header = readDatagramHeader(octets);
       if (header.state !== 'complete') {
         this.#thread.metrics.refused('proxy-protocol');
         return;
@@ -108,20 +112,23 @@ export class FlowListener implements Swept {
       first = octets.subarray(header.size);
     }
     if (this.#flows.size >= this.#thread.limits.udpFlows) this.#evict();
-    const { address, port } = this.#socket.address();
-    const host = net.isIPv6(address) ? `[${address}]` : address;
+    const host = net.isIPv6(local.address) ? `[${local.address}]` : local.address;
     const client: Client = {
       bind: this.#bind,
       scheme: 'http',
       serverName: undefined,
-      address: peer.address,
+      address: withoutMapping(peer.address),
       port: peer.port,
-      localAuthority: `${host}:${port}`,
+      localAuthority: `${host}:${this.#port}`,
       forwarded: '',
     };
-    const flow = Flow.open(this.#thread, frontend, client, (reply) =>
-      this.#socket.send(reply, from.port, from.address),
-    );
+    const { socket } = local;
+    const flow = Flow.open(this.#thread, frontend, {
+      client,
+      local,
+      proxied,
+      reply: (answer) => socket.send(answer, from.port, from.address),
+    });
     if (flow === null) return;
     this.#flows.set(key, flow);
     flow.send(first);
@@ -138,9 +145,27 @@ export class FlowListener implements Swept {
   }
 }
 
+/** Proxies send it with the first datagram of a flow or with every one. */
+function withoutHeader(octets: Buffer): Buffer {
+  const header = readDatagramHeader(octets);
+  return header.state === 'complete' ? octets.subarray(header.size) : octets;
+}
+
+/** A client as its flow knows it. */
+interface Way {
+  readonly client: Client;
+  /** Where it asks. */
+  readonly local: Local;
+  /** Its datagrams may begin with a PROXY header. */
+  readonly proxied: boolean;
+  readonly reply: (octets: Buffer) => void;
+}
+
 class Flow {
   heard: number;
   closed = false;
+  readonly local: Local;
+  readonly proxied: boolean;
   readonly #thread: Thread;
   readonly #frontend: LiveFrontend;
   readonly #entry: LiveEntry;
@@ -154,9 +179,10 @@ class Flow {
   #sent = 0;
   #received = 0;
   #failure = '';
+  #detail = '';
 
   /** null when nothing takes it: then its datagrams are dropped. */
-  static open(thread: Thread, frontend: LiveFrontend, client: Client, reply: (octets: Buffer) => void): Flow | null {
+  static open(thread: Thread, frontend: LiveFrontend, way: Way): Flow | null {
     const entry = thread.state.streamEntry(frontend, '');
     const plan = entry?.slot.plan ?? null;
     const cluster = plan === null ? null : (chooseBackend(plan)?.cluster ?? null);
@@ -166,30 +192,31 @@ class Flow {
       streams.failed++;
       return null;
     }
-    return new Flow(thread, { frontend, entry, client, cluster, endpoint, reply });
+    return new Flow(thread, way, { frontend, entry, cluster, endpoint });
   }
 
   private constructor(
     thread: Thread,
+    { client, local, proxied, reply }: Way,
     parts: {
       readonly frontend: LiveFrontend;
       readonly entry: LiveEntry;
-      readonly client: Client;
       readonly cluster: LiveCluster;
       readonly endpoint: LiveEndpoint;
-      readonly reply: (octets: Buffer) => void;
     },
   ) {
     this.#thread = thread;
     this.heard = thread.sweeper.now;
     this.#frontend = parts.frontend;
     this.#entry = parts.entry;
-    this.#client = parts.client;
+    this.#client = client;
+    this.local = local;
+    this.proxied = proxied;
     this.#cluster = parts.cluster;
     this.#endpoint = parts.endpoint;
     this.#header = this.#headerFor(parts.cluster);
     const { address, port } = parts.endpoint.endpoint;
-    const socket = dgram.createSocket({ type: net.isIPv6(address) ? 'udp6' : 'udp4', lookup: asIs });
+    const socket = createSocket(address, false);
     this.#socket = socket;
     parts.endpoint.active++;
     parts.frontend.series.streams++;
@@ -197,7 +224,7 @@ class Flow {
     socket.on('message', (octets) => {
       this.heard = thread.sweeper.now;
       this.#sent += octets.length;
-      parts.reply(octets);
+      reply(octets);
     });
     socket.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
     socket.connect(port, address, () => this.#connected());
@@ -233,12 +260,13 @@ class Flow {
     for (const datagram of waiting) this.#socket.send(datagram);
   }
 
-  /** Nobody listens there (ICMP): the next datagram of the client begins anew. */
-  #failed({ code }: NodeJS.ErrnoException): void {
-    if (this.closed) return;
+  /** Nobody listens there (ICMP), or nothing leads there: the next datagram of the client begins anew. */
+  #failed({ code = 'unknown' }: NodeJS.ErrnoException): void {
+    if (this.closed || passing.has(code)) return;
     this.#failure = 'refused';
+    this.#detail = code;
     this.#thread.metrics.failed('refused');
-    if (code === 'ECONNREFUSED') this.#endpoint.unreachable(performance.now());
+    if (!ours.has(code)) this.#endpoint.unreachable(performance.now());
     this.close();
   }
 
@@ -260,21 +288,7 @@ class Flow {
       endpoint: this.#endpoint,
       attempts: 1,
       failure: this.#failure,
-      detail: '',
+      detail: this.#detail,
     });
   }
-}
-
-/** As far as the system allows it. */
-function enlarge(socket: dgram.Socket): void {
-  try {
-    socket.setRecvBufferSize(BUFFER);
-    socket.setSendBufferSize(BUFFER);
-  } catch {
-    // It stays as it is.
-  }
-}
-
-function ignore(): void {
-  // A datagram may be lost.
 }

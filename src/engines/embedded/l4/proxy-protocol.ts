@@ -33,6 +33,13 @@ export function readProxyHeader(octets: Buffer): ProxyHeader {
   return begins(octets, V1) ? readLine(octets) : invalid;
 }
 
+/** In front of a datagram: all of it or none, and in version 2, the only one that is for datagrams. */
+export function readDatagramHeader(octets: Buffer): ProxyHeader {
+  if (octets.length < FIXED || !begins(octets, SIGNATURE)) return invalid;
+  const header = readBinary(octets);
+  return header.state === 'incomplete' ? invalid : header;
+}
+
 /** As far as there is anything, it is the beginning. */
 function begins(octets: Buffer, beginning: Buffer): boolean {
   const size = Math.min(octets.length, beginning.length);

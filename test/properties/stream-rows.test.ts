@@ -121,7 +121,7 @@ const hostEntries = row({
   hostname: text,
   rule: text,
   entries: fc.array(row({ match, rank }), { maxLength: 3 }),
-}).map((each) => ({ ...each, entries: each.entries.map((entry) => ({ rule: each.rule, ...entry }) as Entry) }));
+}).map((each) => ({ ...each, entries: each.entries.map((entry) => ({ rule: each.rule, ...entry })) }));
 
 const clients = row({ mode: fc.constantFrom('require' as const, 'request' as const), authorities: texts });
 const listenerTls = fc.oneof(
@@ -166,11 +166,11 @@ const arbitraries: { readonly [T in WireTable]: fc.Arbitrary<WireRows[T]> } = {
       backend: row({ kind: text, namespace: text, name: text, port }),
     },
     { tls: clusterTls, proxyProtocol: fc.constantFrom('v1', 'v2'), retryBudget },
-  ) as unknown as fc.Arbitrary<WireRows['clusters']>,
+  ),
   rules: row(
     { key: text, protocol, filters, timeouts: row({}, { request: amount, backendRequest: amount }), action, origin },
     { name: text, retry: row({ attempts: count, codes: fc.array(count, { maxLength: 3 }) }, { backoff: amount }) },
-  ) as unknown as fc.Arbitrary<Rule>,
+  ),
   frontends: row(
     {
       key: text,
@@ -184,7 +184,7 @@ const arbitraries: { readonly [T in WireTable]: fc.Arbitrary<WireRows[T]> } = {
       origin,
     },
     { tls: listenerTls, filters: fc.array(filter, { minLength: 1, maxLength: 2 }) },
-  ) as unknown as fc.Arbitrary<WireRows['frontends']>,
+  ),
   hostEntries,
   binds: row(
     {
@@ -196,7 +196,7 @@ const arbitraries: { readonly [T in WireTable]: fc.Arbitrary<WireRows[T]> } = {
       frontends: texts,
     },
     { proxyProtocol: fc.constant(true as const) },
-  ) as unknown as fc.Arbitrary<WireRows['binds']>,
+  ),
   placements: row({ bind: text, address: text, port }),
   revision: row({ digest: text }),
 };
@@ -311,6 +311,9 @@ test('what must not be missed is refused: a need, a kind of filter, an action, a
   const rule = type.root.lookupType('portolan.v1.Rule');
   const filtered = rule.encode({ ...plain, filters: [{ firewall: 'x' }] }).finish();
   assert.throws(() => codecs.rules.decode(filtered), { code: 'EUNDECODABLE' });
+  const origin = { object: shared, path: '' };
+  const aimless = { ...plain, redirect: null, respond: null, forward: { backends: [{ weight: 1, origin }] } };
+  assert.throws(() => codecs.rules.decode(rule.encode(aimless).finish()), { code: 'EUNDECODABLE' });
   const idle = { ...plain, forward: null, redirect: null, respond: null };
   assert.throws(() => codecs.rules.decode(rule.encode(idle).finish()), { code: 'EUNDECODABLE' });
   assert.throws(() => codecs.rules.decode(rule.encode({ ...plain, protocol: 9 }).finish()), { code: 'EUNDECODABLE' });

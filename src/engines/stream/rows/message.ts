@@ -37,9 +37,9 @@ export function maybe<K extends string, T>(field: K, value: T | null | undefined
   return (value === undefined || value === null ? {} : { [field]: value }) as { readonly [P in K]?: T };
 }
 
-/** An optional field of the message. */
+/** A field that may be absent, also one of a oneof, whose default would otherwise pass for a value. */
 export function optional<T>(message: Message, field: string): T | undefined {
-  return (message[field] as T | null | undefined) ?? undefined;
+  return Object.hasOwn(message, field) ? ((message[field] as T | null) ?? undefined) : undefined;
 }
 
 /** Names of the model by the numbers of an enum that begins with 1. */

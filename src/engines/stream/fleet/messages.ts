@@ -1,0 +1,67 @@
+// Reports of nodes <-> messages of portolan.v1.Fleet.
+import type { BindReport } from '../../../routing/model.ts';
+import { child, choice, maybe, type Message, messages, str } from '../rows/message.ts';
+import { fleetTypes } from '../rows/tables.ts';
+import type { NodeReport } from './reports.ts';
+
+export const reportPath = '/portolan.v1.Fleet/Report';
+export const relayPath = '/portolan.v1.Fleet/Relay';
+
+export interface RelayReport {
+  /** Apart from other nodes of the replica. */
+  readonly id: string;
+  readonly gateway: string;
+  /** Absent: the node is gone. */
+  readonly report?: NodeReport;
+}
+
+const states = choice('serving', 'failed');
+
+export function encodeNodeReport(report: NodeReport): Buffer {
+  return fleetTypes.nodeReport.encode(writeReport(report)).finish() as Buffer;
+}
+
+/** Throws when the bytes are no such message. */
+export function decodeNodeReport(bytes: Uint8Array): NodeReport {
+  return readReport(fleetTypes.nodeReport.decode(bytes) as unknown as Message);
+}
+
+export function encodeRelayReport({ id, gateway, report }: RelayReport): Buffer {
+  const message = { id, gateway, gone: report === undefined, report: report && writeReport(report) };
+  return fleetTypes.relayReport.encode(message).finish() as Buffer;
+}
+
+export function decodeRelayReport(bytes: Uint8Array): RelayReport {
+  const message = fleetTypes.relayReport.decode(bytes) as unknown as Message;
+  const report = message['gone'] === true ? undefined : child(message, 'report');
+  return { id: str(message, 'id'), gateway: str(message, 'gateway'), ...maybe('report', report && readReport(report)) };
+}
+
+export function encodeAck(): Buffer {
+  return fleetTypes.reportAck.encode({}).finish() as Buffer;
+}
+
+export function decodeAck(): object {
+  return {};
+}
+
+function writeReport({ node, ready, inForce, binds }: NodeReport): Message {
+  return { node, ready, inForce, binds: binds.map((bind) => ({ ...bind, state: states.write(bind.state) })) };
+}
+
+function readReport(message: Message): NodeReport {
+  return {
+    node: str(message, 'node'),
+    ready: message['ready'] === true,
+    inForce: str(message, 'inForce'),
+    binds: messages(message, 'binds').map((each): BindReport => {
+      const [code, text] = [str(each, 'code'), str(each, 'message')];
+      return {
+        bind: str(each, 'bind'),
+        state: states.read(each, 'state'),
+        ...(code === '' ? {} : { code }),
+        ...(text === '' ? {} : { message: text }),
+      };
+    }),
+  };
+}

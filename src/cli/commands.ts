@@ -2,6 +2,7 @@
 // arguments all come from it; what a command does is in commands/.
 import type { Command, Flag, FlagGroup } from './command.ts';
 import { controllerCommand } from './controller-command.ts';
+import { proxyCommand } from './proxy-command.ts';
 import { limitNames } from './run/limits.ts';
 
 const filename: Flag = {
@@ -278,4 +279,5 @@ export const commands: readonly Command[] = [
   upgrade,
   status,
   controllerCommand([...dataPlane, admin], misuse),
+  proxyCommand([...dataPlane, admin], misuse),
 ];

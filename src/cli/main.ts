@@ -18,6 +18,7 @@ const implementations: Readonly<Record<string, () => Promise<{ readonly run: Run
   upgrade: () => import('./commands/upgrade.ts'),
   status: () => import('./commands/status.ts'),
   controller: () => import('./commands/controller.ts'),
+  proxy: () => import('./commands/proxy.ts'),
 };
 
 /** Failures of the machine, not of the program or its input, told without a stack. */

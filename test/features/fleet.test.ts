@@ -64,7 +64,7 @@ function expected(update: Update, gateway: string): unknown {
 /** The same for the same rows, in whatever order they came. */
 function sorted(rows: Rows): unknown {
   const { version: _, virtualHosts = [], ...tables } = rows.all();
-  const nameOf = (row: object): string => ('key' in row ? String(row.key) : String((row as { bind: string }).bind));
+  const nameOf = (row: object): string => ('key' in row ? String(row.key) : (row as { bind: string }).bind);
   const lists = Object.entries(tables).map(([table, { set }]): [string, readonly object[]] => [table, set]);
   return [...lists, ['virtualHosts', virtualHosts] as const].map(([table, list]) => [
     table,
@@ -158,7 +158,6 @@ test('until a controller knows everything, proxies keep what they have; then a g
   const { port } = fleet;
   await fleet.close();
   const second = await fleetWith({ port });
-  await second.fleet.nodes();
   while (second.fleet.nodes('ns/mine').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(proxy.rows.all().rules?.set.length, 2);
   await second.fleet.apply(merged(modelOf({ gateway: 'ns/other', port: 1, backendPort: 2, routes: 1 })));

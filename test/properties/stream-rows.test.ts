@@ -9,7 +9,7 @@ import { Undecodable } from '../../src/engines/stream/rows/message.ts';
 import { codecs, type WireRows, type WireTable, wireTables } from '../../src/engines/stream/rows/tables.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { Filter, Redirect } from '../../src/routing/filters.ts';
-import type { Action, Entry, Match, Rule, WeightedBackend } from '../../src/routing/model.ts';
+import type { Action, Match, Rule, WeightedBackend } from '../../src/routing/model.ts';
 import type { Origin } from '../../src/routing/origin.ts';
 import type { Problem } from '../../src/routing/problem.ts';
 import { history } from './pipeline-objects.ts';

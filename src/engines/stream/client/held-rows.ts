@@ -58,6 +58,11 @@ export class HeldRows {
     rows.delete(name);
   }
 
+  /** Nothing came since the last revision. */
+  get isSettled(): boolean {
+    return [...this.#pending.values()].every((pending) => pending.size === 0);
+  }
+
   /** What changed since the last call, as one update without its version; undefined when nothing did. */
   commit(): Omit<Update, 'version'> | undefined {
     const changes: [string, unknown][] = [];

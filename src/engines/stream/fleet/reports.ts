@@ -137,7 +137,9 @@ export class FleetReports {
       const serving = reports.find(({ state }) => state === 'serving');
       // One that does not speak of it has not got it yet.
       if (serving === undefined && reports.length < ready.length) continue;
-      const report = serving ?? reports[0];
+      const [first] = reports;
+      const report = serving ?? first;
+      if (report === undefined) continue;
       const words = `${report.state} ${report.code ?? ''}`;
       if (told.get(bind) === words) continue;
       told.set(bind, words);

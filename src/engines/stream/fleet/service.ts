@@ -2,6 +2,7 @@
 // certificate. A proxy speaks for its own gateway only, and of its own binds.
 import * as grpc from '@grpc/grpc-js';
 import { gatewayOfBind } from '../partition.ts';
+import type { Identity } from '../identity.ts';
 import { type AnyCall, atExpiry, type Identify, refuse, type Service } from '../listen.ts';
 import { decodeNodeReport, decodeRelayReport, encodeAck, type RelayReport, relayPath, reportPath } from './messages.ts';
 import type { FleetReports, NodeReport } from './reports.ts';
@@ -12,80 +13,103 @@ export type Hear = (id: string, gateway: string, report: NodeReport | undefined)
 /** Of one proxy, or of one replica: far more than there is to say. */
 const MOST_BINDS = 1024;
 const MOST_RELAYED = 10_000;
-const MOST_STREAMS = 1024;
+const MOST_STREAMS = 4096;
+const MOST_NAME = 256;
+
+type ReportCall = grpc.ServerDuplexStream<NodeReport, object>;
+type RelayCall = grpc.ServerDuplexStream<RelayReport, object>;
 
 export function fleetService(reports: FleetReports, hear: Hear): Service {
-  let streams = 0;
-  let open = 0;
-  const begin = (call: AnyCall, ended: () => void): void => {
-    open++;
+  const streams = new Streams();
+  return {
+    definition: { Report: method(reportPath, decodeNodeReport), Relay: method(relayPath, decodeRelayReport) },
+    implement: (identify) => ({
+      Report: (call: ReportCall) => {
+        const identity = streams.admit(call as unknown as AnyCall, identify, 'gateway');
+        if (identity?.kind === 'gateway') report(call, identity.gateway, { streams, reports, hear });
+      },
+      Relay: (call: RelayCall) => {
+        if (streams.admit(call as unknown as AnyCall, identify, 'controller')) relay(call, { streams, reports });
+      },
+    }),
+  };
+}
+
+interface Ends {
+  readonly streams: Streams;
+  readonly reports: FleetReports;
+  readonly hear: Hear;
+}
+
+function report(call: ReportCall, gateway: string, { streams, reports, hear }: Ends): void {
+  const id = streams.begin(call as unknown as AnyCall, (id) => {
+    reports.leave(id, gateway);
+    hear(id, gateway, undefined);
+  });
+  call.on('data', (told: NodeReport) => {
+    const own = { ...told, node: told.node.slice(0, MOST_NAME), binds: ownBinds(gateway, told) };
+    reports.take(id, gateway, own);
+    hear(id, gateway, own);
+    call.write({});
+  });
+}
+
+function relay(call: RelayCall, { streams, reports }: Omit<Ends, 'hear'>): void {
+  /** Gateways by source. */
+  const relayed = new Map<string, string>();
+  const stream = streams.begin(call as unknown as AnyCall, () => {
+    for (const [source, gateway] of relayed) reports.leave(source, gateway);
+  });
+  call.on('data', ({ id, gateway, report }: RelayReport) => {
+    const source = `${stream} ${id}`;
+    if (report === undefined) {
+      relayed.delete(source);
+      reports.leave(source, gateway);
+    } else if (relayed.has(source) || relayed.size < MOST_RELAYED) {
+      relayed.set(source, gateway);
+      reports.take(source, gateway, { ...report, binds: ownBinds(gateway, report) });
+    }
+    call.write({});
+  });
+}
+
+/** Counts streams, and ends them with the certificate of their peer. */
+class Streams {
+  #begun = 0;
+  #open = 0;
+
+  /** undefined: the call was refused. */
+  admit(call: AnyCall, identify: Identify, kind: Identity['kind']): Identity | undefined {
+    const identity = identify(call);
+    if (identity?.kind !== kind) refuse(call, grpc.status.PERMISSION_DENIED, 'not with this certificate');
+    else if (this.#open >= MOST_STREAMS) refuse(call, grpc.status.RESOURCE_EXHAUSTED, 'too many streams');
+    else return identity;
+    return undefined;
+  }
+
+  /** Gives the stream a name. @param ended told once */
+  begin(call: AnyCall, ended: (id: string) => void): string {
+    const id = `stream ${++this.#begun}`;
+    this.#open++;
     let done = false;
+    const end = (): void => {
+      if (done) return;
+      done = true;
+      this.#open--;
+      stop();
+      ended(id);
+    };
     const stop = atExpiry(call, () => {
       refuse(call, grpc.status.UNAUTHENTICATED, 'the certificate expired');
       end();
     });
-    const end = (): void => {
-      if (done) return;
-      done = true;
-      open--;
-      stop();
-      ended();
-    };
     for (const event of ['cancelled', 'close', 'error']) call.on(event, end);
     call.on('end', () => {
       end();
       (call as grpc.ServerDuplexStream<never, never>).end();
     });
-  };
-  const checked = (call: AnyCall, identify: Identify, kind: 'gateway' | 'controller'): boolean => {
-    if (identify(call)?.kind !== kind) refuse(call, grpc.status.PERMISSION_DENIED, 'not with this certificate');
-    else if (open >= MOST_STREAMS) refuse(call, grpc.status.RESOURCE_EXHAUSTED, 'too many streams');
-    else return true;
-    return false;
-  };
-  const report = (call: grpc.ServerDuplexStream<NodeReport, object>, identify: Identify): void => {
-    const any = call as unknown as AnyCall;
-    if (!checked(any, identify, 'gateway')) return;
-    const { gateway } = identify(any) as { readonly gateway: string };
-    const id = `node ${++streams}`;
-    begin(any, () => {
-      reports.leave(id, gateway);
-      hear(id, gateway, undefined);
-    });
-    call.on('data', (told: NodeReport) => {
-      const own = { ...told, node: told.node.slice(0, 256), binds: ownBinds(gateway, told) };
-      reports.take(id, gateway, own);
-      hear(id, gateway, own);
-      call.write({});
-    });
-  };
-  const relay = (call: grpc.ServerDuplexStream<RelayReport, object>, identify: Identify): void => {
-    const any = call as unknown as AnyCall;
-    if (!checked(any, identify, 'controller')) return;
-    const relayed = new Map<string, string>();
-    const stream = `relay ${++streams}`;
-    begin(any, () => {
-      for (const [id, gateway] of relayed) reports.leave(id, gateway);
-    });
-    call.on('data', ({ id, gateway, report }: RelayReport) => {
-      const source = `${stream} ${id}`;
-      if (report === undefined) {
-        relayed.delete(source);
-        reports.leave(source, gateway);
-      } else if (relayed.has(source) || relayed.size < MOST_RELAYED) {
-        relayed.set(source, gateway);
-        reports.take(source, gateway, { ...report, binds: ownBinds(gateway, report) });
-      }
-      call.write({});
-    });
-  };
-  return {
-    definition: { Report: method(reportPath, decodeNodeReport), Relay: method(relayPath, decodeRelayReport) },
-    implement: (identify) => ({
-      Report: (call: grpc.ServerDuplexStream<NodeReport, object>) => report(call, identify),
-      Relay: (call: grpc.ServerDuplexStream<RelayReport, object>) => relay(call, identify),
-    }),
-  };
+    return id;
+  }
 }
 
 function ownBinds(gateway: string, { binds }: NodeReport): NodeReport['binds'] {

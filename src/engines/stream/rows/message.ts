@@ -38,6 +38,7 @@ export function maybe<K extends string, T>(field: K, value: T | null | undefined
 }
 
 /** A field that may be absent, also one of a oneof, whose default would otherwise pass for a value. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the type of the field, which the caller knows
 export function optional<T>(message: Message, field: string): T | undefined {
   return Object.hasOwn(message, field) ? ((message[field] as T | null) ?? undefined) : undefined;
 }

@@ -1,0 +1,97 @@
+// portolan proxy: a controller elsewhere → its Gateway, served here, until it is told to stop.
+import fs from 'node:fs';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import type { TlsMaterial } from '../../engines/stream/credentials.ts';
+import { Misuse } from '../command.ts';
+import type { Arguments } from '../command.ts';
+import type { Run } from '../main.ts';
+import { formatHostPort, parseHostPort } from '../model/names.ts';
+import { ProxyNode } from '../proxy/node.ts';
+import { readSessionKeys } from '../proxy/session-keys.ts';
+import { startAdmin } from '../run/admin.ts';
+import type { Admin } from '../run/admin.ts';
+import { parseLimits } from '../run/limits.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { version } from '../version.ts';
+
+export const run: Run = async (args) => {
+  const controller = parseHostPort(
+    '--controller',
+    required(args, 'controller', 'as portolan-controller.portolan:9901'),
+  );
+  const tls = required(args, 'tls-dir', 'a folder with tls.crt, tls.key and ca.crt');
+  const state = args.text('state');
+  const keys = args.text('session-keys');
+  const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
+  const grace = args.number('grace', { min: 0, max: 600 }) ?? 5;
+  const credentials = (): TlsMaterial => materialIn(tls);
+  check(credentials);
+  const node = new ProxyNode({
+    controller: formatHostPort(controller),
+    serverName: args.text('server-name') ?? 'portolan-controller',
+    credentials,
+    node: args.text('node') ?? hostname(),
+    version: version(),
+    ...(state === undefined ? {} : { state }),
+    engine: {
+      workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
+      trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
+      limits: parseLimits(args.texts('limit')),
+      ...(args.on('access-log') ? { accessLog: '-' } : {}),
+      ...(keys === undefined ? {} : { sessionKeys: readSessionKeys(keys) }),
+    },
+    log,
+  });
+  const told = stopSignal();
+  try {
+    const admin = await openAdmin(args, node);
+    node.connect();
+    await told;
+    log('info', `stopping: for ${grace} s everything is still served, then requests in flight have ${drain} s`);
+    node.retire();
+    await new Promise((resolve) => setTimeout(resolve, grace * 1000));
+    await node.stop(drain * 1000);
+    admin?.close();
+    return 0;
+  } finally {
+    await node.engine.close();
+  }
+};
+
+/** One line of JSON each, on standard error: standard output belongs to the access log. */
+function log(level: string, message: string): void {
+  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message })}\n`);
+}
+
+function required(args: Arguments, flag: string, hint: string): string {
+  const value = args.text(flag);
+  if (value === undefined) throw new Misuse(`--${flag} is missing`, hint);
+  return value;
+}
+
+/** As they lie in a mounted Secret of the type kubernetes.io/tls. */
+function materialIn(folder: string): TlsMaterial {
+  const read = (name: string): Buffer => fs.readFileSync(path.join(folder, name));
+  return { ca: read('ca.crt'), certificate: read('tls.crt'), key: read('tls.key') };
+}
+
+function check(credentials: () => TlsMaterial): void {
+  try {
+    credentials();
+  } catch (error) {
+    throw new Misuse(`--tls-dir: ${(error as Error).message}`, 'it has to hold tls.crt, tls.key and ca.crt');
+  }
+}
+
+async function openAdmin(args: Arguments, node: ProxyNode): Promise<Admin | undefined> {
+  const text = args.text('admin');
+  if (text === undefined) return undefined;
+  const admin = await startAdmin(parseHostPort('--admin', text), {
+    waiting: () => node.waiting(),
+    metrics: () => node.metrics(),
+    config: () => node.config(),
+  });
+  log('info', `admin at ${admin.url}: /healthz /readyz /metrics /config`);
+  return admin;
+}

@@ -74,11 +74,20 @@ export interface GatewayModel {
   readonly backendPort: number;
   /** Paths `/r0` … */
   readonly routes: number;
+  /** That they share; by default each route has one of its own. */
+  readonly services?: number;
   readonly certificate?: CertificateSet;
 }
 
 /** A gateway with one HTTP listener, and a route, a cluster and an endpoint set for each path. */
-export function modelOf({ gateway, port, backendPort, routes, certificate }: GatewayModel): Omit<Update, 'version'> {
+export function modelOf({
+  gateway,
+  port,
+  backendPort,
+  routes,
+  services = routes,
+  certificate,
+}: GatewayModel): Omit<Update, 'version'> {
   const [namespace = '', name = ''] = gateway.split('/');
   const bind = `${gateway}:80/tcp`;
   const frontend: Frontend = {
@@ -122,9 +131,9 @@ export function modelOf({ gateway, port, backendPort, routes, certificate }: Gat
     binds: everything({ key: bind, gateway, port: 80, transport: 'tcp', security: 'none', frontends: [frontend.key] }),
     placements: everything({ bind, address: '127.0.0.1', port }),
     frontends: everything(frontend, ...secure),
-    rules: everything(...names.map((name) => ruleOf(gateway, name, cluster(name).key))),
-    clusters: everything(...names.map(cluster)),
-    endpoints: everything(...names.map(endpoints)),
+    rules: everything(...names.map((name, index) => ruleOf(gateway, name, cluster(`r${index % services}`).key))),
+    clusters: everything(...names.slice(0, services).map(cluster)),
+    endpoints: everything(...names.slice(0, services).map(endpoints)),
     ...(certificate === undefined ? {} : { certificates: everything(certificate) }),
     virtualHosts: [
       hostOf(

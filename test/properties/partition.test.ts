@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Rows } from '../../src/engines/embedded/rows.ts';
+import { inPieces } from '../../src/engines/stream/client/pieces.ts';
 import { Partition } from '../../src/engines/stream/partition.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type {
@@ -148,10 +149,24 @@ test('updates of a pipeline, gateway by gateway', () => {
       }
       gateways.apply(pipeline.settle().update);
       gateways.check(['a/g', 'a/h', 'b/g', 'b/h']);
+      checkPieces(pipeline.snapshot());
     }),
     { numRuns: runs },
   );
 });
+
+/** As a proxy is given its first configuration. */
+function checkPieces(whole: Update): void {
+  const rows = new Rows();
+  const pieces = inPieces(whole);
+  for (const piece of pieces) rows.apply({ version: 1, ...piece });
+  const wanted = new Rows();
+  wanted.apply(whole);
+  assert.deepEqual(listing(rows), listing(wanted));
+  for (const piece of pieces.slice(0, -1)) {
+    assert.ok(piece.binds === undefined && piece.placements === undefined && piece.frontends === undefined);
+  }
+}
 
 const gateway = fc.constantFrom('a/g', 'a/h', 'b/g');
 const shared = fc.constantFrom('x/1', 'x/2', 'x/3');

@@ -7,6 +7,7 @@ import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
 import { formatHostPort, parseHostPort } from '../model/names.ts';
+import { keepHeapsSmall } from '../proxy/memory.ts';
 import { ProxyNode } from '../proxy/node.ts';
 import { readSessionKeys } from '../proxy/session-keys.ts';
 import { startAdmin } from '../run/admin.ts';
@@ -27,6 +28,7 @@ export const run: Run = async (args) => {
   const grace = args.number('grace', { min: 0, max: 600 }) ?? 5;
   const credentials = (): TlsMaterial => materialIn(tls);
   check(credentials);
+  keepHeapsSmall();
   const node = new ProxyNode({
     controller: formatHostPort(controller),
     serverName: args.text('server-name') ?? 'portolan-controller',

@@ -4,6 +4,7 @@
 import type { Update } from '../../../routing/update.ts';
 import { decodeResponse, type DeltaRequest, type DeltaResponse, deltaPath, encodeRequest } from '../discovery.ts';
 import type { StreamSpec } from '../link.ts';
+import { inPieces } from './pieces.ts';
 import { codecs, revisionType } from '../rows/tables.ts';
 import { HeldRows, type RowTable, rowTables } from './held-rows.ts';
 
@@ -133,12 +134,16 @@ export class ModelClient {
   /** What is held at this moment, behind what is under way. */
   #commit(digest: string): Promise<void> {
     const changes = this.held.commit();
-    const applied = this.#queue.then(async () => {
-      if (changes !== undefined) await this.#options.apply({ version: ++this.#version, ...changes });
-      this.#options.onRevision(digest);
-    });
+    const applied = this.#queue.then(() => this.#apply(changes)).then(() => this.#options.onRevision(digest));
     this.#queue = applied.catch(() => {});
     return applied;
+  }
+
+  async #apply(changes: Omit<Update, 'version'> | undefined): Promise<void> {
+    if (changes === undefined) return;
+    // Nothing is served before the first is complete.
+    const pieces = this.#version === 0 ? inPieces(changes) : [changes];
+    for (const piece of pieces) await this.#options.apply({ version: ++this.#version, ...piece });
   }
 }
 

@@ -7,7 +7,7 @@ import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
 import { formatHostPort, parseHostPort } from '../model/names.ts';
-import { keepHeapsSmall } from '../proxy/memory.ts';
+import { keepHeapsSmall, YOUNG_SPACE } from '../proxy/memory.ts';
 import { ProxyNode } from '../proxy/node.ts';
 import { readSessionKeys } from '../proxy/session-keys.ts';
 import { startAdmin } from '../run/admin.ts';
@@ -37,6 +37,7 @@ export const run: Run = async (args) => {
     version: version(),
     ...(state === undefined ? {} : { state }),
     engine: {
+      youngSpace: YOUNG_SPACE,
       workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
       trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
       limits: parseLimits(args.texts('limit')),

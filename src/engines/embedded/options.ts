@@ -107,6 +107,8 @@ export interface EngineOptions {
   readonly sessionKeys?: readonly Uint8Array[];
   /** File to append JSON lines to; `-` = standard output. Default: no log. */
   readonly accessLog?: string;
+  /** MiB that the young generation of each worker begins with, held three times at most. Default 16. */
+  readonly youngSpace?: number;
   /** Told whenever the state of a bind changed. */
   readonly onReport?: (report: BindReport) => void;
   /**

@@ -1,6 +1,7 @@
 // `portolan proxy` as a process of its own, with a fleet in this one: configuration in, real requests out, and what happens when the
 // controller, or the proxy, goes away and comes back.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -280,6 +281,27 @@ test('a saved configuration that is damaged or of a later format is said and not
   await proxy.isReady();
   await proxy.process.stop();
   assert.equal(readFileSync(file, 'utf8').split('\n').length, good.split('\n').length);
+});
+
+test('what another version saved is served, and asked for anew', async (t) => {
+  const it = await setting(t);
+  await it.fleet.apply({ version: 1, ...it.model(300) });
+  const file = join(it.folder, 'state.jsonl');
+  const first = await proxyIn(t, it, '--state', file);
+  await first.isReady();
+  const whole = await first.metric('portolan_proxy_received_bytes_total');
+  await first.process.stop();
+  await it.fleet.close();
+  const [head = '', ...rows] = readFileSync(file, 'utf8').trimEnd().split('\n').slice(0, -1);
+  const older = [head.replace(/"version":"[^"]*"/, '"version":"0.0.1"'), ...rows, ''].join('\n');
+  assert.notEqual(older.split('\n')[0], head);
+  writeFileSync(file, `${older}${JSON.stringify({ seal: createHash('sha256').update(older).digest('hex') })}\n`);
+  const second = await proxyIn(t, it, '--state', file);
+  await second.isReady();
+  assert.equal((await ask(it.servedPort, '/r1')).status, 200);
+  const fleet = await it.restart();
+  await fleet.apply({ version: 1, ...it.model(300) });
+  await eventually(async () => (await second.metric('portolan_proxy_received_bytes_total')) > whole * 0.9);
 });
 
 test('told to stop it is not ready at once, accepts for the grace, and finishes what is in flight', async (t) => {

@@ -90,7 +90,7 @@ function identityOfCall(call: AnyCall): Identity | undefined {
   return certificate === undefined ? undefined : identityOf(certificate);
 }
 
-/** Calls `end` when the certificate of the peer does; what it returns stops that. */
+/** Calls `end` when the certificate of the peer ends, or after the longest time of a timer; what it returns stops that. */
 export function atExpiry(call: AnyCall, end: () => void): () => void {
   const raw = call.getAuthContext()?.sslPeerCertificate?.raw;
   if (raw === undefined) return () => {};

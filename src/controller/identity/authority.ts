@@ -2,7 +2,8 @@
 // that would make it at once the first wins, for it is only ever created, or written over the version that was read.
 import type { KubeClient } from '../../sources/cluster/client.ts';
 import { ApiError } from '../../sources/cluster/client.ts';
-import { record, texts } from '../../support/untrusted.ts';
+import { texts } from '../../support/untrusted.ts';
+import type { UnknownRecord } from '../../support/untrusted.ts';
 import type { LogEntry } from '../log.ts';
 import type { AuthorityState } from './authority-state.ts';
 import { nextState, trustedBy } from './authority-state.ts';
@@ -97,6 +98,7 @@ export class Authority {
       kind: 'Secret',
       metadata: {
         name: authoritySecret,
+        namespace: this.#options.namespace,
         labels: { 'app.kubernetes.io/managed-by': 'portolan' },
         ...(resourceVersion === undefined ? {} : { resourceVersion }),
       },
@@ -119,14 +121,14 @@ export class Authority {
   }
 }
 
-export interface StoredSecret {
+export interface StoredSecret extends UnknownRecord {
   readonly metadata?: { readonly resourceVersion?: string; readonly uid?: string };
   readonly data?: unknown;
 }
 
 /** Of a Secret as the server has it: its values, decoded. */
-export function secretTexts(stored: { readonly data?: unknown } | undefined): Readonly<Record<string, string>> {
-  const entries = Object.entries(texts(record(stored?.data)));
+export function secretTexts(stored: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, string>> {
+  const entries = Object.entries(texts(stored?.['data']));
   return Object.fromEntries(entries.map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
 }
 

@@ -50,7 +50,10 @@ function settled(...objects: readonly KubeObject[]): Pipeline {
 
 function conditions(pipeline: Pipeline): readonly string[] {
   const status = pipeline.tables.statuses.get(`${group}/Gateway/shop/gw`)?.status;
-  return (status?.['conditions'] as { type: string; status: string; reason: string; message: string }[]).map(
+  const found = status?.['conditions'] as
+    | { type: string; status: string; reason: string; message: string }[]
+    | undefined;
+  return (found ?? []).map(
     ({ type, status, reason, message }) => `${type}=${status} ${reason}${reason === type ? '' : `: ${message}`}`,
   );
 }

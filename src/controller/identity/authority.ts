@@ -29,7 +29,7 @@ export class Authority {
   #state: AuthorityState | undefined;
   #seen = '';
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
+  #looking = false;
   #closed = false;
 
   constructor(options: AuthorityOptions) {
@@ -44,13 +44,15 @@ export class Authority {
   /** Looks now, and from then on. */
   look(): void {
     clearTimeout(this.#timer);
-    this.#looking ??= this.#refresh()
+    if (this.#looking) return;
+    this.#looking = true;
+    this.#refresh()
       .catch((error: unknown) => {
         const message = `the Secret ${authoritySecret} could not be read or written: ${(error as Error).message}`;
         this.#options.log({ level: 'warn', message });
       })
       .finally(() => {
-        this.#looking = undefined;
+        this.#looking = false;
         if (this.#closed) return;
         this.#timer = setTimeout(() => this.look(), this.#state === undefined ? LOOK_SOON : LOOK_AGAIN).unref();
       });

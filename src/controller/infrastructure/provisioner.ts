@@ -115,7 +115,7 @@ export class Provisioner {
 
   close(): void {
     this.#closed = true;
-    for (const key of [...this.#states.keys()]) this.#forget(key);
+    for (const key of this.#states.keys()) this.#forget(key);
   }
 
   #forget(key: string): State | undefined {

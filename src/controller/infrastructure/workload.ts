@@ -1,6 +1,6 @@
 // The Deployment of portolan proxy that serves a Gateway, and the PodDisruptionBudget that keeps it up. What a Pod is told by the stream
 // or reads anew by itself (listeners, certificates) is not in its template, so that it need not be replaced for that.
-import type { Parameters, PodParameters } from '../../routing/parameters.ts';
+import type { Parameters, PodParameters, ProxyParameters } from '../../routing/parameters.ts';
 import type { Owner, Provided } from './owned.ts';
 import { metadataOf, selectorOf } from './owned.ts';
 
@@ -103,21 +103,7 @@ function container({ pod = {}, proxy = {} }: Parameters, { image, controller }: 
   return {
     name: 'proxy',
     image,
-    args: [
-      'proxy',
-      ...['--controller', controller],
-      ...['--tls-dir', identityFolder],
-      ...['--session-keys', `${identityFolder}/session-keys`],
-      ...['--state', stateFolder],
-      ...['--admin', `:${adminPort}`],
-      ...['--drain', `${proxy.drain ?? DRAIN}`],
-      ...(proxy.workers === undefined ? [] : ['--workers', `${proxy.workers}`]),
-      ...(proxy.trustedHops === undefined ? [] : ['--trusted-hops', `${proxy.trustedHops}`]),
-      ...(proxy.accessLog === true ? ['--access-log'] : []),
-      ...Object.entries(proxy.limits ?? {})
-        .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([limit, value]) => ['--limit', `${dashed(limit)}=${value}`]),
-    ],
+    args: argumentsOf(proxy, controller),
     env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
     ports: [{ name: 'admin', containerPort: adminPort, protocol: 'TCP' }],
     readinessProbe: { ...probe('/readyz'), periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 2 },
@@ -134,6 +120,27 @@ function container({ pod = {}, proxy = {} }: Parameters, { image, controller }: 
       { name: 'state', mountPath: stateFolder },
     ],
   };
+}
+
+function argumentsOf(proxy: ProxyParameters, controller: string): readonly string[] {
+  const flags = {
+    controller,
+    'tls-dir': identityFolder,
+    'session-keys': `${identityFolder}/session-keys`,
+    state: stateFolder,
+    admin: `:${adminPort}`,
+    drain: `${proxy.drain ?? DRAIN}`,
+  };
+  return [
+    'proxy',
+    ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
+    ...(proxy.workers === undefined ? [] : ['--workers', `${proxy.workers}`]),
+    ...(proxy.trustedHops === undefined ? [] : ['--trusted-hops', `${proxy.trustedHops}`]),
+    ...(proxy.accessLog === true ? ['--access-log'] : []),
+    ...Object.entries(proxy.limits ?? {})
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([limit, value]) => ['--limit', `${dashed(limit)}=${value}`]),
+  ];
 }
 
 function spreadOf({ topologySpreadConstraints }: PodParameters, selector: Readonly<Record<string, string>>): object[] {

@@ -54,20 +54,10 @@ export function bindGateway(
     const { namespace = '', name } = metadata;
     const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace, name };
     const gatewayClass = read(tables.classes, spec.gatewayClassName);
-    const gateway = {
-      key,
-      ref,
-      written: sourced.written,
-      className: spec.gatewayClassName,
-      ...(metadata.generation === undefined ? {} : { generation: metadata.generation }),
-    };
-    if (gatewayClass?.managed !== true) {
-      const problems = gatewayClass === undefined ? [classNotFound(sourced)] : [];
-      const nothing = { listeners: [], listenerSets: [], clusters: [], binds: [], addresses: [], isDefault: false };
-      return { ...gateway, ...nothing, managed: false, problems };
-    }
-    const { parameters, kept, problems } = gatewayParameters(sourced, gatewayClass, { tables, read, key });
-    const accepted = parameters !== undefined;
+    const gateway = identityOf(sourced, key, ref);
+    if (gatewayClass?.managed !== true) return unmanaged(sourced, gateway, gatewayClass);
+    const { problems, ...found } = gatewayParameters(sourced, gatewayClass, { tables, read, key });
+    const accepted = found.parameters !== undefined;
     const permitted = (target: ObjectRef): boolean =>
       ref.namespace === target.namespace || permits(read(tables.grants, target.namespace), ref, target);
     const client = clientCertificate(sourced, {
@@ -112,14 +102,31 @@ export function bindGateway(
       }),
       clusters: clustersOf(all, client.key),
       addresses: requests,
-      ...(parameters === undefined ? {} : { parameters }),
-      ...(kept ? { keptParameters: true as const } : {}),
+      ...found,
       isDefault: spec.defaultScope === 'All',
       ...(client.key === undefined ? {} : { clientCertificate: client.key }),
       binds,
       problems: [...problems, ...client.problems, ...insecureFallback(sourced), ...proxied.problems, ...unaddressed],
     };
   };
+}
+
+type GatewayIdentity = Pick<BoundGateway, 'key' | 'ref' | 'written' | 'className' | 'generation'>;
+
+function identityOf({ object, written }: Sourced<Gateway>, key: string, ref: ObjectRef): GatewayIdentity {
+  const { metadata, spec } = object;
+  const generation = metadata.generation === undefined ? {} : { generation: metadata.generation };
+  return { key, ref, written, className: spec.gatewayClassName, ...generation };
+}
+
+function unmanaged(
+  sourced: Sourced<Gateway>,
+  gateway: GatewayIdentity,
+  gatewayClass: BoundClass | undefined,
+): BoundGateway {
+  const problems = gatewayClass === undefined ? [classNotFound(sourced)] : [];
+  const nothing = { listeners: [], listenerSets: [], clusters: [], binds: [], addresses: [], isDefault: false };
+  return { ...gateway, ...nothing, managed: false, problems };
 }
 
 interface Admission {

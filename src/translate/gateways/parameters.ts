@@ -79,7 +79,7 @@ export interface GatewayParameters {
   /** Absent: there are none that are good, and never were. */
   readonly parameters?: Parameters;
   /** They are those from before something broke. */
-  readonly kept: boolean;
+  readonly keptParameters?: true;
   readonly problems: readonly Problem[];
 }
 
@@ -95,18 +95,18 @@ export function parametersOf(
   if (problem !== undefined && !gatewayClass.ours) {
     // Run from files, a Gateway may be meant for another implementation: its parameters are not ours to refuse.
     const ignored = { code: 'IgnoredField', at: problem.at, message: messageOf(problem) } as const;
-    return { parameters: {}, kept: false, problems: [ignored] };
+    return { parameters: {}, problems: [ignored] };
   }
   if (problem === undefined && gatewayClass.parameters !== undefined) {
     const parameters = 'problem' in own ? {} : own.parameters;
-    return { parameters: mergeParameters(gatewayClass.parameters, parameters), kept: false, problems: [] };
+    return { parameters: mergeParameters(gatewayClass.parameters, parameters), problems: [] };
   }
   const before = last();
   if (before !== undefined) {
     const told = problem?.code === 'InvalidParameters' ? [{ ...problem, kept: true as const }] : [];
-    return { parameters: before, kept: true, problems: told };
+    return { parameters: before, keptParameters: true, problems: told };
   }
-  return { kept: false, problems: problem === undefined ? [] : [problem] };
+  return { problems: problem === undefined ? [] : [problem] };
 }
 
 function ownParameters(sourced: Sourced<Gateway>, config: (key: string) => ConfigState | undefined): Resolved {

@@ -99,6 +99,10 @@ class AllInOne implements Serving {
     else this.#provisioner.forget(gateway);
   }
 
+  expected(): Iterable<string> {
+    return [];
+  }
+
   lead(): void {
     // All replicas are alike but for who writes.
   }

@@ -8,7 +8,7 @@ import { replacement } from '../pipeline/replacement.ts';
 import type { BoundGateway } from '../routing/bound.ts';
 import type { BindReport } from '../routing/model.ts';
 import type { ObjectRef } from '../routing/origin.ts';
-import { nameOf } from '../routing/origin.ts';
+import { nameOf, refKey } from '../routing/origin.ts';
 import type { Update } from '../routing/update.ts';
 import type { KubeClient } from '../sources/cluster/client.ts';
 import { objectKey, ClusterSource } from '../sources/cluster/source.ts';
@@ -21,6 +21,7 @@ import { keptParameters, ownerOf } from './owners.ts';
 import { placeOf } from './paths.ts';
 import type { DataPlane, Mode, Serving } from './serving.ts';
 import { StatusWriter } from './status-writer.ts';
+import { isServed, Told } from './told.ts';
 
 export interface ControllerOptions {
   readonly client: KubeClient;
@@ -52,8 +53,7 @@ export class Controller {
   #pipeline: Pipeline | undefined;
   #channel: 'standard' | 'experimental' = 'standard';
   #reports: BindReport[] = [];
-  /** Gateways and ListenerSets with an update that no data plane has acknowledged; how many. */
-  readonly #unacknowledged = new Map<string, number>();
+  readonly #told: Told;
   #scheduled = false;
   #closed = false;
   /** Gateways that things were provided for. */
@@ -85,14 +85,15 @@ export class Controller {
       client,
       source: this.#source,
       controllerName: options.controllerName,
-      // What is not in force yet is not told, whoever asks.
-      wanted: (key) => (this.#unacknowledged.has(key) ? undefined : this.#pipeline?.tables.statuses.get(key)),
+      wanted: (key) => (this.#told.may(key) ? this.#pipeline?.tables.statuses.get(key) : undefined),
       generation: (ref) => this.#generationOf(ref),
       leads: () => this.leads,
       failed: (ref, error) => {
         log({ level: 'error', message: `the status of ${nameOf(ref)} could not be written: ${error.message}` });
       },
     });
+    // Not in the middle of a turn.
+    this.#told = new Told((refs) => setImmediate(() => this.#write(new Map(refs.map((ref) => [refKey(ref), ref])))));
     this.#lease = options.electsLeader ? this.#newLease() : undefined;
   }
 
@@ -130,6 +131,7 @@ export class Controller {
   /** @param deadline milliseconds for requests in flight */
   async stop(deadline: number): Promise<void> {
     this.#closed = true;
+    this.#told.close();
     this.#source.close();
     this.#resolver.close();
     await this.#lease?.close();
@@ -148,6 +150,7 @@ export class Controller {
       changed: (leads) => {
         log({ level: 'info', message: leads ? 'this replica writes statuses now' : 'another replica writes statuses' });
         this.#serving.lead(leads);
+        if (leads) this.#await();
         if (leads) this.#writeEverything();
       },
       leader: (address) => this.#serving.follow(address),
@@ -182,7 +185,8 @@ export class Controller {
     for (const object of change.applied) this.#apply(this.#pipeline, object);
     const reports = this.#reports;
     this.#reports = [];
-    for (const report of reports) this.#pipeline.report(report);
+    for (const report of reports) take(this.#pipeline, report);
+    this.#told.heard(this.#pipeline);
     for (const [hostname, addresses] of this.#answers) this.#pipeline.resolve(hostname, addresses);
     this.#answers = new Map();
     this.#pipeline.serveKinds(this.#source.kinds());
@@ -196,6 +200,7 @@ export class Controller {
     this.#keepParameters(pipeline, pipeline.settle().changes);
     this.#serving.place(pipeline, undefined);
     pipeline.settle();
+    this.#await();
     this.#serve(pipeline.snapshot(), undefined);
     this.#provide(pipeline, undefined);
     const { size: gateways } = pipeline.tables.gateways;
@@ -277,15 +282,10 @@ export class Controller {
     // Of Gateways it is told what is in force; of routes, that they are taken, which needs no data plane that is stuck.
     const patience = setTimeout(() => write((ref) => !isServed(ref)), PATIENCE);
     patience.unref();
-    const waiting = [...(refs ?? [])].filter(([, ref]) => isServed(ref)).map(([key]) => key);
-    for (const key of waiting) this.#unacknowledged.set(key, (this.#unacknowledged.get(key) ?? 0) + 1);
+    const inForce = this.#told.send(refs?.values() ?? []);
     const settled = (): void => {
       clearTimeout(patience);
-      for (const key of waiting) {
-        const left = (this.#unacknowledged.get(key) ?? 1) - 1;
-        if (left === 0) this.#unacknowledged.delete(key);
-        else this.#unacknowledged.set(key, left);
-      }
+      inForce();
     };
     this.plane.apply(update).then(
       () => {
@@ -297,6 +297,14 @@ export class Controller {
         this.#options.log({ level: 'error', message: `the engine refused an update: ${(error as Error).message}` });
       },
     );
+  }
+
+  #await(): void {
+    const pipeline = this.#pipeline;
+    if (pipeline === undefined) return;
+    const { gateways } = pipeline.tables;
+    this.#told.await([...this.#serving.expected(pipeline)].flatMap((key) => gateways.get(key) ?? []));
+    this.#told.heard(pipeline);
   }
 
   #refsToWrite(
@@ -367,9 +375,10 @@ export class Controller {
   }
 }
 
-/** Its status tells what data planes serve. */
-function isServed({ kind }: ObjectRef): boolean {
-  return kind === 'Gateway' || kind === 'ListenerSet';
+/** A bind that no data plane speaks for is no fault of its listener. */
+function take(pipeline: Pipeline, report: BindReport): void {
+  if (report.state === 'failed' && report.code === 'ENOPROXY') pipeline.unreport(report.bind);
+  else pipeline.report(report);
 }
 
 /** group/kind/namespace/name: none of them holds a slash, but for names of no kind that is written to. */

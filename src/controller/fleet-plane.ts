@@ -20,15 +20,16 @@ export interface TlsMaterial {
 
 /** What the stream is started with (engines/stream). */
 export interface FleetOptions {
-  readonly credentials: TlsMaterial;
+  /** Those of now. */
+  readonly credentials: () => TlsMaterial;
   readonly onReport: (gateway: string, report: BindReport) => void;
   readonly onNodes: (gateway: string) => void;
 }
 
 export interface Fleet {
   apply(update: Update): Promise<void>;
-  /** New certificates, for connections from now on. */
-  reload(credentials: TlsMaterial): void;
+  /** The credentials are others now: for connections from now on. */
+  reload(): void;
   /** HOST:PORT of the replica that leads; undefined: this one. */
   relayTo(address: string | undefined): void;
   metrics?(): Promise<string>;
@@ -58,6 +59,7 @@ export class FleetPlane implements DataPlane {
   #begin: (fleet: Fleet) => void = () => {};
   #fleet: Fleet | undefined;
   #authority: AuthorityState | undefined;
+  #credentials: TlsMaterial | undefined;
   #leader: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #queue: Promise<void> = Promise.resolve();
@@ -112,8 +114,9 @@ export class FleetPlane implements DataPlane {
     clearTimeout(this.#timer);
     try {
       const credentials = await credentialsFor(this.#authority, this.#options);
+      this.#credentials = credentials;
       if (this.#fleet === undefined) await this.#start(credentials);
-      else this.#fleet.reload(credentials);
+      else this.#fleet.reload();
       this.#later((LIFETIME * 2) / 3);
     } catch (error) {
       const message = `the stream to data planes could not be opened: ${(error as Error).message}`;
@@ -131,7 +134,11 @@ export class FleetPlane implements DataPlane {
 
   async #start(credentials: TlsMaterial): Promise<void> {
     const { start, report, changed } = this.#options;
-    const fleet = await start({ credentials, onReport: (_, row) => report(row), onNodes: changed });
+    const fleet = await start({
+      credentials: () => this.#credentials ?? credentials,
+      onReport: (_, row) => report(row),
+      onNodes: changed,
+    });
     this.#fleet = fleet;
     fleet.relayTo(this.#leader);
     this.#begin(fleet);

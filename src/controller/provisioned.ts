@@ -147,6 +147,12 @@ class Provisioned implements Serving {
     else this.#provisioner.forget(gateway);
   }
 
+  *expected({ tables }: Pipeline): Iterable<string> {
+    for (const key of tables.exposures.keys()) {
+      if (tables.exposures.get(key)?.missing === undefined) yield key;
+    }
+  }
+
   lead(leads: boolean): void {
     if (leads) this.#authority.look();
   }

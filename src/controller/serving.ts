@@ -37,6 +37,8 @@ export interface Serving {
   provide(owner: Owner): void;
   /** It is not ours any more (`left`), or gone: then the server removes what it owned. */
   withdraw(gateway: string, why: 'left' | 'gone'): void;
+  /** Gateways with data planes that are up, of which something is to be heard. */
+  expected(pipeline: Pipeline): Iterable<string>;
   /** This replica writes now, or does not any more. */
   lead(leads: boolean): void;
   /** HOST:PORT of the stream of the replica that leads; undefined: nobody does, or it tells none. */

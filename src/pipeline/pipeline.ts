@@ -101,6 +101,11 @@ export class Pipeline {
     this.#reports.apply(report.bind, report, this.#changes);
   }
 
+  /** Nobody speaks for a bind any more. */
+  unreport(bind: string): void {
+    this.#reports.delete(bind, this.#changes);
+  }
+
   /** What DNS says of a host that is wanted (`tables.wantedHosts`); without addresses, when it says nothing. */
   resolve(hostname: string, addresses: readonly string[]): void {
     this.#resolutions.apply(hostname, { hostname, addresses }, this.#changes);

@@ -1,6 +1,4 @@
-// portolan controller: a cluster → its Gateways, served here, until it is told to stop.
-import { AddressPool } from '../../controller/addresses.ts';
-import { allInOne } from '../../controller/all-in-one.ts';
+// portolan controller: a cluster → its Gateways, served here or by data planes of their own, until it is told to stop.
 import { Controller } from '../../controller/controller.ts';
 import type { ControllerOptions } from '../../controller/controller.ts';
 import type { LogEntry } from '../../controller/log.ts';
@@ -14,25 +12,19 @@ import type { Run } from '../main.ts';
 import { parseListen } from '../model/names.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
-import { parseLimits } from '../run/limits.ts';
+import { controllerMode } from '../run/controller-mode.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 export const run: Run = async (args) => {
-  const pool = poolOf(args);
   const access = accessOf(args);
   const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
-  const engine = {
-    workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
-    trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
-    limits: parseLimits(args.texts('limit')),
-    ...(args.on('access-log') ? { accessLog: '-' } : {}),
-  };
+  const namespace = args.text('lease-namespace') ?? access.namespace;
   const controller = new Controller({
     client: new KubeClient(access),
     controllerName: args.text('controller-name') ?? 'portolan.dev/gateway-controller',
-    mode: allInOne({ pool, engine }),
+    ...controllerMode(args, namespace),
     selection: selectionOf(args),
-    namespace: args.text('lease-namespace') ?? access.namespace,
+    namespace,
     electsLeader: !args.on('no-leader-election'),
     log,
   });
@@ -72,18 +64,6 @@ function selectionOf(args: Arguments): NonNullable<ControllerOptions['selection'
 /** One line of JSON each, on standard error: standard output belongs to the access log. */
 function log(entry: LogEntry): void {
   process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
-}
-
-function poolOf(args: Arguments): AddressPool {
-  const range = args.text('address-pool');
-  if (range === undefined) {
-    throw new Misuse('--address-pool is missing', 'give addresses of this machine, as in --address-pool 192.0.2.10');
-  }
-  try {
-    return new AddressPool(range);
-  } catch (error) {
-    throw new Misuse(`--address-pool: ${(error as Error).message}`, 'for example 10.0.0.0/24, or a single address');
-  }
 }
 
 function accessOf(args: Arguments): Access {

@@ -253,7 +253,9 @@ function pathOf({ apiVersion, kind, metadata }: Stored): string {
 function isIn(base: string, object: Stored): boolean {
   const path = pathOf(object);
   const everywhere = path.replace(/\/namespaces\/[^/]+(?=\/[^/]+\/[^/]+$)/, '');
-  return path.startsWith(`${base}/`) || everywhere.startsWith(`${base}/`);
+  const isDirectly = (whole: string): boolean =>
+    whole.startsWith(`${base}/`) && !whole.slice(base.length + 1).includes('/');
+  return isDirectly(path) || isDirectly(everywhere);
 }
 
 /** Whoever selects by labels sees an object come and go with them. */

@@ -108,7 +108,6 @@ function container({ pod = {}, proxy = {} }: Parameters, { image, controller }: 
     ports: [{ name: 'admin', containerPort: adminPort, protocol: 'TCP' }],
     readinessProbe: { ...probe('/readyz'), periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 2 },
     livenessProbe: { ...probe('/healthz'), periodSeconds: 10, failureThreshold: 3, timeoutSeconds: 5 },
-    lifecycle: { preStop: { sleep: { seconds: LINGER } } },
     resources: pod.resources ?? { requests: { cpu: '100m', memory: '128Mi' } },
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -129,6 +128,7 @@ function argumentsOf(proxy: ProxyParameters, controller: string): readonly strin
     'session-keys': `${identityFolder}/session-keys`,
     state: stateFolder,
     admin: `:${adminPort}`,
+    grace: `${LINGER}`,
     drain: `${proxy.drain ?? DRAIN}`,
   };
   return [

@@ -327,6 +327,7 @@ test('a Gateway that is not ours any more loses everything, and one of another c
 test('of two replicas one writes, and the other passes on to it what data planes acknowledge', async (t) => {
   const { server, controller } = await world(t, gateway());
   await provided(server);
+  await eventually(() => server.get('Secret', 'portolan-ca', 'portolan') !== undefined, 'the authority');
   const writes = server.writes.length;
   const follower = startReplica(t, server);
   await eventually(() => follower.controller.waiting().length === 0, 'the follower is ready', 10_000);

@@ -43,6 +43,8 @@ interface State {
   text: string;
   /** resourceVersion by path, as our own writes left it. */
   readonly versions: Map<string, string>;
+  /** resourceVersion by path, as it was told while our own writes were under way. */
+  readonly seen: Map<string, string>;
   /** Whose the objects are has been looked at. */
   checked: boolean;
   failures: number;
@@ -64,7 +66,15 @@ export class Provisioner {
     const state = this.#states.get(wanted.key);
     const text = JSON.stringify([wanted.uid, wanted.objects, wanted.absent]);
     if (state === undefined) {
-      const fresh = { wanted, text, versions: new Map(), checked: false, failures: 0, timer: undefined };
+      const fresh: State = {
+        wanted,
+        text,
+        versions: new Map(),
+        seen: new Map(),
+        checked: false,
+        failures: 0,
+        timer: undefined,
+      };
       this.#states.set(wanted.key, fresh);
       this.#enqueue(wanted.key, () => this.#apply(fresh));
       return;
@@ -103,8 +113,11 @@ export class Provisioner {
     const state = this.#states.get(key);
     if (state === undefined) return;
     const path = pathOf(plural, state.wanted.namespace, state.wanted.name);
-    if (object !== undefined && state.versions.get(path) === object.resourceVersion) return;
-    this.#enqueue(key, () => this.#apply(state));
+    const version = object?.resourceVersion ?? '';
+    if (state.versions.get(path) === version) return;
+    // Likely our own hand: told afterwards.
+    if (this.#queues.has(key)) state.seen.set(path, version);
+    else this.#enqueue(key, () => this.#apply(state));
   }
 
   /** All of it once more. */
@@ -142,6 +155,9 @@ export class Provisioner {
     state.failures = 0;
     clearTimeout(state.timer);
     this.#options.settled(key, undefined);
+    const isTouched = [...state.seen].some(([path, version]) => state.versions.get(path) !== version);
+    state.seen.clear();
+    if (isTouched) this.#enqueue(key, () => this.#apply(state));
   }
 
   #failed(key: string, error: Error): void {

@@ -56,6 +56,7 @@ export interface GatewayConfig {
         readonly bodyTimeout?: number;
         readonly writeTimeout?: number;
         readonly connections?: number;
+        readonly requests?: number;
         readonly connectTimeout?: number;
         readonly responseTimeout?: number;
         readonly tunnelTimeout?: number;

@@ -6,7 +6,7 @@ import type { TlsMaterial } from '../../engines/stream/credentials.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
-import { formatHostPort, parseHostPort } from '../model/names.ts';
+import { formatHostPort, parseHostPort, parseListen } from '../model/names.ts';
 import { ProxyNode } from '../proxy/node.ts';
 import { readSessionKeys } from '../proxy/session-keys.ts';
 import { startAdmin } from '../run/admin.ts';
@@ -87,7 +87,7 @@ function check(credentials: () => TlsMaterial): void {
 async function openAdmin(args: Arguments, node: ProxyNode): Promise<Admin | undefined> {
   const text = args.text('admin');
   if (text === undefined) return undefined;
-  const admin = await startAdmin(parseHostPort('--admin', text), {
+  const admin = await startAdmin(parseListen('--admin', text), {
     waiting: () => node.waiting(),
     metrics: () => node.metrics(),
     config: () => node.config(),

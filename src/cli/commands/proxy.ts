@@ -44,9 +44,11 @@ export const run: Run = async (args) => {
     log,
   });
   const told = stopSignal();
+  let stopRenewing = (): void => {};
   try {
     const admin = await openAdmin(args, node);
     node.connect();
+    if (keys !== undefined) stopRenewing = renewKeys(keys, node);
     await told;
     log('info', `stopping: for ${grace} s everything is still served, then requests in flight have ${drain} s`);
     node.retire();
@@ -55,6 +57,7 @@ export const run: Run = async (args) => {
     admin?.close();
     return 0;
   } finally {
+    stopRenewing();
     await node.engine.close();
   }
 };
@@ -82,6 +85,32 @@ function check(credentials: () => TlsMaterial): void {
   } catch (error) {
     throw new Misuse(`--tls-dir: ${(error as Error).message}`, 'it has to hold tls.crt, tls.key and ca.crt');
   }
+}
+
+/** Milliseconds. A Secret that is mounted changes within a minute or two. */
+const LOOK_AGAIN = 15_000;
+
+/** Follows the file of session keys; one that cannot be read changes nothing. */
+function renewKeys(file: string, node: ProxyNode): () => void {
+  let last = Buffer.concat(readSessionKeys(file));
+  let complaint = '';
+  const timer = setInterval(() => {
+    try {
+      const keys = readSessionKeys(file);
+      const now = Buffer.concat(keys);
+      complaint = '';
+      if (now.equals(last)) return;
+      last = now;
+      node.engine.renewSessionKeys(keys);
+      log('info', 'session keys are renewed');
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== complaint) log('warn', `the session keys stay as they were: ${message}`);
+      complaint = message;
+    }
+  }, LOOK_AGAIN);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 async function openAdmin(args: Arguments, node: ProxyNode): Promise<Admin | undefined> {

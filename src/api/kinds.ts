@@ -44,6 +44,9 @@ export const oldGatewayGroup = 'networking.x-k8s.io';
 /** Where kinds of the Gateway API are tried out, with an X before their names. */
 export const experimentalGatewayGroup = 'gateway.networking.x-k8s.io';
 
+/** Portolan's own kinds. */
+export const portolanGroup = 'portolan.dev';
+
 /** Versions from before today's that differ in shape or name, by `group/kind`: the upgrade stages read them. */
 const vintages: Readonly<Record<string, readonly string[]>> = {
   [`${gatewayGroup}/GatewayClass`]: ['v1alpha2'],
@@ -109,11 +112,8 @@ const clusterScoped: ReadonlySet<string> = new Set([
 ]);
 
 function load(channel: Channel): ReadonlyMap<string, Kind> {
-  const generated = JSON.parse(
-    readFileSync(new URL(`./generated/${channel}.json`, import.meta.url), 'utf8'),
-  ) as Generated;
   const kinds = new Map<string, Kind>();
-  for (const { group, kind, plural, shortNames, scope, versions } of generated.kinds) {
+  for (const { group, kind, plural, shortNames, scope, versions } of [...read(channel), ...read('portolan')]) {
     const current = versions.find((version) => version.storage)?.name ?? 'v1';
     // ReferenceGrant is stored as v1beta1, but v1 is what one writes today; their schemas are the same.
     const today = versions.some((version) => version.name === 'v1') ? 'v1' : current;
@@ -129,6 +129,11 @@ function load(channel: Channel): ReadonlyMap<string, Kind> {
   }
   for (const [key, schema] of Object.entries(coreSchemas)) kinds.set(key, coreKind(key, schema));
   return kinds;
+}
+
+function read(file: Channel | 'portolan'): Generated['kinds'] {
+  const text = readFileSync(new URL(`./generated/${file}.json`, import.meta.url), 'utf8');
+  return (JSON.parse(text) as Generated).kinds;
 }
 
 const corePlurals: Readonly<Record<string, readonly [plural: string, ...shortNames: string[]]>> = {

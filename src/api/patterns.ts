@@ -98,4 +98,12 @@ export const known: ReadonlyMap<string, Known> = new Map<string, Known>([
     String.raw`^([0-9]{1,5}(h|m|s|ms)){1,4}$`,
     { words: 'a duration of whole numbers of at most 5 digits with the units h, m, s and ms, such as 10s or 1m30s' },
   ],
+  [
+    String.raw`^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$`,
+    { words: 'a quantity, such as 500m or 256Mi' },
+  ],
+  [
+    '^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$',
+    { words: "empty or letters, digits, '-', '_' and '.', starting and ending with a letter or digit" },
+  ],
 ]);

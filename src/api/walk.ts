@@ -48,7 +48,8 @@ export class Walk {
   #visitTyped(node: Node, value: unknown): unknown {
     const { schema } = node;
     if (schema['x-kubernetes-int-or-string'] === true) {
-      return typeof value === 'string' || Number.isInteger(value) ? value : this.#mistyped('integer or string', value);
+      if (typeof value === 'string') return this.#string(node, value);
+      return Number.isInteger(value) ? value : this.#mistyped('integer or string', value);
     }
     switch (schema.type) {
       case 'object':

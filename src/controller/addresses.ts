@@ -39,11 +39,19 @@ export class AddressPool {
     return this.#count === 1n;
   }
 
-  /** The addresses of all Gateways; one that is left out is free again. Undefined: none is left. */
-  assign(wishes: readonly AddressWish[]): ReadonlyMap<string, string | undefined> {
+  /** What is given to Gateways. A pool of one address shares it, with other pools as well. */
+  held(): Iterable<string> {
+    return this.shared ? [] : this.#held.values();
+  }
+
+  /**
+   * The addresses of all Gateways; one that is left out is free again. Undefined: none is left.
+   * @param elsewhere what other pools, which may overlap, have given
+   */
+  assign(wishes: readonly AddressWish[], elsewhere: Iterable<string> = []): ReadonlyMap<string, string | undefined> {
     const wanted = new Set(wishes.map(({ gateway }) => gateway));
     for (const gateway of this.#held.keys()) if (!wanted.has(gateway)) this.#held.delete(gateway);
-    const taken = new Set(this.#held.values());
+    const taken = new Set([...this.#held.values(), ...elsewhere]);
     // Those that ask for one go first, so that none of the others takes it.
     for (const wish of wishes.toSorted((a, b) => b.asked.length - a.asked.length)) {
       const held = this.#held.get(wish.gateway);

@@ -1,87 +1,80 @@
-// The loop of the cluster: what changed there becomes the model, the model goes to the engine, and what the engine has in force is
+// The loop of the cluster: what changed there becomes the model, the model goes to the data planes, and what they have in force is
 // written into statuses. Nothing is served or written before everything was listed once.
-import type { Gateway } from '../api/generated/types.ts';
-import { startEngine } from '../engines/embedded/engine.ts';
-import type { Engine } from '../engines/embedded/engine.ts';
-import type { EngineOptions } from '../engines/embedded/options.ts';
+import type { KubeObject } from '../api/objects.ts';
 import type { Changes } from '../incremental/table.ts';
 import { mergeUpdates } from '../pipeline/merged-update.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
+import { replacement } from '../pipeline/replacement.ts';
 import type { BoundGateway } from '../routing/bound.ts';
-import type { BindReport, Placement } from '../routing/model.ts';
+import type { BindReport } from '../routing/model.ts';
 import type { ObjectRef } from '../routing/origin.ts';
 import { nameOf, refKey } from '../routing/origin.ts';
 import type { Update } from '../routing/update.ts';
 import type { KubeClient } from '../sources/cluster/client.ts';
 import { objectKey, ClusterSource } from '../sources/cluster/source.ts';
+import type { ClusterSourceOptions } from '../sources/cluster/source.ts';
 import { HostResolver } from '../sources/dns/resolver.ts';
-import { equal } from '../support/equal.ts';
-import { list, record, text } from '../support/untrusted.ts';
-import type { AddressPool, AddressWish } from './addresses.ts';
-import { wantedFinalizers, writeFinalizers } from './finalizers.ts';
+import { finalizeClass } from './finalizers.ts';
 import { Lease } from './lease.ts';
+import type { LogEntry } from './log.ts';
+import { keptParameters, ownerOf } from './owners.ts';
 import { placeOf } from './paths.ts';
-import { Provisioner } from './provision.ts';
+import type { DataPlane, Mode, Serving } from './serving.ts';
 import { StatusWriter } from './status-writer.ts';
+import { isServed, Told } from './told.ts';
 
 export interface ControllerOptions {
   readonly client: KubeClient;
   readonly controllerName: string;
-  readonly pool: AddressPool;
-  /** Only of these namespaces; absent: all. */
-  readonly namespaces?: readonly string[];
-  /** Where the Lease is. */
-  readonly leaseNamespace: string;
+  readonly mode: Mode;
+  /** What is left out of the cluster. */
+  readonly selection?: Pick<ClusterSourceOptions, 'namespaces' | 'namespaceSelector' | 'selector'>;
+  /** Of the controller: where its Lease is. */
+  readonly namespace: string;
   /** False: this is the only replica. */
   readonly electsLeader: boolean;
-  readonly engine: Omit<EngineOptions, 'onReport' | 'onCrash'>;
+  /** HOST:PORT at which other replicas reach the stream of this one. */
+  readonly streamAddress?: string;
   readonly log: (entry: LogEntry) => void;
 }
 
-export interface LogEntry {
-  readonly level: 'info' | 'warn' | 'error';
-  readonly message: string;
-  readonly [field: string]: unknown;
-}
+/** Milliseconds that the statuses of routes wait for data planes that do not answer. */
+const PATIENCE = 5000;
 
 export class Controller {
-  readonly engine: Engine;
   readonly #options: ControllerOptions;
   readonly #source: ClusterSource;
   readonly #writer: StatusWriter;
   readonly #lease: Lease | undefined;
-  readonly #provisioner: Provisioner;
+  readonly #serving: Serving;
   readonly #resolver: HostResolver;
   /** Answers of DNS since the last turn. */
   #answers = new Map<string, readonly string[]>();
   #pipeline: Pipeline | undefined;
   #channel: 'standard' | 'experimental' = 'standard';
-  #placements: readonly Placement[] = [];
   #reports: BindReport[] = [];
+  readonly #told: Told;
   #scheduled = false;
   #closed = false;
-  /** Keys of Gateways that things were provided for. */
+  /** Gateways that things were provided for. */
   readonly #provided = new Map<string, BoundGateway>();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    const { client, log } = options;
-    this.engine = startEngine({
-      ...options.engine,
-      onReport: (report) => {
-        this.#reports.push(report);
-        this.#schedule();
-      },
-      onCrash: (error) => log({ level: 'error', message: `a worker ended and is started again: ${error.message}` }),
-    });
+    const { client, log, mode, namespace, selection } = options;
+    const changed = (): void => this.#schedule();
     this.#source = new ClusterSource(client, {
-      ...(options.namespaces === undefined ? {} : { namespaces: options.namespaces }),
-      changed: () => this.#schedule(),
+      ...selection,
+      ownNamespace: namespace,
+      kinds: mode.kinds,
+      changed,
       failed: (kind, error) => log({ level: 'warn', message: `${kind} cannot be read: ${error.message}` }),
     });
-    this.#provisioner = new Provisioner(client, (gateway, error) =>
-      log({ level: 'error', message: `nothing could be provided for Gateway ${gateway}: ${error.message}` }),
-    );
+    const report = (row: BindReport): void => {
+      this.#reports.push(row);
+      this.#schedule();
+    };
+    this.#serving = mode.begin({ client, source: this.#source, leads: () => this.leads, report, changed, log });
     this.#resolver = new HostResolver({
       resolved: (hostname, addresses) => {
         this.#answers.set(hostname, addresses);
@@ -92,14 +85,20 @@ export class Controller {
       client,
       source: this.#source,
       controllerName: options.controllerName,
-      wanted: (key) => this.#pipeline?.tables.statuses.get(key),
+      wanted: (key) => (this.#told.may(key) ? this.#pipeline?.tables.statuses.get(key) : undefined),
       generation: (ref) => this.#generationOf(ref),
       leads: () => this.leads,
       failed: (ref, error) => {
         log({ level: 'error', message: `the status of ${nameOf(ref)} could not be written: ${error.message}` });
       },
     });
+    // Not in the middle of a turn.
+    this.#told = new Told((refs) => setImmediate(() => this.#write(new Map(refs.map((ref) => [refKey(ref), ref])))));
     this.#lease = options.electsLeader ? this.#newLease() : undefined;
+  }
+
+  get plane(): DataPlane {
+    return this.#serving.plane;
   }
 
   /** Whether this replica writes. */
@@ -114,7 +113,7 @@ export class Controller {
   /** What it waits for; empty: it serves. */
   waiting(): readonly string[] {
     if (this.#closed) return ['stopping'];
-    const waiting = this.#source.waiting();
+    const waiting = [...this.#source.waiting(), ...this.#serving.waiting()];
     return waiting.length > 0 || this.#pipeline !== undefined ? waiting : ['the first configuration'];
   }
 
@@ -123,30 +122,38 @@ export class Controller {
   }
 
   start(): void {
+    if (this.#lease === undefined) this.#serving.lead(true);
     this.#lease?.start();
+    this.#serving.start();
     this.#source.start();
   }
 
   /** @param deadline milliseconds for requests in flight */
   async stop(deadline: number): Promise<void> {
     this.#closed = true;
+    this.#told.close();
     this.#source.close();
     this.#resolver.close();
     await this.#lease?.close();
-    await this.engine.drain(deadline);
+    await this.plane.drain(deadline);
+    await this.#serving.close();
     this.#options.client.close();
   }
 
   #newLease(): Lease {
-    const { client, leaseNamespace: namespace, log } = this.#options;
+    const { client, namespace, streamAddress, log } = this.#options;
     return new Lease({
       client,
       namespace,
       name: 'portolan-controller',
+      ...(streamAddress === undefined ? {} : { address: streamAddress }),
       changed: (leads) => {
         log({ level: 'info', message: leads ? 'this replica writes statuses now' : 'another replica writes statuses' });
+        this.#serving.lead(leads);
+        if (leads) this.#await();
         if (leads) this.#writeEverything();
       },
+      leader: (address) => this.#serving.follow(address),
       failed: (error) => log({ level: 'warn', message: `the lease could not be renewed: ${error.message}` }),
     });
   }
@@ -172,24 +179,29 @@ export class Controller {
       this.#replace();
       return;
     }
-    const { applied, deleted, live } = this.#source.take();
-    for (const object of deleted) this.#pipeline.delete(object);
-    for (const object of applied) this.#pipeline.apply(object);
+    const change = this.#source.take();
+    this.#serving.observe(change);
+    for (const object of change.deleted) this.#pipeline.delete(object);
+    for (const object of change.applied) this.#apply(this.#pipeline, object);
     const reports = this.#reports;
     this.#reports = [];
-    for (const report of reports) this.#pipeline.report(report);
+    for (const report of reports) take(this.#pipeline, report);
+    this.#told.heard(this.#pipeline);
     for (const [hostname, addresses] of this.#answers) this.#pipeline.resolve(hostname, addresses);
     this.#answers = new Map();
-    this.#settle(this.#pipeline, live);
+    this.#pipeline.serveKinds(this.#source.kinds());
+    this.#settle(this.#pipeline, change.live);
   }
 
   #begin(): void {
     const pipeline = this.#newPipeline();
     this.#pipeline = pipeline;
+    for (const [gateway, parameters] of keptParameters(this.#source)) pipeline.keepParameters(gateway, parameters);
+    this.#keepParameters(pipeline, pipeline.settle().changes);
+    this.#serving.place(pipeline, undefined);
     pipeline.settle();
-    this.#place(pipeline);
-    pipeline.settle();
-    this.#serve(pipeline.snapshot(), () => this.#writeEverything());
+    this.#await();
+    this.#serve(pipeline.snapshot(), undefined);
     this.#provide(pipeline, undefined);
     const { size: gateways } = pipeline.tables.gateways;
     const { size: routes } = pipeline.tables.routes;
@@ -201,14 +213,17 @@ export class Controller {
     const old = this.#pipeline as Pipeline;
     const pipeline = this.#newPipeline();
     this.#pipeline = pipeline;
+    for (const key of old.tables.gateways.keys()) {
+      pipeline.keepParameters(key, old.tables.gateways.get(key)?.parameters);
+    }
     pipeline.settle();
-    pipeline.place(this.#placements);
+    this.#serving.place(pipeline, undefined);
     for (const key of old.tables.reports.keys()) {
       const report = old.tables.reports.get(key);
       if (report !== undefined) pipeline.report(report);
     }
     pipeline.settle();
-    this.#serve(replacement(old.snapshot(), pipeline.snapshot()), () => this.#writeEverything());
+    this.#serve(replacement(old.snapshot(), pipeline.snapshot()), undefined);
     this.#schedule();
   }
 
@@ -223,51 +238,73 @@ export class Controller {
       engine: 'embedded',
       awaitEngine: true,
     });
-    for (const object of this.#source.objects()) pipeline.apply(object);
+    for (const object of this.#source.objects()) this.#apply(pipeline, object);
+    pipeline.serveKinds(this.#source.kinds());
     return pipeline;
   }
 
+  /** What is read for the ways to serve only (Deployments) is no input of the model. */
+  #apply(pipeline: Pipeline, object: KubeObject): void {
+    if (!this.#options.mode.kinds.some(({ kind }) => kind === object.kind)) pipeline.apply(object);
+  }
+
   #settle(pipeline: Pipeline, live: ReadonlySet<string>): void {
-    const settled = [pipeline.settle()];
-    if (this.#place(pipeline)) settled.push(pipeline.settle());
+    const first = pipeline.settle();
+    const settled = [first];
+    this.#keepParameters(pipeline, first.changes);
+    if (this.#serving.place(pipeline, first.changes)) settled.push(pipeline.settle());
     const update = mergeUpdates(settled.map(({ update }) => update).filter((update) => Object.keys(update).length > 1));
     const refs = this.#refsToWrite(pipeline, settled, live);
     // Statuses tell what is served, so they follow it.
     if (update === undefined) this.#write(refs);
-    else this.#serve(update, () => this.#write(refs));
+    else this.#serve(update, refs);
     for (const { changes } of settled) this.#provide(pipeline, changes);
     this.#resolver.want(pipeline.tables.wantedHosts.keys());
   }
 
-  #serve(update: Update, served: () => void): void {
-    this.engine.apply(update).then(served, (error: unknown) => {
-      this.#options.log({ level: 'error', message: `the engine refused an update: ${(error as Error).message}` });
-    });
+  /** What a Gateway goes on with when its parameters go wrong. */
+  #keepParameters(pipeline: Pipeline, changes: Changes): void {
+    const { gateways } = pipeline.tables;
+    for (const key of changes.of(gateways)) {
+      const gateway = gateways.get(key);
+      if (gateway === undefined || gateway.keptParameters !== true) {
+        pipeline.keepParameters(key, gateway?.parameters);
+      }
+    }
   }
 
-  /** Says whether any placement changed. */
-  #place(pipeline: Pipeline): boolean {
-    const { tables } = pipeline;
-    const gateways = [...tables.gateways.keys()].flatMap((key) => tables.gateways.get(key) ?? []);
-    const managed = gateways.filter((gateway) => gateway.managed && gateway.binds.length > 0);
-    const addresses = this.#options.pool.assign(managed.map((gateway) => this.#wishOf(gateway)));
-    const placements = managed.flatMap(({ key, binds }) => {
-      const address = addresses.get(key);
-      return address === undefined ? [] : binds.map((bind) => ({ bind: bind.key, address, port: bind.port }));
-    });
-    if (equal(placements, this.#placements)) return false;
-    this.#placements = placements;
-    pipeline.place(placements);
-    return true;
-  }
-
-  #wishOf({ key, ref, addresses }: BoundGateway): AddressWish {
-    const status = this.#source.live(refKey(ref))?.status;
-    return {
-      gateway: key,
-      asked: addresses.flatMap(({ value }) => (value === '' ? [] : [value])),
-      had: list(status?.['addresses']).flatMap((address) => text(record(address)['value']) ?? []),
+  /** @param refs whose statuses tell of the update; undefined: all */
+  #serve(update: Update, refs: ReadonlyMap<string, ObjectRef> | undefined): void {
+    const write = (only: (ref: ObjectRef) => boolean): void => {
+      if (refs === undefined) this.#writeEverything(only);
+      else this.#write(new Map([...refs].filter(([, ref]) => only(ref))));
     };
+    // Of Gateways it is told what is in force; of routes, that they are taken, which needs no data plane that is stuck.
+    const patience = setTimeout(() => write((ref) => !isServed(ref)), PATIENCE);
+    patience.unref();
+    const inForce = this.#told.send(refs?.values() ?? []);
+    const settled = (): void => {
+      clearTimeout(patience);
+      inForce();
+    };
+    this.plane.apply(update).then(
+      () => {
+        settled();
+        write(() => true);
+      },
+      (error: unknown) => {
+        settled();
+        this.#options.log({ level: 'error', message: `the engine refused an update: ${(error as Error).message}` });
+      },
+    );
+  }
+
+  #await(): void {
+    const pipeline = this.#pipeline;
+    if (pipeline === undefined) return;
+    const { gateways } = pipeline.tables;
+    this.#told.await([...this.#serving.expected(pipeline)].flatMap((key) => gateways.get(key) ?? []));
+    this.#told.heard(pipeline);
   }
 
   #refsToWrite(
@@ -288,15 +325,15 @@ export class Controller {
 
   #write(refs: ReadonlyMap<string, ObjectRef>): void {
     this.#writer.enqueue(refs.values());
-    for (const ref of refs.values()) if (ref.kind === 'GatewayClass') this.#finalize(ref);
+    for (const ref of refs.values()) if (ref.kind === 'GatewayClass') this.#finalize(ref.name);
   }
 
-  #writeEverything(): void {
+  #writeEverything(only: (ref: ObjectRef) => boolean = () => true): void {
     const refs = new Map<string, ObjectRef>();
     for (const object of this.#source.objects()) {
       const key = objectKey(object);
       const ref = refOfKey(key);
-      if (placeOf(ref) !== undefined) refs.set(key, ref);
+      if (placeOf(ref) !== undefined && only(ref)) refs.set(key, ref);
     }
     this.#write(refs);
     if (this.#pipeline !== undefined) this.#provide(this.#pipeline, undefined);
@@ -307,27 +344,11 @@ export class Controller {
     return object === undefined ? undefined : (object.metadata.generation ?? 0);
   }
 
-  /** Of classes of ours; a Gateway that came or went wakes its class. */
-  #finalize(ref: ObjectRef): void {
+  #finalize(name: string): void {
+    if (this.#pipeline === undefined) return;
     const { client, controllerName, log } = this.#options;
-    const live = this.#source.live(refKey(ref));
-    const object = this.#pipeline?.object(ref);
-    if (live === undefined || object === undefined || !this.leads) return;
-    if (record(object['spec'])['controllerName'] !== controllerName) return;
-    const finalizers = wantedFinalizers(live, this.#isUsed(ref.name));
-    if (finalizers === undefined) return;
-    writeFinalizers(client, ref.name, live, finalizers).catch((error: unknown) => {
-      log({
-        level: 'warn',
-        message: `the finalizer of ${nameOf(ref)} could not be written: ${(error as Error).message}`,
-      });
-    });
-  }
-
-  #isUsed(className: string): boolean {
-    const { gateways } = (this.#pipeline as Pipeline).tables;
-    for (const key of gateways.keys()) if (gateways.get(key)?.className === className) return true;
-    return false;
+    const leads = (): boolean => this.leads;
+    finalizeClass(this.#pipeline, name, { client, source: this.#source, controllerName, leads, log });
   }
 
   /** @param changes undefined: all Gateways */
@@ -340,70 +361,28 @@ export class Controller {
       if (gateway?.className !== before?.className) this.#refinalize([gateway?.className, before?.className]);
       if (gateway?.managed === true) {
         this.#provided.set(key, gateway);
-        this.#provideFor(pipeline, gateway);
+        const owner = ownerOf(gateway, { pipeline, source: this.#source }, this.#options.namespace);
+        if (owner !== undefined) this.#serving.provide(owner);
       } else if (before !== undefined) {
         this.#provided.delete(key);
-        // The server removes what a Gateway owned that is gone.
-        if (gateway !== undefined) this.#provisioner.withdraw(before);
+        this.#serving.withdraw(key, gateway === undefined ? 'gone' : 'left');
       }
     }
   }
 
   #refinalize(classes: readonly (string | undefined)[]): void {
-    for (const name of classes) {
-      if (name === undefined) continue;
-      this.#finalize({ group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name });
-    }
+    for (const name of classes) if (name !== undefined) this.#finalize(name);
   }
+}
 
-  #provideFor(pipeline: Pipeline, gateway: BoundGateway): void {
-    const live = this.#source.live(refKey(gateway.ref));
-    if (live === undefined || live.deleting) return;
-    const object = pipeline.object(gateway.ref) as unknown as Gateway | undefined;
-    const [first] = gateway.binds;
-    const placement = first === undefined ? undefined : pipeline.tables.placements.get(first.key);
-    this.#provisioner.provide({
-      gateway,
-      uid: live.uid,
-      spec: object?.spec.infrastructure,
-      address: placement?.address,
-    });
-  }
+/** A bind that no data plane speaks for is no fault of its listener. */
+function take(pipeline: Pipeline, report: BindReport): void {
+  if (report.state === 'failed' && report.code === 'ENOPROXY') pipeline.unreport(report.bind);
+  else pipeline.report(report);
 }
 
 /** group/kind/namespace/name: none of them holds a slash, but for names of no kind that is written to. */
 function refOfKey(key: string): ObjectRef {
   const [group = '', kind = '', namespace = '', name = ''] = key.split('/');
   return { group, kind, namespace, name };
-}
-
-/** From one whole configuration to another. */
-function replacement(old: Update, next: Update): Update {
-  const update: Record<string, unknown> = { version: next.version };
-  for (const table of [
-    'binds',
-    'frontends',
-    'rules',
-    'clusters',
-    'endpoints',
-    'certificates',
-    'trustBundles',
-  ] as const) {
-    const rows: readonly { readonly key: string }[] = next[table]?.set ?? [];
-    const keys = new Set(rows.map(({ key }) => key));
-    const gone = (old[table]?.set ?? []).map(({ key }) => key).filter((key) => !keys.has(key));
-    update[table] = { set: rows, delete: gone };
-  }
-  const placed = new Set((next.placements?.set ?? []).map(({ bind }) => bind));
-  const unplaced = (old.placements?.set ?? []).map(({ bind }) => bind).filter((bind) => !placed.has(bind));
-  update['placements'] = { set: next.placements?.set ?? [], delete: unplaced };
-  const hosts = new Map((next.virtualHosts ?? []).map((host) => [host.key, host]));
-  const before = new Map((old.virtualHosts ?? []).map((host) => [host.key, host]));
-  update['virtualHosts'] = [
-    ...[...hosts.values()].map((host) => ({ ...host, removed: before.get(host.key)?.inserted ?? [] })),
-    ...[...before.values()]
-      .filter(({ key }) => !hosts.has(key))
-      .map((host) => ({ ...host, removed: host.inserted, inserted: [] })),
-  ];
-  return update as unknown as Update;
 }

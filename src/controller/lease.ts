@@ -11,9 +11,15 @@ export interface LeaseOptions {
   readonly name: string;
   /** Now it writes, or does not any more. */
   readonly changed: (leads: boolean) => void;
+  /** What this one tells of itself: where other replicas reach it. */
+  readonly address?: string;
+  /** What the replica that holds it tells of itself; undefined: this one holds it, or it is not known. Told when it changes. */
+  readonly leader?: (address: string | undefined) => void;
   readonly failed: (error: Error) => void;
 }
 
+/** Of the Lease: where the replica that holds it is reached. */
+const addressAnnotation = 'portolan.dev/stream-address';
 /** Seconds until others may take it. */
 const DURATION = 15;
 /** Milliseconds between renewals, and after which one that could not be renewed is given up. */
@@ -28,6 +34,7 @@ export class Lease {
   #seen = '';
   #since = 0;
   #renewed = 0;
+  #leader: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -68,7 +75,14 @@ export class Lease {
   #lead(leads: boolean): void {
     if (leads === this.#leads) return;
     this.#leads = leads;
+    if (leads) this.#follow(undefined);
     this.#options.changed(leads);
+  }
+
+  #follow(address: string | undefined): void {
+    if (address === this.#leader) return;
+    this.#leader = address;
+    this.#options.leader?.(address);
   }
 
   get #path(): string {
@@ -86,6 +100,7 @@ export class Lease {
         kept: { leaseTransitions: 0, acquireTime: timeNow() },
       });
     const { metadata, spec } = record(stored) as { metadata?: unknown; spec?: unknown };
+    const { resourceVersion, annotations } = record(metadata);
     const { holderIdentity, renewTime, leaseTransitions, acquireTime } = record(spec);
     const holder = text(holderIdentity) ?? '';
     const state = `${holder} ${text(renewTime) ?? ''}`;
@@ -94,13 +109,15 @@ export class Lease {
       this.#since = performance.now();
     }
     const free = holder === '' || holder === this.identity || performance.now() - this.#since > DURATION * 1000;
-    if (!free) return false;
+    if (!free) {
+      this.#follow(text(record(annotations)[addressAnnotation]));
+      return false;
+    }
     const before = typeof leaseTransitions === 'number' ? leaseTransitions : 0;
     const kept =
       holder === this.identity
         ? { leaseTransitions: before, acquireTime: text(acquireTime) ?? timeNow() }
         : { leaseTransitions: before + 1, acquireTime: timeNow() };
-    const { resourceVersion } = record(metadata);
     return this.#write('PUT', `${this.#path}/${name}`, { metadata: { name, resourceVersion }, kept });
   }
 
@@ -109,10 +126,11 @@ export class Lease {
     path: string,
     { metadata, kept }: { readonly metadata: object; readonly kept: object },
   ): Promise<boolean> {
+    const { address } = this.#options;
     const body = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata,
+      metadata: { ...metadata, annotations: address === undefined ? {} : { [addressAnnotation]: address } },
       spec: { ...kept, holderIdentity: this.identity, leaseDurationSeconds: DURATION, renewTime: timeNow() },
     };
     try {

@@ -12,6 +12,7 @@ const resources: Readonly<Record<string, { readonly version: string; readonly pl
   'gateway.networking.k8s.io/TCPRoute': { version: 'v1', plural: 'tcproutes' },
   'gateway.networking.k8s.io/UDPRoute': { version: 'v1', plural: 'udproutes' },
   'gateway.networking.k8s.io/BackendTLSPolicy': { version: 'v1', plural: 'backendtlspolicies' },
+  'networking.k8s.io/Ingress': { version: 'v1', plural: 'ingresses' },
   'gateway.networking.x-k8s.io/XBackend': { version: 'v1alpha1', plural: 'xbackends' },
   'gateway.networking.x-k8s.io/XBackendTrafficPolicy': { version: 'v1alpha1', plural: 'xbackendtrafficpolicies' },
 };

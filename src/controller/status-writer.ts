@@ -135,6 +135,9 @@ export class StatusWriter {
         // Of another controller, as long as we want nothing.
         if (wanted === undefined || isOutdated(stored, wanted)) return undefined;
         return mergeStatus(stored, wanted, merging);
+      case 'Ingress':
+        // Of another class, as long as we want nothing.
+        return wanted === undefined ? undefined : { ...stored, ...wanted };
       case 'BackendTLSPolicy':
       case 'XBackend':
       case 'XBackendTrafficPolicy':

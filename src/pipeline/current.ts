@@ -18,7 +18,8 @@ import type {
   XBackend,
   XBackendTrafficPolicy,
 } from '../api/generated/types.ts';
-import { gatewayGroup, type Channel } from '../api/kinds.ts';
+import type { GatewayConfig } from '../api/generated/portolan-types.ts';
+import { gatewayGroup, portolanGroup, type Channel } from '../api/kinds.ts';
 import type {
   ClusterTrustBundle,
   ConfigMap,
@@ -36,6 +37,8 @@ import { refKey } from '../routing/origin.ts';
 import type { Problem } from '../routing/problem.ts';
 import { experimentalGroup } from '../translate/policies/traffic.ts';
 import type { Checks } from '../translate/native.ts';
+import type { ConfigState } from '../translate/gateways/parameters.ts';
+import { configState } from '../translate/gateways/parameters.ts';
 import { unservedProblems } from '../translate/unserved.ts';
 import type { ServedIngress } from '../upgrade/ingress/stages.ts';
 import { upgradeStages } from '../upgrade/stages.ts';
@@ -65,6 +68,7 @@ export interface Current {
   /** The same as they were written, those that were refused as well. */
   readonly writtenTlsPolicies: Table<KubeObject>;
   readonly ingresses: Table<ServedIngress>;
+  readonly configs: Table<ConfigState>;
   /** What is wrong with the objects themselves. */
   readonly problems: readonly Table<ObjectProblems>[];
 }
@@ -92,6 +96,15 @@ export function currentObjects({ sources, checks, channel }: Inputs, add: Add): 
     );
     return add(new Derived(`native ${kind}`, checked, ({ sourced }) => sourced));
   };
+  const configs = add(
+    new Derived('GatewayConfigs', sources.of(portolanGroup, 'GatewayConfig'), (object) => {
+      const checked = checks.check<GatewayConfig>(object);
+      return checked && configState(checked);
+    }),
+  );
+  problems.push(
+    add(new Derived('problems of GatewayConfigs', configs, ({ ref, problems }) => keyed(refKey(ref), problems))),
+  );
   const unserved = new Derived('problems of other kinds', sources.others, (object, _, key) =>
     keyed(key, unservedProblems(object, channel, checks)),
   );
@@ -122,6 +135,7 @@ export function currentObjects({ sources, checks, channel }: Inputs, add: Add): 
     backendTlsPolicies: both('BackendTLSPolicy', upgraded.backendTlsPolicies),
     writtenTlsPolicies: sources.of(gatewayGroup, 'BackendTLSPolicy'),
     ingresses: upgraded.ingresses,
+    configs,
     problems,
   };
 }

@@ -49,7 +49,10 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
   );
   const classes = add(
     new Derived('classes', classNames, (_, read, name) =>
-      bindClass(name, read(current.classes, name), read(references.bundleVersions, 'installed') ?? [], options),
+      bindClass(name, read(current.classes, name), options, {
+        installed: read(references.bundleVersions, 'installed') ?? [],
+        config: (key) => read(current.configs, key),
+      }),
     ),
   );
   const { grants, certificateStates: certificates, bundleStates: bundles, namespaces } = references;
@@ -82,6 +85,7 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
     listenerSets,
     namespaces,
     presume: options.presume,
+    configs: current.configs,
     ...facts,
   };
   const gateways = add(new Derived('gateways', current.gateways, bindGateway(reads)));

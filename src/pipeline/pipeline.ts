@@ -6,8 +6,9 @@ import type { Grouped } from '../incremental/grouped.ts';
 import type { Stage, Table } from '../incremental/table.ts';
 import { Changes, settle, Source } from '../incremental/table.ts';
 import type { BoundRoute, Presumed } from '../routing/bound.ts';
-import type { BindReport, Entry, Placement } from '../routing/model.ts';
+import type { BindReport, Entry, Exposure, Placement } from '../routing/model.ts';
 import type { ObjectRef } from '../routing/origin.ts';
+import type { Parameters } from '../routing/parameters.ts';
 import { distinctProblems } from '../routing/problem-order.ts';
 import type { Problem } from '../routing/problem.ts';
 import type { Update } from '../routing/update.ts';
@@ -50,6 +51,9 @@ export class Pipeline {
   readonly #placements = new Source<Placement>('placements');
   readonly #reports = new Source<BindReport>('reports');
   readonly #resolutions = new Source<Resolution>('resolutions');
+  readonly #exposures = new Source<Exposure>('exposures');
+  readonly #lastParameters = new Source<Parameters>('last parameters');
+  readonly #servedKinds = new Source<readonly string[]>('served kinds');
   readonly #checks: Checks;
   readonly #stages: Stages;
   readonly #options: PipelineOptions;
@@ -59,7 +63,14 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#checks = new Checks(options.channel);
-    const facts = { placements: this.#placements, reports: this.#reports, resolutions: this.#resolutions };
+    const facts = {
+      placements: this.#placements,
+      reports: this.#reports,
+      resolutions: this.#resolutions,
+      exposures: this.#exposures,
+      lastParameters: this.#lastParameters,
+      servedKinds: this.#servedKinds,
+    };
     this.#stages = buildStages({ sources: this.#sources, checks: this.#checks, facts }, options);
     this.tables = this.#stages.tables;
   }
@@ -90,9 +101,34 @@ export class Pipeline {
     this.#reports.apply(report.bind, report, this.#changes);
   }
 
+  /** Nobody speaks for a bind any more. */
+  unreport(bind: string): void {
+    this.#reports.delete(bind, this.#changes);
+  }
+
   /** What DNS says of a host that is wanted (`tables.wantedHosts`); without addresses, when it says nothing. */
   resolve(hostname: string, addresses: readonly string[]): void {
     this.#resolutions.apply(hostname, { hostname, addresses }, this.#changes);
+  }
+
+  /** Where a Gateway can be reached; it counts until another takes its place. */
+  expose(exposure: Exposure): void {
+    this.#exposures.apply(exposure.gateway, exposure, this.#changes);
+  }
+
+  unexpose(gateway: string): void {
+    this.#exposures.delete(gateway, this.#changes);
+  }
+
+  /** What a Gateway is served with when its parameters go wrong; undefined forgets it. */
+  keepParameters(gateway: string, parameters: Parameters | undefined): void {
+    if (parameters === undefined) this.#lastParameters.delete(gateway, this.#changes);
+    else this.#lastParameters.apply(gateway, parameters, this.#changes);
+  }
+
+  /** The kinds (`group/kind`) that the API server has: features of others are not claimed. Before it is said, all are. */
+  serveKinds(kinds: Iterable<string>): void {
+    this.#servedKinds.apply('all', [...kinds].toSorted(), this.#changes);
   }
 
   settle(): Settled {

@@ -1,5 +1,6 @@
 // How the parts of the pipeline hand their stages to its list.
-import type { BindReport, Placement } from '../routing/model.ts';
+import type { BindReport, Exposure, Placement } from '../routing/model.ts';
+import type { Parameters } from '../routing/parameters.ts';
 import type { Source, Stage } from '../incremental/table.ts';
 
 /** Appends a stage to the list, and gives it back. */
@@ -15,6 +16,12 @@ export interface Resolution {
 export interface Facts {
   readonly placements: Source<Placement>;
   readonly reports: Source<BindReport>;
+  /** By gateway. */
+  readonly exposures: Source<Exposure>;
+  /** The last good parameters of Gateways, by gateway. */
+  readonly lastParameters: Source<Parameters>;
+  /** `group/kind` of what the API server has, by the one key `all`; no row: everything. */
+  readonly servedKinds: Source<readonly string[]>;
   /** Answers of DNS, by hostname in lower case. */
   readonly resolutions: Source<Resolution>;
 }

@@ -36,7 +36,9 @@ const group = 'gateway.networking.k8s.io';
 
 export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
   const { classes, gateways, listenerSets, routes, attached, facts, options } = inputs;
-  const classStatuses = new Derived('class statuses', classes, (bound) => classStatus(bound, options.channel));
+  const classStatuses = new Derived('class statuses', classes, (bound, read) =>
+    classStatus(bound, options.channel, read(facts.servedKinds, 'all')),
+  );
   const listenerFacts = (read: Read): ListenerFacts => ({
     attached: (frontend) => read(attached, frontend)?.length ?? 0,
     report: (bind) => read(facts.reports, bind),
@@ -46,6 +48,7 @@ export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
     gatewayStatus(bound, {
       ...listenerFacts(read),
       placement: (bind) => read(facts.placements, bind),
+      exposure: read(facts.exposures, bound.key),
       routability: options.channel === 'experimental',
     }),
   );

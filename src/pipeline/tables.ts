@@ -8,6 +8,7 @@ import type {
   Cluster,
   EndpointSet,
   Entry,
+  Exposure,
   Frontend,
   Placement,
   Rule,
@@ -45,6 +46,7 @@ export interface Tables {
   /** Hosts outside whose addresses are needed, by hostname; the rows say for what. */
   readonly wantedHosts: Table<readonly string[]>;
   readonly reports: Table<BindReport>;
+  readonly exposures: Table<Exposure>;
   /** The status of every object that has one, by refKey. */
   readonly statuses: Table<ObjectStatus>;
 }

@@ -2,6 +2,7 @@
 // the way. Status, lint, explain and `run` read these; engines read only model.ts.
 import type { Bind, Cluster, Entry, Frontend, Rule } from './model.ts';
 import type { ObjectRef, Origin } from './origin.ts';
+import type { Parameters } from './parameters.ts';
 import type { Problem } from './problem.ts';
 
 export interface RouteKind {
@@ -21,6 +22,8 @@ export interface BoundClass {
   /** No object of that name was given; `run` presumes one. */
   readonly presumed: boolean;
   readonly generation?: number;
+  /** Absent when its parametersRef leads to none. */
+  readonly parameters?: Parameters;
   readonly problems: readonly Problem[];
 }
 
@@ -99,6 +102,10 @@ export interface BoundGateway {
   /** What the filters of its listeners ask (GEP-5224). */
   readonly clusters: readonly Cluster[];
   readonly addresses: readonly AddressRequest[];
+  /** Of its class and its own together. Absent: they are wrong, and never were right. */
+  readonly parameters?: Parameters;
+  /** `parameters` are those from before they went wrong. */
+  readonly keptParameters?: true;
   /** GEP-3793: routes that ask for it attach without naming the Gateway. */
   readonly isDefault: boolean;
   /** Key of the CertificateSet that it shows to backends (spec.tls.backend). */

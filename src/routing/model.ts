@@ -31,6 +31,17 @@ export interface Placement {
   readonly port: number;
 }
 
+/** Where a Gateway can be reached when that is not where it is placed (a Service in front of it): a fact from outside. */
+export interface Exposure {
+  readonly gateway: string;
+  readonly addresses: readonly { readonly type: 'IPAddress' | 'Hostname'; readonly value: string }[];
+  /** Why it cannot be served or reached yet. */
+  readonly missing?: {
+    readonly reason: 'NoResources' | 'Pending' | 'AddressNotAssigned';
+    readonly message: string;
+  };
+}
+
 /** What a listener with TLS asks of its clients (GEP-91). */
 export interface ClientValidation {
   /** `require`: the handshake fails without a certificate of one of the authorities. `request`: any or none will do. */

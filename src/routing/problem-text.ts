@@ -60,7 +60,10 @@ const texts: Texts = {
     message: `CRDs of the Gateway API are installed in versions that are not known: ${versions.map((version) => version || 'none given').join(', ')}`,
     fix: 'install those of v1.7.0',
   }),
-  InvalidParameters: ({ message }) => ({ message, fix: 'remove parametersRef' }),
+  InvalidParameters: ({ message, fix, kept }) => ({
+    message: kept === true ? `${message}; the Gateway is served with its last good parameters` : message,
+    fix,
+  }),
   UnsupportedAddress: ({ type }) => ({
     message: `addresses of type ${type} are not supported`,
     fix: 'use an address of type IPAddress or Hostname, or none',

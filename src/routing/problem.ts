@@ -30,7 +30,8 @@ export type ProblemKind =
   | { readonly code: 'GatewayClassNotFound'; readonly name: string }
   /** Of the CRDs that are installed; '' when one does not say. */
   | { readonly code: 'UnsupportedVersion'; readonly versions: readonly string[] }
-  | { readonly code: 'InvalidParameters'; readonly message: string }
+  /** `kept`: what was good before goes on. */
+  | { readonly code: 'InvalidParameters'; readonly message: string; readonly fix: string; readonly kept?: true }
   | { readonly code: 'UnsupportedAddress'; readonly type: string }
   | { readonly code: 'AddressNotUsable'; readonly value: string }
   /** GEP-5093. */

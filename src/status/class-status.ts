@@ -6,8 +6,11 @@ import type { Channel } from './features.ts';
 import { supportedFeatures } from './features.ts';
 import type { Condition, ObjectStatus } from './object-status.ts';
 
-/** Undefined for a class that is not an object, or not ours. */
-export function classStatus(bound: BoundClass, channel: Channel): ObjectStatus | undefined {
+/**
+ * Undefined for a class that is not an object, or not ours.
+ * @param kinds `group/kind` of what the API server has; absent: everything
+ */
+export function classStatus(bound: BoundClass, channel: Channel, kinds?: readonly string[]): ObjectStatus | undefined {
   if (bound.presumed || !bound.managed) return undefined;
   const subject = { ref: bound.ref, generation: bound.generation ?? firstGeneration };
   const accepted =
@@ -18,7 +21,7 @@ export function classStatus(bound: BoundClass, channel: Channel): ObjectStatus |
     ref: bound.ref,
     status: {
       conditions: version === undefined ? [accepted] : [accepted, version],
-      supportedFeatures: supportedFeatures('embedded', channel).map((name) => ({ name })),
+      supportedFeatures: supportedFeatures('embedded', channel, kinds).map((name) => ({ name })),
     },
   };
 }

@@ -14,14 +14,40 @@ export interface Feature {
   readonly shownBy: string;
 }
 
-/** Sorted by name, as the API demands. */
-export function supportedFeatures(engine: Engine, channel: Channel): readonly string[] {
+/**
+ * Sorted by name, as the API demands.
+ * @param kinds `group/kind` of what the API server has: a feature of a kind that it lacks is not claimed. Absent: everything
+ */
+export function supportedFeatures(engine: Engine, channel: Channel, kinds?: readonly string[]): readonly string[] {
+  const served = (name: string): boolean => kinds === undefined || kinds.includes(kindOf(name));
   return features
     .filter(
-      (feature) => feature.engines.includes(engine) && (channel === 'experimental' || feature.channel === 'standard'),
+      (feature) =>
+        feature.engines.includes(engine) &&
+        (channel === 'experimental' || feature.channel === 'standard') &&
+        served(feature.name),
     )
     .map(({ name }) => name)
     .toSorted();
+}
+
+/** The names of features begin with the kind that they are of. */
+const kindsOfFeatures = [
+  'BackendTLSPolicy',
+  'ClusterTrustBundle',
+  'GRPCRoute',
+  'Gateway',
+  'HTTPRoute',
+  'ListenerSet',
+  'ReferenceGrant',
+  'TCPRoute',
+  'TLSRoute',
+  'UDPRoute',
+];
+
+function kindOf(feature: string): string {
+  const kind = kindsOfFeatures.find((name) => feature.startsWith(name)) ?? 'Gateway';
+  return `${kind === 'ClusterTrustBundle' ? 'certificates.k8s.io' : 'gateway.networking.k8s.io'}/${kind}`;
 }
 
 export const features: readonly Feature[] = [

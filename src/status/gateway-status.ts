@@ -1,6 +1,6 @@
 // BoundGateway, what is attached to it, where it is placed and what engines say → status of a Gateway.
 import type { BoundGateway } from '../routing/bound.ts';
-import type { Placement } from '../routing/model.ts';
+import type { Exposure, Placement } from '../routing/model.ts';
 import type { Subject } from './conditions.ts';
 import { conditionOf, fails, firstGeneration, holds, messageOf, pending } from './conditions.ts';
 import { acceptedSet } from './listener-set-status.ts';
@@ -11,6 +11,8 @@ import { subjectOf } from './object-status.ts';
 
 export interface GatewayFacts extends ListenerFacts {
   readonly placement: (bind: string) => Placement | undefined;
+  /** Of the Gateway, where something stands in front of it. */
+  readonly exposure: Exposure | undefined;
   /** Whether addresses have a routability (GEP-5093), which is experimental. */
   readonly routability: boolean;
 }
@@ -52,11 +54,15 @@ function acceptedOf({ listeners, problems }: BoundGateway, subject: Subject): Co
 
 function programmedOf(bound: BoundGateway, facts: GatewayFacts, accepted: Condition, subject: Subject): Condition {
   if (accepted.status === 'Unknown') return pending('Programmed', accepted.message, subject);
-  if (accepted.status === 'False') return fails('Programmed', 'Invalid', accepted.message, subject);
+  // What was good before goes on, and is said to.
+  const kept = bound.keptParameters === true && accepted.reason === 'InvalidParameters';
+  if (accepted.status === 'False' && !kept) return fails('Programmed', 'Invalid', accepted.message, subject);
   const assigned = facts.routability ? assignedOf(bound, facts, subject) : undefined;
   if (assigned?.reason === 'NotAssigned') return fails('Programmed', 'AddressNotAssigned', assigned.message, subject);
   const own = conditionOf('Programmed', bound.problems, subject);
   if (own !== undefined) return own;
+  const missing = facts.exposure?.missing;
+  if (missing !== undefined) return fails('Programmed', missing.reason, missing.message, subject);
   const waiting = bound.listeners.filter((listener) => isValid(listener) && !isServing(listener, facts));
   if (waiting.length === 0) return holds('Programmed', 'Programmed', 'The Gateway is served', subject);
   return fails('Programmed', 'Pending', `Not yet served: ${waiting.map(({ name }) => name).join(', ')}`, subject);
@@ -86,7 +92,7 @@ function assignedOf(
   facts: GatewayFacts,
   subject: Subject,
 ): Condition | undefined {
-  if (binds.every(({ key }) => facts.placement(key) === undefined)) return undefined;
+  if (reachedAt(binds, facts).length === 0) return undefined;
   const missing = addresses.filter(({ satisfied }) => !satisfied);
   if (missing.length === 0) {
     return holds('AddressesAssigned', 'AddressesAssigned', 'Every address is assigned', subject);
@@ -106,20 +112,26 @@ interface StatusAddress {
 }
 
 /** Where the Gateway can be reached; not known before it is placed. */
-function addressesOf(
-  { binds, addresses }: BoundGateway,
-  { placement, routability }: GatewayFacts,
-): readonly StatusAddress[] {
-  const placed = [...new Set(binds.flatMap(({ key }) => placement(key)?.address ?? []))];
+function addressesOf({ binds, addresses }: BoundGateway, facts: GatewayFacts): readonly StatusAddress[] {
+  const { routability } = facts;
+  const placed = reachedAt(binds, facts);
   const told = (routabilityOf: string): { readonly routability?: string } =>
     routability ? { routability: routabilityOf } : {};
-  if (addresses.length === 0) return placed.map((value) => ({ type: 'IPAddress', value, ...told('') }));
+  if (addresses.length === 0) return placed.map((address) => ({ ...address, ...told('') }));
   // One for each request that is satisfied, and nothing else.
   return addresses
     .filter(({ satisfied }) => satisfied)
     .map(({ type, value, routability: wanted }) => ({
-      type,
-      value: value === '' ? (placed[0] ?? '') : value,
+      ...(value === '' && placed[0] !== undefined ? placed[0] : { type, value }),
       ...told(wanted),
     }));
+}
+
+function reachedAt(
+  binds: BoundGateway['binds'],
+  { exposure, placement }: GatewayFacts,
+): readonly { readonly type: string; readonly value: string }[] {
+  if (exposure !== undefined) return exposure.addresses;
+  const placed = new Set(binds.flatMap(({ key }) => placement(key)?.address ?? []));
+  return [...placed].map((value) => ({ type: 'IPAddress', value }));
 }

@@ -17,6 +17,7 @@ const usage = `npm run conformance -- [options]
   --profile A,B      profiles (default ${PROFILES})
   --run-test NAME    one test only
   --suite v1.7|v1.6  which suite (default v1.7)
+  --mode NAME        all-in-one: in the process of the controller (default); provisioned: by Pods of their own
   --channel NAME     CRDs of the lab: standard (default) or experimental
   --report FILE      where the report goes (default conformance/reports/…; not with --run-test)
   --kubeconfig FILE  a cluster in which Portolan runs already, instead of the lab
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     profile: { type: 'string', default: PROFILES },
     'run-test': { type: 'string' },
     suite: { type: 'string', default: 'v1.7' },
+    mode: { type: 'string', default: 'all-in-one' },
     channel: { type: 'string', default: 'standard' },
     report: { type: 'string' },
     kubeconfig: { type: 'string' },
@@ -42,7 +44,24 @@ const env = { ...process.env, SUITE: values.suite, CHANNEL: values.channel };
 const name = process.env['LAB'] ?? 'kubelab';
 const suite = join(lab, `bin/conformance-${values.suite}.test`);
 const reportFile =
-  values.report ?? join(root, `conformance/reports/${values.suite}-${values.channel}-embedded-all-in-one-report.yaml`);
+  values.report ??
+  join(root, `conformance/reports/${values.suite}-${values.channel}-embedded-${values.mode}-report.yaml`);
+
+interface Mode {
+  /** Of the controller. */
+  readonly flags: readonly string[];
+  /** An address that a Gateway may ask for. */
+  readonly usable: string;
+}
+
+/** The pools are the lab's: of addresses of this machine, and of load balancers; the node is where Pods reach this process. */
+const modes = {
+  'all-in-one': { flags: ['--address-pool', '10.200.0.0/16'], usable: '10.200.255.1' },
+  provisioned: {
+    flags: ['--proxy-image', 'portolan', '--advertise', '10.244.0.1:9443', '--lease-namespace', 'portolan'],
+    usable: '10.201.255.1',
+  },
+} satisfies Record<string, Mode>;
 
 process.exitCode = values.help ? help() : await main();
 
@@ -54,6 +73,7 @@ function help(): number {
 async function main(): Promise<number> {
   if (values.suite !== 'v1.7' && values.suite !== 'v1.6')
     return stop(`--suite ${values.suite}: there are v1.7 and v1.6`);
+  if (!isMode(values.mode)) return stop(`--mode ${values.mode}: there are all-in-one and provisioned`);
   if (process.getuid?.() !== 0 && values.kubeconfig === undefined) {
     return stop('the lab is a network namespace, which only root can make: run as root, or give --kubeconfig');
   }
@@ -66,7 +86,7 @@ async function main(): Promise<number> {
   if (!script('up.sh')) return stop('the lab could not be started');
   const kubeconfig = join(lab, `.state/${name}/pki/admin.kubeconfig`);
   const within = ['nsenter', `--net=/run/netns/${name}`, '--'];
-  const controller = await startController(kubeconfig, within);
+  const controller = await startController(kubeconfig, within, modes[values.mode]);
   try {
     return controller === undefined ? stop('the controller did not become ready') : await runSuite(kubeconfig, within);
   } finally {
@@ -83,14 +103,25 @@ function script(file: string, ...args: readonly string[]): boolean {
   return spawnSync(join(lab, file), args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0;
 }
 
-async function startController(kubeconfig: string, within: readonly string[]): Promise<ChildProcess | undefined> {
+function isMode(text: string): text is keyof typeof modes {
+  return Object.hasOwn(modes, text);
+}
+
+async function startController(
+  kubeconfig: string,
+  within: readonly string[],
+  { flags }: Mode,
+): Promise<ChildProcess | undefined> {
+  const kubectl = [...within, 'kubectl', '--kubeconfig', kubeconfig, 'apply', '--server-side', '-f'];
+  run([...kubectl, join(root, 'deploy/crds')], '');
   const gatewayClass = JSON.stringify({
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'GatewayClass',
     metadata: { name: values['gateway-class'] },
     spec: { controllerName: 'portolan.dev/gateway-controller' },
   });
-  run([...within, 'kubectl', '--kubeconfig', kubeconfig, 'apply', '-f', '-'], gatewayClass);
+  const namespace = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'portolan' } });
+  for (const object of [gatewayClass, namespace]) run([...kubectl, '-'], object);
   const log = join(lab, `.state/${name}/portolan.log`);
   const descriptor = openSync(log, 'w');
   const admin = '127.0.0.1:9901';
@@ -101,8 +132,7 @@ async function startController(kubeconfig: string, within: readonly string[]): P
     'controller',
     '--kubeconfig',
     kubeconfig,
-    '--address-pool',
-    '10.200.0.0/16',
+    ...flags,
     '--admin',
     admin,
   ];
@@ -129,7 +159,7 @@ async function runSuite(kubeconfig: string, within: readonly string[]): Promise<
     '-test.parallel=8',
     '-test.timeout=60m',
     `--gateway-class=${values['gateway-class']}`,
-    '--usable-address=10.200.255.1',
+    `--usable-address=${modes[values.mode as keyof typeof modes].usable}`,
     '--unusable-address=192.0.2.1',
     ...(one === undefined
       ? [`--conformance-profiles=${values.profile}`, `--report-output=${reportFile}`]

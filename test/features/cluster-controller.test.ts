@@ -5,48 +5,16 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AddressPool } from '../../src/controller/addresses.ts';
 import { Controller } from '../../src/controller/controller.ts';
-import type { LogEntry } from '../../src/controller/controller.ts';
+import { allInOne } from '../../src/controller/all-in-one.ts';
+import type { LogEntry } from '../../src/controller/log.ts';
 import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { list, record } from '../../src/support/untrusted.ts';
 import type { UnknownRecord } from '../../src/support/untrusted.ts';
 import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
+import { conditionsOf, definition, gateway, gatewayClass, group } from './cluster-objects.ts';
 import { eventually, freePort } from './engine-fixture.ts';
 import { ask } from './gateway-fixture.ts';
-
-const group = 'gateway.networking.k8s.io';
-
-function definition(kind: string, plural: string, scope = 'Namespaced'): Stored {
-  return {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: {
-      name: `${plural}.${group}`,
-      annotations: { [`${group}/bundle-version`]: 'v1.7.0', [`${group}/channel`]: 'standard' },
-    },
-    spec: { group, names: { kind, plural }, scope, versions: [{ name: 'v1', served: true, storage: true }] },
-  };
-}
-
-const gatewayClass: Stored = {
-  apiVersion: `${group}/v1`,
-  kind: 'GatewayClass',
-  metadata: { name: 'portolan' },
-  spec: { controllerName: 'portolan.dev/gateway-controller' },
-};
-
-function gateway(port: number, className = 'portolan'): Stored {
-  return {
-    apiVersion: `${group}/v1`,
-    kind: 'Gateway',
-    metadata: { name: 'gw', namespace: 'default' },
-    spec: {
-      gatewayClassName: className,
-      infrastructure: { labels: { team: 'edge' }, annotations: { note: 'x' } },
-      listeners: [{ name: 'http', port, protocol: 'HTTP' }],
-    },
-  };
-}
 
 function route(parentRefs: readonly object[], status?: object): Stored {
   return {
@@ -79,23 +47,15 @@ async function world(t: TestContext, ...objects: readonly Stored[]): Promise<Wor
   const controller = new Controller({
     client: new KubeClient(server.access),
     controllerName: 'portolan.dev/gateway-controller',
-    pool: new AddressPool('127.0.0.1'),
-    leaseNamespace: 'portolan',
+    mode: allInOne({ pool: new AddressPool('127.0.0.1'), engine: {} }),
+    namespace: 'portolan',
     electsLeader: true,
-    engine: {},
     log: (entry) => log.push(entry),
   });
   controller.start();
   t.after(() => controller.stop(0));
   await eventually(() => isProgrammed(server), 'the Gateway is programmed', 10_000);
   return { server, port, log, controller };
-}
-
-function conditionsOf(object: Stored | undefined): readonly string[] {
-  return list(record(object?.['status'])['conditions']).map((condition) => {
-    const { type, status, reason } = record(condition);
-    return `${String(type)}=${String(status)} ${String(reason)}`;
-  });
 }
 
 function isProgrammed(server: FakeApiServer): boolean {
@@ -122,7 +82,8 @@ test('GatewayInfrastructure: a class is accepted, a Gateway programmed at an add
     'gateway.networking.k8s.io/gateway-class-name': 'portolan',
     'app.kubernetes.io/managed-by': 'portolan',
   });
-  assert.deepEqual(service.metadata['annotations'], { note: 'x' });
+  const kept = JSON.stringify({ gateway: 'default/gw', parameters: {} });
+  assert.deepEqual(service.metadata['annotations'], { note: 'x', 'portolan.dev/parameters': kept });
   assert.deepEqual(record(service['spec'])['ports'], [
     { name: `tcp-${port}`, port, protocol: 'TCP', targetPort: port },
   ]);

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Access } from '../../src/sources/cluster/access.ts';
 import { equal } from '../../src/support/equal.ts';
+import { isRecord } from '../../src/support/untrusted.ts';
 
 export interface Stored {
   readonly apiVersion: string;
@@ -17,6 +18,14 @@ interface Event {
   readonly version: number;
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly object: Stored;
+  /** What stood there before. */
+  readonly before: Stored | undefined;
+}
+
+interface Watcher {
+  readonly base: string;
+  readonly labels: string;
+  readonly response: http.ServerResponse;
 }
 
 const plurals: Readonly<Record<string, string>> = {
@@ -31,6 +40,12 @@ const plurals: Readonly<Record<string, string>> = {
   GatewayClass: 'gatewayclasses',
   Gateway: 'gateways',
   HTTPRoute: 'httproutes',
+  Ingress: 'ingresses',
+  IngressClass: 'ingressclasses',
+  Deployment: 'deployments',
+  PodDisruptionBudget: 'poddisruptionbudgets',
+  GatewayConfig: 'gatewayconfigs',
+  ClusterTrustBundle: 'clustertrustbundles',
 };
 
 export class FakeApiServer {
@@ -42,7 +57,7 @@ export class FakeApiServer {
   /** Versions before this one are forgotten. */
   forgotten = 0;
   readonly #objects = new Map<string, Stored>();
-  readonly #watchers = new Set<{ readonly base: string; readonly response: http.ServerResponse }>();
+  readonly #watchers = new Set<Watcher>();
   readonly #events: Event[] = [];
   #version = 100;
 
@@ -96,13 +111,14 @@ export class FakeApiServer {
   }
 
   #put(path: string, object: Stored): Stored {
-    const type = this.#objects.has(path) ? 'MODIFIED' : 'ADDED';
+    const before = this.#objects.get(path);
+    const type = before === undefined ? 'ADDED' : 'MODIFIED';
     const stored: Stored = {
       ...object,
       metadata: { ...object.metadata, resourceVersion: String(++this.#version) },
     };
     this.#objects.set(path, stored);
-    this.#tell({ version: this.#version, type, object: stored });
+    this.#tell({ version: this.#version, type, object: stored, before });
     return stored;
   }
 
@@ -111,12 +127,12 @@ export class FakeApiServer {
     if (object === undefined) return;
     this.#objects.delete(path);
     const metadata = { ...object.metadata, resourceVersion: String(++this.#version) };
-    this.#tell({ version: this.#version, type: 'DELETED', object: { ...object, metadata } });
+    this.#tell({ version: this.#version, type: 'DELETED', object: { ...object, metadata }, before: object });
   }
 
   #tell(event: Event): void {
     this.#events.push(event);
-    for (const { base, response } of this.#watchers) if (isIn(base, event.object)) response.write(line(event));
+    for (const watcher of this.#watchers) tellTo(watcher, event);
   }
 
   #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -143,7 +159,8 @@ export class FakeApiServer {
   }
 
   #list(url: URL, response: http.ServerResponse): void {
-    const all = [...this.#objects.values()].filter((object) => isIn(url.pathname, object));
+    const labels = url.searchParams.get('labelSelector') ?? '';
+    const all = [...this.#objects.values()].filter((object) => isIn(url.pathname, object) && hasLabels(labels, object));
     const from = Number(url.searchParams.get('continue') ?? 0);
     const limit = Math.min(2, Number(url.searchParams.get('limit') ?? 2));
     const items = all
@@ -163,12 +180,11 @@ export class FakeApiServer {
       return;
     }
     response.flushHeaders();
-    for (const event of this.#events) {
-      if (event.version > since && isIn(url.pathname, event.object)) response.write(line(event));
-    }
+    const labels = url.searchParams.get('labelSelector') ?? '';
+    const watcher: Watcher = { base: url.pathname, labels, response };
+    for (const event of this.#events) if (event.version > since) tellTo(watcher, event);
     const bookmark = { kind: 'x', apiVersion: 'v1', metadata: { resourceVersion: String(this.#version) } };
     response.write(`${JSON.stringify({ type: 'BOOKMARK', object: bookmark })}\n`);
-    const watcher = { base: url.pathname, response };
     this.#watchers.add(watcher);
     response.on('close', () => this.#watchers.delete(watcher));
   }
@@ -177,6 +193,10 @@ export class FakeApiServer {
     const isStatus = url.pathname.endsWith('/status');
     const path = isStatus ? url.pathname.slice(0, -'/status'.length) : url.pathname;
     const before = this.#objects.get(path);
+    if (method === 'POST' && this.#objects.has(`${path}/${body.metadata.name}`)) {
+      fail(response, 409);
+      return;
+    }
     if (method === 'POST') {
       send(response, 201, this.#put(`${path}/${body.metadata.name}`, body));
       return;
@@ -210,9 +230,17 @@ export class FakeApiServer {
     else if (method === 'PUT') send(response, 200, this.#put(path, body));
     else {
       const metadata = { ...before?.metadata, ...body.metadata };
-      send(response, 200, this.#put(path, { ...before, ...body, metadata }));
+      send(response, 200, this.#put(path, { ...(applied(before, body) as Stored), metadata }));
     }
   }
+}
+
+/** As far as server-side apply is needed here: maps field by field, lists as a whole; what is not applied any more stays. */
+function applied(before: unknown, body: unknown): unknown {
+  if (!isRecord(before) || !isRecord(body)) return body;
+  const result: Record<string, unknown> = { ...before };
+  for (const [key, value] of Object.entries(body)) result[key] = applied(before[key], value);
+  return result;
 }
 
 function pathOf({ apiVersion, kind, metadata }: Stored): string {
@@ -225,11 +253,31 @@ function pathOf({ apiVersion, kind, metadata }: Stored): string {
 function isIn(base: string, object: Stored): boolean {
   const path = pathOf(object);
   const everywhere = path.replace(/\/namespaces\/[^/]+(?=\/[^/]+\/[^/]+$)/, '');
-  return path.startsWith(`${base}/`) || everywhere.startsWith(`${base}/`);
+  const isDirectly = (whole: string): boolean =>
+    whole.startsWith(`${base}/`) && !whole.slice(base.length + 1).includes('/');
+  return isDirectly(path) || isDirectly(everywhere);
 }
 
-function line({ type, object }: Event): string {
-  return `${JSON.stringify({ type, object })}\n`;
+/** Whoever selects by labels sees an object come and go with them. */
+function tellTo({ base, labels, response }: Watcher, { type, object, before }: Event): void {
+  if (!isIn(base, object)) return;
+  const was = before !== undefined && hasLabels(labels, before);
+  const is = type !== 'DELETED' && hasLabels(labels, object);
+  if (!was && !is) return;
+  const told = is ? (was ? 'MODIFIED' : 'ADDED') : 'DELETED';
+  response.write(`${JSON.stringify({ type: told, object })}\n`);
+}
+
+/** Of selectors only `a=b,c=d`. */
+function hasLabels(selector: string, { metadata }: Stored): boolean {
+  const labels = (metadata['labels'] ?? {}) as Readonly<Record<string, string>>;
+  return selector
+    .split(',')
+    .filter((term) => term !== '')
+    .every((term) => {
+      const [key = '', value] = term.split('=');
+      return labels[key] === value;
+    });
 }
 
 const reasons: Readonly<Record<number, string>> = {

@@ -7,6 +7,7 @@ import { SessionSeal } from '../../src/engines/embedded/sessions.ts';
 import type { Endpoint, Session, WeightedBackend } from '../../src/routing/model.ts';
 import {
   endpointsUpdate,
+  eventually,
   freePort,
   httpBackend,
   origin,
@@ -239,6 +240,33 @@ test('engines with the same keys know each other’s tokens, also under the key 
   assert.equal((await ask(three.url, { cookie: `stay=${fresh.token}` })).name, fresh.name);
   assert.notEqual((await ask(three.url, headers)).token, null, 'a key that is gone opens nothing');
   await assert.rejects(async () => start([Buffer.alloc(16)]), RangeError);
+});
+
+test('keys are renewed while it serves, in every worker', async (t) => {
+  const [old, next] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  const ports = await named(t, ['a1', 'a2', 'a3']);
+  const backends = [weighted('a', cookie)];
+  const { engine, url } = await serve(
+    t,
+    { clusters: { a: Object.values(ports) }, routes: [{ action: { kind: 'forward', backends } }] },
+    { sessionKeys: [old], workers: 2 },
+  );
+  const { name, token } = await ask(url);
+  const headers = { cookie: `stay=${token}` };
+  engine.renewSessionKeys([next, old]);
+  for (let i = 0; i < 10; i++) {
+    const answer = await ask(url, headers);
+    assert.equal(`${answer.name} ${answer.token}`, `${name} null`);
+  }
+  engine.renewSessionKeys([next]);
+  // Answers of either worker, each a moment after it heard.
+  await eventually(async () => (await ask(url, headers)).token !== null, 'the old key opens nothing');
+  await eventually(async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask(url, headers)));
+    return answers.every((answer) => answer.token !== null);
+  }, 'nor with any worker');
+  assert.throws(() => engine.renewSessionKeys([]), RangeError);
+  assert.throws(() => engine.renewSessionKeys([Buffer.alloc(16)]), RangeError);
 });
 
 const row = (port: number, id: string, changes: Partial<Endpoint> = {}): Partial<Endpoint> => ({

@@ -1,5 +1,5 @@
 // Certificates for tests, made when asked for: none is checked in. Self-signed ones, and authorities that issue others.
-import '../../src/cli/run/reflect-metadata.ts';
+import '../../src/support/reflect-metadata.ts';
 import { X509Certificate, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,

@@ -1,7 +1,7 @@
-// portolan controller: a cluster → its Gateways, served here, until it is told to stop.
-import { AddressPool } from '../../controller/addresses.ts';
+// portolan controller: a cluster → its Gateways, served here or by data planes of their own, until it is told to stop.
 import { Controller } from '../../controller/controller.ts';
-import type { LogEntry } from '../../controller/controller.ts';
+import type { ControllerOptions } from '../../controller/controller.ts';
+import type { LogEntry } from '../../controller/log.ts';
 import { dump } from '../../pipeline/dump.ts';
 import { AccessError, accessFrom } from '../../sources/cluster/access.ts';
 import type { Access } from '../../sources/cluster/access.ts';
@@ -9,30 +9,23 @@ import { KubeClient } from '../../sources/cluster/client.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
-import { parseHostPort } from '../model/names.ts';
+import { parseListen } from '../model/names.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
-import { parseLimits } from '../run/limits.ts';
+import { controllerMode } from '../run/controller-mode.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 export const run: Run = async (args) => {
-  const pool = poolOf(args);
   const access = accessOf(args);
-  const namespaces = args.texts('namespace');
   const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
+  const namespace = args.text('lease-namespace') ?? access.namespace;
   const controller = new Controller({
     client: new KubeClient(access),
     controllerName: args.text('controller-name') ?? 'portolan.dev/gateway-controller',
-    pool,
-    ...(namespaces.length === 0 ? {} : { namespaces }),
-    leaseNamespace: args.text('lease-namespace') ?? access.namespace,
+    ...controllerMode(args, namespace),
+    selection: selectionOf(args),
+    namespace,
     electsLeader: !args.on('no-leader-election'),
-    engine: {
-      workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
-      trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
-      limits: parseLimits(args.texts('limit')),
-      ...(args.on('access-log') ? { accessLog: '-' } : {}),
-    },
     log,
   });
   const told = stopSignal();
@@ -46,25 +39,31 @@ export const run: Run = async (args) => {
     admin?.close();
     return 0;
   } finally {
-    await controller.engine.close();
+    await controller.plane.close();
   }
 };
+
+/** What is left out of the cluster. */
+function selectionOf(args: Arguments): NonNullable<ControllerOptions['selection']> {
+  const namespaces = args.texts('namespace');
+  const namespaceSelector = args.text('namespace-selector');
+  const selector = args.text('selector');
+  if (namespaces.length > 0 && namespaceSelector !== undefined) {
+    throw new Misuse(
+      '--namespace and --namespace-selector go not together',
+      'name the namespaces, or select them by labels',
+    );
+  }
+  return {
+    ...(namespaces.length === 0 ? {} : { namespaces }),
+    ...(namespaceSelector === undefined ? {} : { namespaceSelector }),
+    ...(selector === undefined ? {} : { selector }),
+  };
+}
 
 /** One line of JSON each, on standard error: standard output belongs to the access log. */
 function log(entry: LogEntry): void {
   process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
-}
-
-function poolOf(args: Arguments): AddressPool {
-  const range = args.text('address-pool');
-  if (range === undefined) {
-    throw new Misuse('--address-pool is missing', 'give addresses of this machine, as in --address-pool 192.0.2.10');
-  }
-  try {
-    return new AddressPool(range);
-  } catch (error) {
-    throw new Misuse(`--address-pool: ${(error as Error).message}`, 'for example 10.0.0.0/24, or a single address');
-  }
 }
 
 function accessOf(args: Arguments): Access {
@@ -79,9 +78,9 @@ function accessOf(args: Arguments): Access {
 async function openAdmin(args: Arguments, controller: Controller): Promise<Admin | undefined> {
   const text = args.text('admin');
   if (text === undefined) return undefined;
-  return startAdmin(parseHostPort('--admin', text), {
+  return startAdmin(parseListen('--admin', text), {
     waiting: () => controller.waiting(),
-    metrics: () => controller.engine.metrics(),
+    metrics: () => controller.plane.metrics(),
     config: () => (controller.pipeline === undefined ? {} : dump(controller.pipeline.tables)),
   });
 }

@@ -6,7 +6,7 @@ import type { TlsMaterial } from '../../engines/stream/credentials.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
-import { formatHostPort, parseHostPort } from '../model/names.ts';
+import { formatHostPort, parseHostPort, parseListen } from '../model/names.ts';
 import { keepHeapsSmall, YOUNG_SPACE } from '../proxy/memory.ts';
 import { ProxyNode } from '../proxy/node.ts';
 import { readSessionKeys } from '../proxy/session-keys.ts';
@@ -47,9 +47,11 @@ export const run: Run = async (args) => {
     log,
   });
   const told = stopSignal();
+  let stopRenewing = (): void => {};
   try {
     const admin = await openAdmin(args, node);
     node.connect();
+    if (keys !== undefined) stopRenewing = renewKeys(keys, node);
     await told;
     log('info', `stopping: for ${grace} s everything is still served, then requests in flight have ${drain} s`);
     node.retire();
@@ -58,6 +60,7 @@ export const run: Run = async (args) => {
     admin?.close();
     return 0;
   } finally {
+    stopRenewing();
     await node.engine.close();
   }
 };
@@ -87,10 +90,36 @@ function check(credentials: () => TlsMaterial): void {
   }
 }
 
+/** Milliseconds. A Secret that is mounted changes within a minute or two. */
+const LOOK_AGAIN = 15_000;
+
+/** Follows the file of session keys; one that cannot be read changes nothing. */
+function renewKeys(file: string, node: ProxyNode): () => void {
+  let last = Buffer.concat(readSessionKeys(file));
+  let complaint = '';
+  const timer = setInterval(() => {
+    try {
+      const keys = readSessionKeys(file);
+      const now = Buffer.concat(keys);
+      complaint = '';
+      if (now.equals(last)) return;
+      last = now;
+      node.engine.renewSessionKeys(keys);
+      log('info', 'session keys are renewed');
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== complaint) log('warn', `the session keys stay as they were: ${message}`);
+      complaint = message;
+    }
+  }, LOOK_AGAIN);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
 async function openAdmin(args: Arguments, node: ProxyNode): Promise<Admin | undefined> {
   const text = args.text('admin');
   if (text === undefined) return undefined;
-  const admin = await startAdmin(parseHostPort('--admin', text), {
+  const admin = await startAdmin(parseListen('--admin', text), {
     waiting: () => node.waiting(),
     metrics: () => node.metrics(),
     config: () => node.config(),

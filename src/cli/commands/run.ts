@@ -8,7 +8,7 @@ import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
 import { Model } from '../model/model.ts';
 import type { LoadProgress } from '../model/model.ts';
-import { parseHostPort, parseName } from '../model/names.ts';
+import { parseListen, parseName } from '../model/names.ts';
 import { modelOptions } from '../model/options.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
@@ -180,7 +180,7 @@ async function openAdmin(
   const text = args.text('admin');
   if (text === undefined) return undefined;
   const { tables } = model.pipeline;
-  const admin = await startAdmin(parseHostPort('--admin', text), {
+  const admin = await startAdmin(parseListen('--admin', text), {
     waiting: () => {
       if (stopping.now) return ['stopping'];
       return [...tables.binds.keys()]

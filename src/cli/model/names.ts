@@ -32,6 +32,14 @@ export function parseHostPort(flag: string, text: string): HostPort {
   return { host, port };
 }
 
+/** Where to listen: without a host, as `:9900`, on all addresses (host ''). */
+export function parseListen(flag: string, text: string): HostPort {
+  const [, digits] = /^:(\d{1,5})$/.exec(text) ?? [];
+  return digits !== undefined && Number(digits) <= 65_535
+    ? { host: '', port: Number(digits) }
+    : parseHostPort(flag, text);
+}
+
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -37,9 +37,9 @@ export function startAdmin({ host, port }: HostPort, pages: AdminPages): Promise
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port }, () => {
+    server.listen({ ...(host === '' ? {} : { host }), port }, () => {
       const { port } = server.address() as AddressInfo;
-      const url = `http://${formatHostPort({ host, port })}`;
+      const url = `http://${formatHostPort({ host: host === '' ? 'localhost' : host, port })}`;
       resolve({ url, close: () => server.close(() => {}).closeAllConnections() });
     });
   });

@@ -1,25 +1,12 @@
 // A certificate authority of this user, made once and kept in the user's data folder, and the leaf certificates that it
 // issues for development. How to make clients trust it: trust.ts.
-import './reflect-metadata.ts';
-import { X509Certificate, randomBytes, webcrypto } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  PemConverter,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509Certificate as Certificate,
-  X509CertificateGenerator,
-  cryptoProvider,
-} from '@peculiar/x509';
+import type { KeyPair, Validity } from '../../support/x509.ts';
+import { issueLeaf, makeAuthority } from '../../support/x509.ts';
 
 export interface Issued {
   /** PEM: the leaf, then the authority. */
@@ -39,7 +26,6 @@ export interface Authority {
 
 const certificateFile = 'certificate.pem';
 const keyFile = 'key.pem';
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const day = 24 * 60 * 60 * 1000;
 /** Apple's limit for certificates that users trust by hand is 825 days. */
 const leafDays = 397;
@@ -47,21 +33,19 @@ const authorityDays = 3650;
 
 /** Opens the authority in the folder, or makes one. An authority that is about to expire is replaced. */
 export async function openAuthority(folder: string = dataFolder()): Promise<Authority> {
-  cryptoProvider.set(webcrypto);
   const home = join(folder, 'authority');
   const path = join(home, certificateFile);
   const found = read(home);
   if (found !== undefined) return authorityOf(path, found, false);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const fresh = await makeAuthority();
+  const fresh = await freshAuthority();
   const kept = write(home, fresh);
   return authorityOf(path, kept, kept === fresh);
 }
 
 /** One that nobody trusts and nobody keeps, to see what certificates would do. */
 export async function temporaryAuthority(): Promise<Authority> {
-  cryptoProvider.set(webcrypto);
-  return authorityOf('', await makeAuthority(), true);
+  return authorityOf('', await freshAuthority(), true);
 }
 
 /** Where this system keeps the data of programs for a user. */
@@ -74,14 +58,8 @@ export function dataFolder(): string {
   return join(given !== undefined && given !== '' ? given : join(homedir(), '.local', 'share'), 'portolan');
 }
 
-interface Material {
-  /** PEM. */
-  readonly certificate: string;
-  readonly privateKey: string;
-}
-
 /** undefined when there is none, or one that cannot outlive its leaves. */
-function read(folder: string): Material | undefined {
+function read(folder: string): KeyPair | undefined {
   try {
     const certificate = readFileSync(join(folder, certificateFile), 'utf8');
     const privateKey = readFileSync(join(folder, keyFile), 'utf8');
@@ -94,7 +72,7 @@ function read(folder: string): Material | undefined {
 }
 
 /** Both files appear at once: a folder is renamed. Of two programs that start at once the first wins; both go on with its. */
-function write(folder: string, fresh: Material): Material {
+function write(folder: string, fresh: KeyPair): KeyPair {
   const temporary = `${folder}.${randomBytes(6).toString('hex')}`;
   mkdirSync(temporary, { recursive: true, mode: 0o700 });
   writeFileSync(join(temporary, keyFile), fresh.privateKey, { mode: 0o600 });
@@ -112,69 +90,28 @@ function write(folder: string, fresh: Material): Material {
   }
 }
 
-async function makeAuthority(): Promise<Material> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    serialNumber: serialNumber(),
-    name: `CN=Portolan development (${userName()}), O=Portolan`,
-    notBefore: new Date(Date.now() - day),
-    notAfter: new Date(Date.now() + authorityDays * day),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [
-      new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+function freshAuthority(): Promise<KeyPair> {
+  return makeAuthority(`CN=Portolan development (${userName()}), O=Portolan`, validFor(authorityDays));
+}
+
+function authorityOf(path: string, pair: KeyPair, made: boolean): Authority {
+  return { path, made, certificate: pair.certificate, issue: (names) => issue(pair, names) };
+}
+
+async function issue(authority: KeyPair, names: readonly string[]): Promise<Issued> {
+  const { certificate, privateKey } = await issueLeaf(authority, {
+    subject: names[0] ?? 'localhost',
+    names: names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
+    usages: ['server'],
+    validity: validFor(leafDays),
   });
-  return { certificate: `${certificate.toString('pem')}\n`, privateKey: await keyText(keys.privateKey) };
+  return { certificate: `${certificate}${authority.certificate}`, privateKey };
 }
 
-async function authorityOf(path: string, { certificate, privateKey }: Material, made: boolean): Promise<Authority> {
-  const issuer = new Certificate(certificate);
-  const bytes = PemConverter.decodeFirst(privateKey);
-  const key = await webcrypto.subtle.importKey('pkcs8', bytes, algorithm, false, ['sign']);
-  return { path, made, certificate, issue: (names) => issue({ issuer, key }, names) };
-}
-
-interface Issuer {
-  readonly issuer: Certificate;
-  readonly key: webcrypto.CryptoKey;
-}
-
-async function issue({ issuer, key }: Issuer, names: readonly string[]): Promise<Issued> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const leaf = await X509CertificateGenerator.create({
-    serialNumber: serialNumber(),
-    // A common name is limited to 64 characters; clients read the alternative names.
-    subject: `CN=${(names[0] ?? 'localhost').slice(0, 64)}`,
-    issuer: issuer.subject,
-    notBefore: new Date(Date.now() - day),
-    notAfter: new Date(Date.now() + leafDays * day),
-    signingAlgorithm: algorithm,
-    signingKey: key,
-    publicKey: keys.publicKey,
-    extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-      new SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))),
-      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-    ],
-  });
-  const certificate = `${leaf.toString('pem')}\n${issuer.toString('pem')}\n`;
-  return { certificate, privateKey: await keyText(keys.privateKey) };
-}
-
-async function keyText(key: webcrypto.CryptoKey): Promise<string> {
-  return `${PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`;
-}
-
-/** Positive, as RFC 5280 wants it. */
-function serialNumber(): string {
-  const bytes = randomBytes(16);
-  bytes.writeUInt8((bytes.readUInt8(0) & 0x3f) | 0x40, 0);
-  return bytes.toString('hex');
+/** From yesterday on, since clocks differ. */
+function validFor(days: number): Validity {
+  const now = Date.now();
+  return { from: new Date(now - day), to: new Date(now + days * day) };
 }
 
 function userName(): string {

@@ -20,6 +20,8 @@ export interface Engine {
    * Updates are applied in the order of the calls; one need not wait for the other.
    */
   apply(update: Update): Promise<void>;
+  /** Other keys of sessions from now on: the first seals, all of them open. @throws RangeError for one of another size, or none */
+  renewSessionKeys(keys: readonly Uint8Array[]): void;
   /** In the text format of Prometheus, summed over the workers. */
   metrics(): Promise<string>;
   /**
@@ -152,6 +154,12 @@ class EmbeddedEngine implements Engine {
     const again = [...this.#taken.values()];
     if (again.length === 0 || this.#closed) return;
     void this.apply({ version: this.#rows.version, placements: { set: again, delete: [] } });
+  }
+
+  renewSessionKeys(keys: readonly Uint8Array[]): void {
+    if (keys.length === 0) throw new RangeError('there is no session key');
+    const renewed = sessionKeys(keys);
+    for (const worker of this.#workers) worker.renewSessionKeys(renewed);
   }
 
   async metrics(): Promise<string> {

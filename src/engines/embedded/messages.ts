@@ -6,6 +6,7 @@ export type ToWorker =
   /** To be applied as one and acknowledged with the same sequence number. @param update an Update as JSON */
   | { readonly kind: 'update'; readonly sequence: number; readonly update: string }
   | { readonly kind: 'metrics'; readonly request: number }
+  | { readonly kind: 'session-keys'; readonly keys: readonly Uint8Array[] }
   /** @param deadline milliseconds */
   | { readonly kind: 'drain'; readonly deadline: number };
 

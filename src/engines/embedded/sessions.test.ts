@@ -16,6 +16,16 @@ test('what is sealed is opened, by any of the keys, under the same name', () => 
   assert.notEqual(seal.seal('name', pins), token, 'no two tokens are alike');
 });
 
+test('renewed keys open what they sealed; what was opened before by a key that is gone is opened no more', () => {
+  const renewed = new SessionSeal([Buffer.alloc(32, 1)]);
+  const token = renewed.seal('name', [pin('a')]);
+  assert.equal(renewed.open('name', token).length, 1);
+  renewed.renew([Buffer.alloc(32, 2), Buffer.alloc(32, 1)]);
+  assert.equal(renewed.open('name', token).length, 1);
+  renewed.renew([Buffer.alloc(32, 2)]);
+  assert.deepEqual(renewed.open('name', token), []);
+});
+
 test('a token never holds more than sixteen backends, and stays short enough for a cookie', () => {
   const token = seal.seal(
     'name',

@@ -63,12 +63,18 @@ export function compileSession(session: Session): SessionPlan | null {
 
 /** Seals and opens tokens; the first key seals, all of them open. */
 export class SessionSeal {
-  readonly #keys: readonly Buffer[];
+  #keys: readonly Buffer[];
   /** Tokens that were good: a client brings its own again and again. */
   readonly #opened = new Map<string, readonly Pin[]>();
 
   constructor(keys: readonly Uint8Array[]) {
     this.#keys = keys.map((key) => Buffer.from(key));
+  }
+
+  /** Other keys from now on. Tokens that only an old one opens are of no use any more. */
+  renew(keys: readonly Uint8Array[]): void {
+    this.#keys = keys.map((key) => Buffer.from(key));
+    this.#opened.clear();
   }
 
   /** @param name of the cookie or header: a token is of no use under another one */

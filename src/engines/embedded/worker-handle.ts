@@ -23,7 +23,7 @@ const CALM = 60_000;
 const GRACE = 1000;
 
 export class WorkerHandle {
-  readonly #options: WorkerOptions;
+  #options: WorkerOptions;
   readonly #events: WorkerEvents;
   #worker: Worker;
   #running = true;
@@ -56,6 +56,12 @@ export class WorkerHandle {
       this.#unacknowledged.set(sequence, resolve);
       if (this.#running) this.#tell({ kind: 'update', sequence, update });
     });
+  }
+
+  renewSessionKeys(keys: readonly Uint8Array[]): void {
+    // A worker that is started again begins with them.
+    this.#options = { ...this.#options, sessionKeys: keys };
+    if (this.#running && !this.#closing) this.#tell({ kind: 'session-keys', keys });
   }
 
   metrics(): Promise<MetricsSnapshot | null> {

@@ -32,6 +32,9 @@ port.on('message', (message: ToWorker) => {
     case 'metrics':
       tell({ kind: 'metrics', request: message.request, snapshot: thread.metrics.snapshot(thread.connections.size) });
       break;
+    case 'session-keys':
+      thread.sessions.renew(message.keys);
+      break;
     case 'drain':
       drain(message.deadline);
       break;

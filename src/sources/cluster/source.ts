@@ -8,11 +8,19 @@ import type { KubeClient } from './client.ts';
 import { ApiError } from './client.ts';
 import { reflect } from './reflector.ts';
 import type { Live, WatchedKind } from './watched.ts';
-import { channelOf, coreKinds, definedKind, definitions, kept, liveOf, resourceOf } from './watched.ts';
+import { channelOf, coreKinds, definedKind, definitions, isSelectable, kept, liveOf, resourceOf } from './watched.ts';
 
 export interface ClusterSourceOptions {
   /** Only of these namespaces; absent: all. */
   readonly namespaces?: readonly string[];
+  /** A label selector, as kubectl takes it: only of namespaces that it selects. */
+  readonly namespaceSelector?: string;
+  /** A label selector: of Gateways, ListenerSets, routes, policies and Ingresses only those that it selects. */
+  readonly selector?: string;
+  /** GatewayConfigs of this namespace are read, whatever the others. */
+  readonly ownNamespace?: string;
+  /** Kinds to read besides those of the pipeline. */
+  readonly kinds?: readonly WatchedKind[];
   /** There is something to take. */
   readonly changed: () => void;
   /** A kind cannot be read; it goes on trying. */
@@ -48,6 +56,7 @@ export class ClusterSource {
   #deleted = new Map<string, KubeObject>();
   #touched = new Set<string>();
   #definitionsSeen = false;
+  #bundlesLookedFor = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -57,7 +66,7 @@ export class ClusterSource {
   }
 
   start(): void {
-    for (const kind of coreKinds) this.#run(kind);
+    for (const kind of [...coreKinds, ...(this.#options.kinds ?? [])]) this.#run(kind);
     this.#run(definitions);
     void this.#lookForBundles();
     this.#timer = setInterval(() => void this.#lookForBundles(), LOOK_AGAIN).unref();
@@ -76,7 +85,9 @@ export class ClusterSource {
       .map(
         ({ kind, error }) => `${kind.plural}${kind.group === '' ? '' : `.${kind.group}`}: ${error ?? 'not listed yet'}`,
       );
-    return this.#definitionsSeen ? found : [...found, 'the kinds of the Gateway API: not known yet'];
+    if (!this.#definitionsSeen) found.push('the kinds of the Gateway API: not known yet');
+    if (!this.#bundlesLookedFor) found.push('the API of ClusterTrustBundles: not known yet');
+    return found;
   }
 
   /** Kinds that were listed once and cannot be read now. */
@@ -106,8 +117,18 @@ export class ClusterSource {
   }
 
   /** Every object that there is. */
-  objects(): Iterable<KubeObject> {
-    return this.#objects.values();
+  *objects(): Iterable<KubeObject> {
+    for (const object of this.#objects.values()) if (this.#isSelected(object)) yield object;
+  }
+
+  /** An object as it is kept, whatever the namespaces that are selected. */
+  object(key: string): KubeObject | undefined {
+    return this.#objects.get(key);
+  }
+
+  /** `group/kind` of everything that is read. */
+  kinds(): Iterable<string> {
+    return this.#running.keys();
   }
 
   live(key: string): Live | undefined {
@@ -127,13 +148,13 @@ export class ClusterSource {
     const id = `${kind.group}/${kind.kind}`;
     if (this.#running.has(id) || this.#closed) return;
     const stop = new AbortController();
-    const scopes = kind.namespaced ? (this.#options.namespaces ?? [undefined]) : [undefined];
+    const scopes = this.#scopesOf(kind);
     const running: Running = { kind, stop, waiting: new Set(scopes.map((scope) => scope ?? '')), error: undefined };
     this.#running.set(id, running);
     for (const scope of scopes) {
       void reflect(
         this.#client,
-        resourceOf(kind, scope),
+        resourceOf(this.#selected(kind), scope),
         {
           applied: (object) => this.#apply(object),
           deleted: (object) => this.#delete(object),
@@ -150,6 +171,41 @@ export class ClusterSource {
         },
         stop.signal,
       );
+    }
+  }
+
+  #scopesOf({ kind, namespaced }: WatchedKind): readonly (string | undefined)[] {
+    const { namespaces, ownNamespace } = this.#options;
+    if (!namespaced || namespaces === undefined) return [undefined];
+    if (kind !== 'GatewayConfig' || ownNamespace === undefined) return namespaces;
+    return [...new Set([...namespaces, ownNamespace])];
+  }
+
+  #selected(kind: WatchedKind): WatchedKind {
+    const { namespaceSelector, selector } = this.#options;
+    const labelSelector = kind.kind === 'Namespace' ? namespaceSelector : isSelectable(kind) ? selector : undefined;
+    return labelSelector === undefined ? kind : { ...kind, query: { ...kind.query, labelSelector } };
+  }
+
+  /** Namespaces that are not selected are not read, so that an object of one that is not there is not of ours. */
+  #isSelected({ kind, metadata }: KubeObject): boolean {
+    const { namespaceSelector, ownNamespace } = this.#options;
+    if (namespaceSelector === undefined || metadata.namespace === undefined) return true;
+    if (kind === 'GatewayConfig' && metadata.namespace === ownNamespace) return true;
+    return this.#objects.has(`/Namespace//${metadata.namespace}`);
+  }
+
+  /** A namespace was selected, or is not any more: its objects come or go with it. */
+  #reselect(namespace: string): void {
+    if (this.#options.namespaceSelector === undefined) return;
+    for (const [key, object] of this.#objects) {
+      if (object.metadata.namespace !== namespace) continue;
+      const [into, from] = this.#isSelected(object)
+        ? ([this.#applied, this.#deleted] as const)
+        : ([this.#deleted, this.#applied] as const);
+      from.delete(key);
+      into.set(key, object);
+      this.#touched.add(key);
     }
   }
 
@@ -174,10 +230,12 @@ export class ClusterSource {
     if (object.kind === definitions.kind) this.#define(object);
     const next = kept(object);
     // Only its status changed, as a rule by our own hand.
+    const isNew = !this.#objects.has(key);
     if (!equal(this.#objects.get(key), next)) {
       this.#objects.set(key, next);
       this.#deleted.delete(key);
-      this.#applied.set(key, next);
+      if (this.#isSelected(next)) this.#applied.set(key, next);
+      if (isNew && next.kind === 'Namespace') this.#reselect(next.metadata.name);
     }
     this.#options.changed();
   }
@@ -191,6 +249,7 @@ export class ClusterSource {
     this.#touched.add(key);
     this.#applied.delete(key);
     this.#deleted.set(key, last);
+    if (last.kind === 'Namespace') this.#reselect(last.metadata.name);
     if (object.kind === definitions.kind) this.#undefine(last);
     this.#options.changed();
   }
@@ -226,6 +285,9 @@ export class ClusterSource {
       this.#stop(`${group}/ClusterTrustBundle`);
     } catch {
       // Asked again.
+    } finally {
+      this.#bundlesLookedFor = true;
+      if (!this.#closed) this.#options.changed();
     }
   }
 }

@@ -27,7 +27,16 @@ export const coreKinds: readonly WatchedKind[] = [
     query: { fieldSelector: 'type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token' },
   },
   { group: 'discovery.k8s.io', version: 'v1', kind: 'EndpointSlice', plural: 'endpointslices', namespaced: true },
+  { group: 'networking.k8s.io', version: 'v1', kind: 'Ingress', plural: 'ingresses', namespaced: true },
+  { group: 'networking.k8s.io', version: 'v1', kind: 'IngressClass', plural: 'ingressclasses', namespaced: false },
 ];
+
+/** What --selector selects from: what users write to be served, and not what that refers to. */
+export function isSelectable({ group, kind }: WatchedKind): boolean {
+  if (group === 'networking.k8s.io') return kind === 'Ingress';
+  if (group !== 'gateway.networking.k8s.io' && group !== 'gateway.networking.x-k8s.io') return false;
+  return kind !== 'GatewayClass' && kind !== 'ReferenceGrant';
+}
 
 export const definitions: WatchedKind = {
   group: 'apiextensions.k8s.io',
@@ -37,7 +46,7 @@ export const definitions: WatchedKind = {
   namespaced: false,
 };
 
-/** Kinds of the Gateway API that are read; others that are installed are left alone. */
+/** Kinds of CRDs that are read; others that are installed are left alone. */
 const gatewayKinds: ReadonlySet<string> = new Set([
   'gateway.networking.k8s.io/GatewayClass',
   'gateway.networking.k8s.io/Gateway',
@@ -51,6 +60,7 @@ const gatewayKinds: ReadonlySet<string> = new Set([
   'gateway.networking.k8s.io/BackendTLSPolicy',
   'gateway.networking.x-k8s.io/XBackend',
   'gateway.networking.x-k8s.io/XBackendTrafficPolicy',
+  'portolan.dev/GatewayConfig',
 ]);
 
 /** The kind that a CRD defines, in the version to read; undefined when it is none of ours, or not served yet. */
@@ -117,6 +127,7 @@ export function kept(object: KubeObject): KubeObject {
   const metadata = keptMetadata(object.metadata);
   const { apiVersion, kind } = object;
   switch (kind) {
+    case 'Deployment':
     case 'Namespace':
       return { apiVersion, kind, metadata };
     case 'ConfigMap':

@@ -1,10 +1,10 @@
 // spec.addresses of a Gateway. Portolan does not hand out addresses: it can serve those that the outside (the command line, later
-// the controller) placed its binds on, and says so of all others.
+// the controller) placed its binds on or put in front of it, and says so of all others.
 import type { Gateway } from '../../api/generated/types.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { AddressRequest } from '../../routing/bound.ts';
-import type { Placement } from '../../routing/model.ts';
+import type { Exposure, Placement } from '../../routing/model.ts';
 import type { Problem } from '../../routing/problem.ts';
 
 /** Conformance tests ask for it, and for nothing of it. */
@@ -15,10 +15,17 @@ export interface Addresses {
   readonly problems: readonly Problem[];
 }
 
-/** `placements` of the Gateway's binds. As long as nothing is placed, nothing is known of addresses. */
-export function judgeAddresses(sourced: Sourced<Gateway>, placements: readonly (Placement | undefined)[]): Addresses {
+/** `placements` of the Gateway's binds, unless something is in front of it. Before there is any, nothing is known of addresses. */
+export function judgeAddresses(
+  sourced: Sourced<Gateway>,
+  placements: readonly (Placement | undefined)[],
+  exposure: Exposure | undefined,
+): Addresses {
   const problems: Problem[] = [];
-  const placed = placements.flatMap((placement) => (placement === undefined ? [] : [placement.address]));
+  const placed =
+    exposure === undefined
+      ? placements.flatMap((placement) => (placement === undefined ? [] : [placement.address]))
+      : exposure.addresses.map(({ value }) => value);
   const requests = (sourced.object.spec.addresses ?? []).map(({ type, value = '', routability }, index) => {
     const at = originOf(sourced, `spec.addresses[${index}]`);
     const problem = wrongWith({ type, value, routability: routability ?? '' }, placed);

@@ -6,6 +6,8 @@ import type { BoundClass } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { isRecognised } from './bundle-versions.ts';
+import type { ConfigState } from './parameters.ts';
+import { resolveParameters } from './parameters.ts';
 
 export interface ClassOptions {
   readonly controllerName: string;
@@ -14,12 +16,19 @@ export interface ClassOptions {
   readonly presume: boolean;
 }
 
+export interface ClassLookups {
+  /** Bundle versions of the CRDs. */
+  readonly installed: readonly string[];
+  /** By namespace/name. */
+  readonly config: (key: string) => ConfigState | undefined;
+}
+
 /** Undefined: there is no such class, and it is not presumed. */
 export function bindClass(
   name: string,
   sourced: Sourced<GatewayClass> | undefined,
-  installed: readonly string[],
   options: ClassOptions,
+  { installed, config }: ClassLookups,
 ): BoundClass | undefined {
   const bundleVersions = [...new Set(installed)];
   const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name };
@@ -33,22 +42,27 @@ export function bindClass(
       managed: isManaged(name, controllerName, options),
       bundleVersions,
       presumed: true,
+      parameters: {},
       problems: [],
     };
   }
   const { metadata, spec } = sourced.object;
+  const ours = spec.controllerName === options.controllerName;
+  // Those of another controller's class are not ours to judge.
+  const found: ReturnType<typeof resolveParameters> = ours ? parametersOf(sourced, config) : { parameters: {} };
   return {
     ref,
     controllerName: spec.controllerName,
-    ours: spec.controllerName === options.controllerName,
+    ours,
     managed: isManaged(name, spec.controllerName, options),
     bundleVersions,
     presumed: false,
     ...(metadata.generation === undefined ? {} : { generation: metadata.generation }),
-    problems:
-      spec.controllerName === options.controllerName
-        ? [...parameterProblems(sourced), ...versionProblems(sourced, bundleVersions)]
-        : [],
+    ...('problem' in found ? {} : { parameters: found.parameters }),
+    problems: [
+      ...('problem' in found ? [found.problem] : []),
+      ...(ours ? versionProblems(sourced, bundleVersions) : []),
+    ],
   };
 }
 
@@ -58,12 +72,13 @@ function isManaged(name: string, controllerName: string, options: ClassOptions):
   return name === options.classes.named;
 }
 
-/** The embedded engine takes no parameters. Those of another controller's class are not ours to judge. */
-function parameterProblems(sourced: Sourced<GatewayClass>): readonly Problem[] {
+function parametersOf(
+  sourced: Sourced<GatewayClass>,
+  config: ClassLookups['config'],
+): ReturnType<typeof resolveParameters> {
   const ref = sourced.object.spec.parametersRef;
-  if (ref === undefined) return [];
-  const message = `parameters of kind ${ref.kind}${ref.group === '' ? '' : `.${ref.group}`} are not known`;
-  return [{ code: 'InvalidParameters', at: originOf(sourced, 'spec.parametersRef'), message }];
+  if (ref === undefined) return { parameters: {} };
+  return resolveParameters({ ...ref, namespace: ref.namespace }, originOf(sourced, 'spec.parametersRef'), config);
 }
 
 /** Served all the same, as well as it goes. */

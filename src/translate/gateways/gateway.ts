@@ -5,8 +5,9 @@ import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { Read, Table } from '../../incremental/table.ts';
 import type { BoundClass, BoundGateway, BoundListenerSet } from '../../routing/bound.ts';
-import type { BindReport, Placement } from '../../routing/model.ts';
+import type { BindReport, Exposure, Placement } from '../../routing/model.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
+import type { Parameters } from '../../routing/parameters.ts';
 import type { Problem } from '../../routing/problem.ts';
 import type { BackendTables } from '../backends/scope.ts';
 import { backendLookups } from '../backends/scope.ts';
@@ -20,6 +21,8 @@ import type { ListenerSetDraft } from './listener-sets.ts';
 import type { ListenerDraft, ListenerScope } from './listeners.ts';
 import { draftListener } from './listeners.ts';
 import { namespaceRule } from './namespaces.ts';
+import type { ConfigState, GatewayParameters } from './parameters.ts';
+import { parametersOf } from './parameters.ts';
 import { proxiedPorts } from './proxy-protocol.ts';
 import { bindsOf, clustersOf, finishListener, judgeSiblings, publicPortsOf, setRefusal } from './siblings.ts';
 
@@ -37,6 +40,10 @@ export interface GatewayTables extends BackendTables {
   readonly presume: boolean;
   readonly placements: Table<Placement>;
   readonly reports: Table<BindReport>;
+  readonly exposures: Table<Exposure>;
+  readonly configs: Table<ConfigState>;
+  /** By gateway. */
+  readonly lastParameters: Table<Parameters>;
 }
 
 export function bindGateway(
@@ -47,20 +54,10 @@ export function bindGateway(
     const { namespace = '', name } = metadata;
     const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace, name };
     const gatewayClass = read(tables.classes, spec.gatewayClassName);
-    const gateway = {
-      key,
-      ref,
-      written: sourced.written,
-      className: spec.gatewayClassName,
-      ...(metadata.generation === undefined ? {} : { generation: metadata.generation }),
-    };
-    if (gatewayClass?.managed !== true) {
-      const problems = gatewayClass === undefined ? [classNotFound(sourced)] : [];
-      const nothing = { listeners: [], listenerSets: [], clusters: [], binds: [], addresses: [], isDefault: false };
-      return { ...gateway, ...nothing, managed: false, problems };
-    }
-    const problems = gatewayProblems(sourced, gatewayClass);
-    const accepted = problems.every(({ code }) => code === 'IgnoredField');
+    const gateway = identityOf(sourced, key, ref);
+    if (gatewayClass?.managed !== true) return unmanaged(sourced, gateway, gatewayClass);
+    const { problems, ...found } = gatewayParameters(sourced, gatewayClass, { tables, read, key });
+    const accepted = found.parameters !== undefined;
     const permitted = (target: ObjectRef): boolean =>
       ref.namespace === target.namespace || permits(read(tables.grants, target.namespace), ref, target);
     const client = clientCertificate(sourced, {
@@ -88,7 +85,11 @@ export function bindGateway(
     const reports = new Map(binds.map((bind) => [bind.key, read(tables.reports, bind.key)]));
     const finish = (draft: ListenerDraft): BoundGateway['listeners'][number] =>
       finishListener(draft, publicPorts, reports);
-    const { requests, problems: unaddressed } = judgeAddresses(sourced, [...placements.values()]);
+    const { requests, problems: unaddressed } = judgeAddresses(
+      sourced,
+      [...placements.values()],
+      read(tables.exposures, key),
+    );
     let next = 0;
     return {
       ...gateway,
@@ -101,12 +102,31 @@ export function bindGateway(
       }),
       clusters: clustersOf(all, client.key),
       addresses: requests,
+      ...found,
       isDefault: spec.defaultScope === 'All',
       ...(client.key === undefined ? {} : { clientCertificate: client.key }),
       binds,
       problems: [...problems, ...client.problems, ...insecureFallback(sourced), ...proxied.problems, ...unaddressed],
     };
   };
+}
+
+type GatewayIdentity = Pick<BoundGateway, 'key' | 'ref' | 'written' | 'className' | 'generation'>;
+
+function identityOf({ object, written }: Sourced<Gateway>, key: string, ref: ObjectRef): GatewayIdentity {
+  const { metadata, spec } = object;
+  const generation = metadata.generation === undefined ? {} : { generation: metadata.generation };
+  return { key, ref, written, className: spec.gatewayClassName, ...generation };
+}
+
+function unmanaged(
+  sourced: Sourced<Gateway>,
+  gateway: GatewayIdentity,
+  gatewayClass: BoundClass | undefined,
+): BoundGateway {
+  const problems = gatewayClass === undefined ? [classNotFound(sourced)] : [];
+  const nothing = { listeners: [], listenerSets: [], clusters: [], binds: [], addresses: [], isDefault: false };
+  return { ...gateway, ...nothing, managed: false, problems };
 }
 
 interface Admission {
@@ -192,24 +212,20 @@ function classNotFound(sourced: Sourced<Gateway>): Problem {
   return { code: 'GatewayClassNotFound', at: originOf(sourced, 'spec.gatewayClassName'), name };
 }
 
-function kindNamed({ group, kind }: { readonly group: string; readonly kind: string }): string {
-  return group === '' ? kind : `${kind}.${group}`;
-}
-
-/** What keeps the whole Gateway from being served, and fields that are not acted on. */
-function gatewayProblems(sourced: Sourced<Gateway>, gatewayClass: BoundClass): Problem[] {
-  const { spec } = sourced.object;
-  const problems: Problem[] = [];
-  if (gatewayClass.problems.some(({ code }) => code === 'InvalidParameters')) {
-    const at = originOf(sourced, 'spec.gatewayClassName');
-    problems.push({ code: 'GatewayClassNotAccepted', at, name: spec.gatewayClassName });
-  }
-  const parameters = spec.infrastructure?.parametersRef;
-  if (parameters !== undefined) {
-    const message = `parameters of kind ${kindNamed(parameters)} are not known`;
-    const at = originOf(sourced, 'spec.infrastructure.parametersRef');
-    // Run from files, a Gateway may be meant for another implementation: its parameters are not ours to refuse.
-    problems.push({ code: gatewayClass.ours ? 'InvalidParameters' : 'IgnoredField', at, message });
-  }
-  return problems;
+/** A Gateway without parameters, old or new, waits for those of its class or is refused for its own. */
+function gatewayParameters(
+  sourced: Sourced<Gateway>,
+  gatewayClass: BoundClass,
+  { tables, read, key }: { readonly tables: GatewayTables; readonly read: Read; readonly key: string },
+): GatewayParameters {
+  const found = parametersOf(
+    sourced,
+    gatewayClass,
+    (config) => read(tables.configs, config),
+    () => read(tables.lastParameters, key),
+  );
+  if (found.parameters !== undefined || gatewayClass.parameters !== undefined) return found;
+  const name = sourced.object.spec.gatewayClassName;
+  const waits: Problem = { code: 'GatewayClassNotAccepted', at: originOf(sourced, 'spec.gatewayClassName'), name };
+  return { ...found, problems: [waits, ...found.problems] };
 }

@@ -1,0 +1,78 @@
+// The Service and the Deployment of a Gateway as the cluster has them → where it can be reached, and what is missing before it can be.
+import type { KubeObject } from '../../api/objects.ts';
+import type { Exposure } from '../../routing/model.ts';
+import { list, record, text } from '../../support/untrusted.ts';
+import type { UnknownRecord } from '../../support/untrusted.ts';
+
+export interface Observed {
+  readonly gateway: string;
+  /** namespace/name of Service and Deployment. */
+  readonly name: string;
+  /** Undefined: there is none. */
+  readonly service: { readonly object: KubeObject; readonly status: UnknownRecord } | undefined;
+  readonly deployment: { readonly status: UnknownRecord } | undefined;
+  /** Why something could not be applied. */
+  readonly failure: string | undefined;
+}
+
+type Address = Exposure['addresses'][number];
+
+export function exposureOf({ gateway, name, service, deployment, failure }: Observed): Exposure {
+  const addresses = service === undefined ? [] : addressesOf(service.object, service.status);
+  const missing = missingOf({ name, service, deployment, failure }) ?? unaddressed(name, addresses);
+  return { gateway, addresses, ...(missing === undefined ? {} : { missing }) };
+}
+
+function missingOf({ name, service, deployment, failure }: Omit<Observed, 'gateway'>): Exposure['missing'] {
+  if (service === undefined || deployment === undefined) {
+    const kind = deployment === undefined ? 'Deployment' : 'Service';
+    if (failure !== undefined) return { reason: 'NoResources', message: failure };
+    return { reason: 'Pending', message: `${kind} ${name} is not there yet` };
+  }
+  const ready = numberOf(deployment.status['readyReplicas']);
+  if (ready > 0) return undefined;
+  const wanted = numberOf(deployment.status['replicas']);
+  const why = refusal(deployment.status);
+  const message = `No Pod of Deployment ${name} is ready (0 of ${wanted})`;
+  return why === undefined ? { reason: 'Pending', message } : { reason: 'NoResources', message: `${message}: ${why}` };
+}
+
+/** Why no Pod comes: a quota, an admission, a deadline. */
+function refusal(status: UnknownRecord): string | undefined {
+  const conditions = list(status['conditions']).map(record);
+  const failed = conditions.find(
+    ({ type, status: state }) =>
+      (type === 'ReplicaFailure' && state === 'True') || (type === 'Progressing' && state === 'False'),
+  );
+  return failed === undefined ? undefined : (text(failed['message']) ?? text(failed['reason']));
+}
+
+function unaddressed(name: string, addresses: readonly Address[]): Exposure['missing'] {
+  if (addresses.length > 0) return undefined;
+  const message = `Service ${name} has no address yet; whatever makes load balancers in this cluster has to give it one`;
+  return { reason: 'AddressNotAssigned', message };
+}
+
+function addressesOf({ spec: written }: KubeObject, status: UnknownRecord): readonly Address[] {
+  const spec = record(written);
+  if (spec['type'] !== 'LoadBalancer') return clusterAddresses(spec);
+  const found = list(record(status['loadBalancer'])['ingress']).flatMap((entry): Address[] => {
+    const { ip, hostname } = record(entry);
+    const value = text(ip) ?? '';
+    if (value !== '') return [{ type: 'IPAddress', value }];
+    const name = text(hostname) ?? '';
+    return name === '' ? [] : [{ type: 'Hostname', value: name }];
+  });
+  // The CRD takes 16.
+  return found.slice(0, 16);
+}
+
+function clusterAddresses({ clusterIPs, clusterIP }: UnknownRecord): readonly Address[] {
+  const several = list(clusterIPs).flatMap((ip) => text(ip) ?? []);
+  const all = several.length > 0 ? several : [text(clusterIP) ?? ''];
+  return all.filter((ip) => ip !== '' && ip !== 'None').map((value) => ({ type: 'IPAddress', value }));
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
+}

@@ -1,0 +1,229 @@
+// Objects of Gateways → the API server, by server-side apply: when they differ from what was applied last, and again when somebody
+// edits or deletes one. What is not needed any more is deleted. An object of somebody else that has the same name is left alone, and
+// nothing goes over it. What fails is tried again, later each time.
+import type { KubeClient } from '../../sources/cluster/client.ts';
+import { ApiError } from '../../sources/cluster/client.ts';
+import type { KubeObject } from '../../api/objects.ts';
+import { list, record, text } from '../../support/untrusted.ts';
+import type { Plural, Provided } from './owned.ts';
+import { manager, pathOf } from './owned.ts';
+
+export interface Infrastructure {
+  /** Of the Gateway. */
+  readonly key: string;
+  /** Of what owns the objects. */
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly objects: readonly Provided[];
+  /** Objects of that name that are not wanted. */
+  readonly absent: readonly Plural[];
+  /** Done before the objects are applied. */
+  readonly prepare?: () => Promise<void>;
+}
+
+export interface ProvisionerOptions {
+  readonly client: KubeClient;
+  /** `error` undefined: all is applied. */
+  readonly settled: (gateway: string, error: Error | undefined) => void;
+}
+
+/** An object that has the name of ours. */
+export class ForeignObjectError extends Error {
+  readonly code = 'FOREIGN_OBJECT';
+}
+
+/** Milliseconds. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 300_000;
+
+interface State {
+  wanted: Infrastructure;
+  /** What was applied, or is being. */
+  text: string;
+  /** resourceVersion by path, as our own writes left it. */
+  readonly versions: Map<string, string>;
+  /** resourceVersion by path, as it was told while our own writes were under way. */
+  readonly seen: Map<string, string>;
+  /** Whose the objects are has been looked at. */
+  checked: boolean;
+  failures: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export class Provisioner {
+  readonly #options: ProvisionerOptions;
+  readonly #states = new Map<string, State>();
+  readonly #queues = new Map<string, Promise<void>>();
+  #closed = false;
+
+  constructor(options: ProvisionerOptions) {
+    this.#options = options;
+  }
+
+  /** Nothing is done for what is applied already. */
+  provide(wanted: Infrastructure): void {
+    const state = this.#states.get(wanted.key);
+    const text = JSON.stringify([wanted.uid, wanted.objects, wanted.absent]);
+    if (state === undefined) {
+      const fresh: State = {
+        wanted,
+        text,
+        versions: new Map(),
+        seen: new Map(),
+        checked: false,
+        failures: 0,
+        timer: undefined,
+      };
+      this.#states.set(wanted.key, fresh);
+      this.#enqueue(wanted.key, () => this.#apply(fresh));
+      return;
+    }
+    if (state.wanted.name !== wanted.name) {
+      // Of another class now: under another name.
+      this.withdraw(wanted.key);
+      this.provide(wanted);
+      return;
+    }
+    const isSame = state.text === text;
+    state.checked &&= state.wanted.uid === wanted.uid;
+    state.wanted = wanted;
+    state.text = text;
+    if (!isSame) this.#enqueue(wanted.key, () => this.#apply(state));
+  }
+
+  /** The Gateway is not ours any more: what it was given goes. */
+  withdraw(key: string): void {
+    const state = this.#forget(key);
+    if (state === undefined) return;
+    const { wanted } = state;
+    this.#enqueue(key, async () => {
+      const plurals = new Set<Plural>([...wanted.objects.map(({ plural }) => plural), ...wanted.absent, 'secrets']);
+      for (const plural of plurals) await this.#delete(plural, wanted);
+    });
+  }
+
+  /** The Gateway is gone, and the server removes what it owned. */
+  forget(key: string): void {
+    this.#forget(key);
+  }
+
+  /** An object of the Gateway was changed or deleted by somebody: it is brought back, unless it was our own hand. */
+  touched(key: string, { plural, object }: { readonly plural: Plural; readonly object: Touched }): void {
+    const state = this.#states.get(key);
+    if (state === undefined) return;
+    const path = pathOf(plural, state.wanted.namespace, state.wanted.name);
+    const version = object?.resourceVersion ?? '';
+    if (state.versions.get(path) === version) return;
+    // Likely our own hand: told afterwards.
+    if (this.#queues.has(key)) state.seen.set(path, version);
+    else this.#enqueue(key, () => this.#apply(state));
+  }
+
+  /** All of it once more. */
+  again(key: string): void {
+    const state = this.#states.get(key);
+    if (state !== undefined) this.#enqueue(key, () => this.#apply(state));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const key of this.#states.keys()) this.#forget(key);
+  }
+
+  #forget(key: string): State | undefined {
+    const state = this.#states.get(key);
+    clearTimeout(state?.timer);
+    this.#states.delete(key);
+    return state;
+  }
+
+  #enqueue(key: string, work: () => Promise<void>): void {
+    if (this.#closed) return;
+    const before = this.#queues.get(key) ?? Promise.resolve();
+    const turn = before.then(work).then(
+      () => this.#succeeded(key),
+      (error: unknown) => this.#failed(key, error as Error),
+    );
+    this.#queues.set(key, turn);
+    void turn.then(() => this.#queues.get(key) === turn && this.#queues.delete(key));
+  }
+
+  #succeeded(key: string): void {
+    const state = this.#states.get(key);
+    if (state === undefined || this.#closed) return;
+    state.failures = 0;
+    clearTimeout(state.timer);
+    this.#options.settled(key, undefined);
+    const isTouched = [...state.seen].some(([path, version]) => state.versions.get(path) !== version);
+    state.seen.clear();
+    if (isTouched) this.#enqueue(key, () => this.#apply(state));
+  }
+
+  #failed(key: string, error: Error): void {
+    if (this.#closed) return;
+    const state = this.#states.get(key);
+    if (state !== undefined) {
+      const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(16, state.failures++));
+      clearTimeout(state.timer);
+      state.timer = setTimeout(() => this.again(key), pause * (0.8 + Math.random() * 0.4)).unref();
+    }
+    this.#options.settled(key, error);
+  }
+
+  async #apply(state: State): Promise<void> {
+    // Newer wishes have the place of older ones in the queue.
+    if (this.#closed || this.#states.get(state.wanted.key) !== state) return;
+    const { wanted } = state;
+    if (!state.checked) {
+      for (const { plural } of wanted.objects) await this.#refuseForeign(plural, wanted);
+      state.checked = true;
+    }
+    await wanted.prepare?.();
+    for (const object of wanted.objects) {
+      const path = pathOf(object.plural, wanted.namespace, wanted.name);
+      const applied = await this.#options.client.request<KubeObject>('PATCH', path, {
+        query: { fieldManager: manager, force: 'true' },
+        type: 'application/apply-patch+yaml',
+        body: { ...object, plural: undefined },
+      });
+      state.versions.set(path, text(record(applied.metadata)['resourceVersion']) ?? '');
+    }
+    for (const plural of wanted.absent) await this.#delete(plural, wanted);
+  }
+
+  async #refuseForeign(plural: Plural, { namespace, name, uid }: Infrastructure): Promise<void> {
+    const found = await this.#read(plural, namespace, name);
+    if (found === undefined || ownedBy(found, uid)) return;
+    throw new ForeignObjectError(
+      `${found.kind} ${namespace}/${name} exists and does not belong to the Gateway: delete or rename it`,
+    );
+  }
+
+  async #delete(plural: Plural, { namespace, name, uid }: Infrastructure): Promise<void> {
+    const found = await this.#read(plural, namespace, name);
+    if (found === undefined || !ownedBy(found, uid)) return;
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: found.metadata.uid } };
+    await this.#options.client.request('DELETE', pathOf(plural, namespace, name), { body }).catch(ignoreAbsent);
+  }
+
+  async #read(plural: Plural, namespace: string, name: string): Promise<KubeObject | undefined> {
+    try {
+      return await this.#options.client.request<KubeObject>('GET', pathOf(plural, namespace, name));
+    } catch (error) {
+      ignoreAbsent(error);
+      return undefined;
+    }
+  }
+}
+
+/** Undefined: it was deleted. */
+export type Touched = { readonly resourceVersion: string } | undefined;
+
+function ownedBy({ metadata }: KubeObject, uid: string): boolean {
+  return list(record(metadata)['ownerReferences']).some((owner) => record(owner)['uid'] === uid);
+}
+
+function ignoreAbsent(error: unknown): void {
+  if (!(error instanceof ApiError && error.status === 404)) throw error;
+}

@@ -20,7 +20,7 @@ type image struct {
 	// only, which dynamically linked programs need.
 	HostLibraries bool `json:"hostLibraries"`
 	// Mounts are read-only bind mounts: path in the container to path on this
-	// machine, which is relative to the image's folder, and may name
+	// machine, which is relative to the image's folder, and may hold * and name
 	// environment variables as ${NAME}.
 	Mounts     map[string]string `json:"mounts"`
 	Entrypoint []string          `json:"entrypoint"`
@@ -117,6 +117,9 @@ func (im *image) mounts() ([]mount, error) {
 		}
 	}
 	for target, source := range im.Mounts {
+		if found, err := filepath.Glob(source); err == nil && len(found) > 0 {
+			source = found[0]
+		}
 		real, err := filepath.EvalSymlinks(source)
 		if err != nil {
 			return nil, fmt.Errorf("image: %w", err)

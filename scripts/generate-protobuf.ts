@@ -35,6 +35,24 @@ const outputs: readonly Output[] = [
       'google.protobuf.Any',
     ],
   },
+  {
+    to: 'src/engines/stream/generated/portolan.json',
+    files: ['portolan/v1/model.proto', 'portolan/v1/fleet.proto'],
+    entries: [
+      ...[
+        'Bind',
+        'Placement',
+        'Frontend',
+        'HostEntries',
+        'Rule',
+        'Cluster',
+        'EndpointSet',
+        'CertificateSet',
+        'TrustBundle',
+      ],
+      ...['Revision', 'NodeReport', 'RelayReport', 'ReportAck'],
+    ].map((name) => `portolan.v1.${name}`),
+  },
 ];
 
 for (const output of outputs) {

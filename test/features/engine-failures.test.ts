@@ -10,6 +10,7 @@ import {
   eventually,
   freePort,
   httpBackend,
+  origin,
   rawBackend,
   RawClient,
   serve,
@@ -353,4 +354,43 @@ test('a pipelined request behind one that fails is still answered', async (t) =>
   const { port } = await serve(t, { routes: [{ backends: [{ to: dead }] }] });
   const text = 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
   assert.equal((await converse(t, port, text)).split('HTTP/1.1 503').length, 3);
+});
+
+test('requests beyond what may be under way get 503 at once, and however requests end, they make room', async (t) => {
+  const held = new Set<http.ServerResponse>();
+  const backend = await httpBackend(t, (request, response) => {
+    if (request.url === '/held') held.add(response);
+    else if (request.url === '/broken') request.socket.destroy();
+    else response.end();
+  });
+  const { url, port } = await serve(
+    t,
+    {
+      routes: [
+        { backends: [{ to: backend }] },
+        { path: '/redirect', action: { kind: 'redirect', redirect: { status: 302, hostname: 'b', origin } } },
+      ],
+    },
+    { limits: { requests: 2 } },
+  );
+  // Every way to end, more often than there is room.
+  for (let i = 0; i < 4; i++) {
+    assert.equal((await fetch(`${url}/broken`)).status, 502);
+    assert.equal((await fetch(`${url}/redirect`, { redirect: 'manual' })).status, 302);
+    assert.equal((await fetch(`${url}/`, { method: 'POST', body: 'x' })).status, 200);
+    const gone = new RawClient(port);
+    gone.send('GET /held HTTP/1.1\r\nHost: a\r\n\r\n');
+    await eventually(() => held.size === 1, 'the backend has it');
+    gone.socket.resetAndDestroy();
+    held.clear();
+    await eventually(async () => (await fetch(`${url}/`)).status === 200, 'there is room');
+  }
+  const waiting = [fetch(`${url}/held`), fetch(`${url}/held`)];
+  await eventually(() => held.size === 2, 'both are under way');
+  const refused = await fetch(`${url}/`);
+  assert.equal(refused.status, 503);
+  assert.match(await refused.text(), /overload/);
+  for (const response of held) response.end();
+  for (const each of await Promise.all(waiting)) assert.equal(each.status, 200);
+  assert.equal((await fetch(`${url}/`)).status, 200);
 });

@@ -15,6 +15,7 @@ const meanings: Readonly<Record<keyof Limits, string>> = {
   bodyTimeout: 'ms of silence within a request body (408)',
   writeTimeout: 'ms for a client to take what is buffered for it',
   connections: 'connections of clients, per worker',
+  requests: 'requests under way, upgraded connections included, per worker (503)',
   connectTimeout: 'ms to connect to a backend',
   responseTimeout: 'ms of silence of a backend (504)',
   tunnelTimeout: 'ms of silence on an upgraded connection',

@@ -10,6 +10,8 @@ import type { Failure, FieldList, IncomingRequest } from './sides.ts';
 /** Why there is no response of a backend; the access log's and the text's word for it. */
 export type Reason =
   | 'bad-target'
+  /** Too many requests are under way. */
+  | 'overload'
   | 'no-route'
   | 'misdirected'
   | 'no-backend'

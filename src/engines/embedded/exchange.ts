@@ -84,6 +84,10 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
 
   begin(request: IncomingRequest): void {
     this.#reset(request);
+    if (++this.thread.requests > this.thread.limits.requests) {
+      this.answer(503, 'overload');
+      return;
+    }
     const target = request.target === '*' ? null : normalizeTarget(request.target);
     if (target === undefined) {
       this.answer(400, 'bad-target');
@@ -440,6 +444,7 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
   }
 
   #finish(): void {
+    this.thread.requests--;
     this.#admission?.cancel();
     this.cancel();
     this.phase = IDLE;

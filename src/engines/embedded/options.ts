@@ -21,6 +21,8 @@ export interface Limits {
   readonly writeTimeout: number;
   /** Connections of clients, per worker. Over it new ones are closed at once. */
   readonly connections: number;
+  /** Requests under way, upgraded connections included, per worker. Over it: 503 at once. */
+  readonly requests: number;
   /** To establish a connection to a backend. Over it the endpoint counts as failing. */
   readonly connectTimeout: number;
   /** Silence of a backend, before the response or in the middle. Over it: 504, or the response is cut off. */
@@ -69,6 +71,7 @@ export const defaultLimits: Limits = {
   bodyTimeout: 60_000,
   writeTimeout: 60_000,
   connections: 16_384,
+  requests: 16_384,
   connectTimeout: 5000,
   responseTimeout: 300_000,
   tunnelTimeout: 3_600_000,

@@ -54,6 +54,8 @@ export class Thread {
   draining = false;
   /** For a head and the content that goes with it. Whoever leaves it with a socket that has not written it yet renews it. */
   scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH);
+  /** Requests under way, upgraded connections included. */
+  requests = 0;
   /** Mirrored requests under way. */
   mirrors = 0;
   /** Octets of bodies that are held for auth services. */

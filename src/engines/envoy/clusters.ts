@@ -72,9 +72,21 @@ function protocolOptions(protocol: Cluster['protocol'], limits: EnvoyLimits, { p
       // A header in front says whose the connection is.
       ...(proxyProtocol === undefined ? {} : { max_requests_per_connection: 1 }),
     },
-    explicit_http_config: http2 ? { http2_protocol_options: http2Options(limits) } : { http_protocol_options: {} },
+    explicit_http_config: http2 ? { http2_protocol_options: http2Options(limits) } : { http_protocol_options: http1Options },
   });
 }
+
+/** Names keep their spelling, in both directions, and trailers pass. */
+export const http1Options: Message = {
+  enable_trailers: true,
+  header_key_format: {
+    stateful_formatter: extension(
+      'preserve_case',
+      'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig',
+      { formatter_type_on_envoy_headers: 'PROPER_CASE' },
+    ),
+  },
+};
 
 export function http2Options({ streams, streamWindow, connectionWindow }: EnvoyLimits): Message {
   return {

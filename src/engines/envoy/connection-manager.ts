@@ -1,6 +1,6 @@
 // What Envoy does with HTTP before and after routes: limits, times, forwarded headers, answers of its own. The same for all listeners,
 // and equal to what the embedded engine does.
-import { http2Options } from './clusters.ts';
+import { http1Options, http2Options } from './clusters.ts';
 import { type GuardedConnection, guardFilter } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { localReplies } from './routes/answers.ts';
@@ -41,10 +41,15 @@ const commands = [
   'x-envoy-upstream-stream-duration-ms',
 ];
 
-/** @param routes name of the RouteConfiguration */
+export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes'> {
+  /** Name of the RouteConfiguration. */
+  readonly routes: string;
+  /** Host and port of the socket: what requests of HTTP/1.0 without a host are for. */
+  readonly authority: string;
+}
+
 export function connectionManager(
-  routes: string,
-  connection: Omit<GuardedConnection, 'targetBytes'>,
+  { routes, authority, ...connection }: ManagedConnection,
   settings: HttpSettings,
 ): Message {
   const { limits, trustedHops } = settings;
@@ -77,7 +82,8 @@ export function connectionManager(
       max_headers_count: limits.headFields,
       headers_with_underscores_action: 'ALLOW',
     },
-    http_protocol_options: { accept_http_10: true },
+    http_protocol_options: { ...http1Options, accept_http_10: true, default_host_for_http_10: authority },
+    proxy_100_continue: true,
     http2_protocol_options: http2Options(limits),
     local_reply_config: localReplies(),
   });
@@ -94,21 +100,18 @@ function earlyMutations(trusted: boolean): Message {
     {
       mutations: [
         ...removed.map((name) => ({ remove: name })),
-        {
-          append: {
-            header: { key: 'x-forwarded-for', value: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%' },
-            append_action: 'APPEND_IF_EXISTS_OR_ADD',
-          },
-        },
-        {
-          append: {
-            header: { key: 'x-forwarded-host', value: '%REQ(:authority)%' },
-            append_action: trusted ? 'ADD_IF_ABSENT' : 'OVERWRITE_IF_EXISTS_OR_ADD',
-          },
-        },
+        set('x-forwarded-for', `%REQ(x-forwarded-for)%, ${CLIENT}`, 'OVERWRITE_IF_EXISTS'),
+        set('x-forwarded-for', CLIENT, 'ADD_IF_ABSENT'),
+        set('x-forwarded-host', '%REQ(:authority)%', trusted ? 'ADD_IF_ABSENT' : 'OVERWRITE_IF_EXISTS_OR_ADD'),
       ],
     },
   );
+}
+
+const CLIENT = '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%';
+
+function set(key: string, value: string, action: string): Message {
+  return { append: { header: { key, value }, append_action: action } };
 }
 
 function requestIds(wanted: boolean): Message {

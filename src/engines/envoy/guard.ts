@@ -24,6 +24,8 @@ export interface GuardedHost {
   readonly insists?: string;
   /** Names of query parameters that its matches ask for. */
   readonly queries: readonly string[];
+  /** Some of its rules time their attempts and repeat none. */
+  readonly once: boolean;
   /** Some of its routes redirect to the host that the client named: without a port. */
   readonly redirects: boolean;
 }
@@ -43,6 +45,7 @@ export function guardMetadata(host: GuardedHost): Message {
         ...(host.insists === undefined ? {} : { insists: host.insists }),
         ...(host.queries.length > 0 ? { queries: [...host.queries] } : {}),
         ...(host.redirects ? { redirects: true } : {}),
+        ...(host.once ? { once: true } : {}),
       },
     },
   };
@@ -50,6 +53,9 @@ export function guardMetadata(host: GuardedHost): Message {
 
 /** Metadata of a Route that redirects to the host that was asked for. */
 export const bareHost: Message = { filter_metadata: { [GUARD]: { bare: true } } };
+
+/** Metadata of a Route that times its attempts and repeats none. */
+export const once: Message = { filter_metadata: { [GUARD]: { once: true } } };
 
 function constants({ frontend, validation, targetBytes }: GuardedConnection): string {
   return [
@@ -153,6 +159,9 @@ local PHRASES = {
   ["500"] = "Internal Server Error", ["501"] = "Not Implemented",
 }
 
+-- A kept connection may turn out to be closed: what can be repeated is sent once more.
+local REPEATABLE = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
+
 -- The status that ends the request and why, or nothing.
 local function judge(handle)
   local headers = handle:headers()
@@ -200,6 +209,9 @@ local function judge(handle)
       if value then metadata:set("${METADATA}", "${queryKey('')}" .. name, value) end
     end
     handle:clearRouteCache()
+  end
+  if REPEATABLE[method] and not (host:get("once") and handle:metadata():get("once")) then
+    headers:replace("x-envoy-retry-on", "reset")
   end
   if host:get("redirects") and handle:metadata():get("bare") then
     local authority = headers:get(":authority") or ""

@@ -8,8 +8,10 @@ import type { VirtualHostChange } from '../../routing/update.ts';
 import { insertSorted, removeSorted } from '../../support/sorted.ts';
 import { codec, digest } from './encode.ts';
 import { guardMetadata } from './guard.ts';
+import type { EnvoyLimits } from './limits.ts';
 import { validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
+import { isOnce } from './routes/retries.ts';
 import { routesOf } from './routes/route.ts';
 
 const ROUTE = 'envoy.config.route.v3.Route';
@@ -38,6 +40,7 @@ export type FindRule = (key: string) => Rule | undefined;
 
 export class HostRoutes {
   readonly #rule: FindRule;
+  readonly #limits: EnvoyLimits;
   readonly #hosts = new Map<string, Host>();
   /** Hosts whose entries name a rule, and how many of them do. */
   readonly #users = new Map<string, Map<string, number>>();
@@ -46,8 +49,9 @@ export class HostRoutes {
   #facts: ListenerFacts | undefined;
   #all: readonly EncodedHost[] | undefined;
 
-  constructor(rule: FindRule) {
+  constructor(rule: FindRule, limits: EnvoyLimits) {
     this.#rule = rule;
+    this.#limits = limits;
   }
 
   get isEmpty(): boolean {
@@ -122,12 +126,14 @@ export class HostRoutes {
     const digests: string[] = [];
     const queries = new Set<string>();
     let redirects = false;
+    let once = false;
     for (const entry of this.#reachable(hostname)) {
       const encoded = this.#encodeEntry(entry);
       routes.push(...encoded.routes);
       digests.push(encoded.digest);
       for (const { name } of entry.match.query) queries.add(name);
       redirects ||= encoded.rule?.action.kind === 'redirect';
+      once ||= encoded.rule !== undefined && isOnce(encoded.rule);
     }
     const validation = validationOf(frontend);
     const insists = frontend.tls?.mode === 'terminate' && frontend.tls.clients?.mode === 'require';
@@ -139,7 +145,9 @@ export class HostRoutes {
         ...(insists ? { insists: validation } : {}),
         queries: [...queries].sort(),
         redirects,
+        once,
       }),
+      per_request_buffer_limit_bytes: this.#limits.replayBytes,
     };
     const bytes = codec.encode(VIRTUAL_HOST, { ...head, routes });
     return { hostname, bytes, digest: digest(JSON.stringify(head) + digests.join()) };

@@ -15,10 +15,11 @@ export function httpListener(
   frontends: readonly Frontend[],
   settings: HttpSettings,
 ): Message {
+  const http = { routes: bind.key, authority: authorityOf(placement) };
   const chains =
     bind.security === 'none'
-      ? [{ name: bind.key, filters: [connectionManager(bind.key, { validation: '' }, settings)] }]
-      : frontends.map((frontend) => tlsChain(bind, frontend, settings));
+      ? [{ name: bind.key, filters: [connectionManager({ ...http, validation: '' }, settings)] }]
+      : frontends.map((frontend) => tlsChain(frontend, http, settings));
   return {
     name: bind.key,
     address: socketAddress(placement, 'TCP'),
@@ -51,14 +52,22 @@ function listenerFilters(bind: Bind): readonly Message[] {
   ];
 }
 
-function tlsChain(bind: Bind, frontend: Frontend, settings: HttpSettings): Message {
+function authorityOf({ address, port }: Placement): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function tlsChain(
+  frontend: Frontend,
+  http: { readonly routes: string; readonly authority: string },
+  settings: HttpSettings,
+): Message {
   return {
     name: frontend.key,
     filter_chain_match: {
       ...(frontend.hostname === '' ? {} : { server_names: [frontend.hostname] }),
       transport_protocol: 'tls',
     },
-    filters: [connectionManager(bind.key, { frontend: frontend.key, validation: validationOf(frontend) }, settings)],
+    filters: [connectionManager({ ...http, frontend: frontend.key, validation: validationOf(frontend) }, settings)],
     transport_socket_connect_timeout: duration(settings.limits.headTimeout),
     transport_socket: extension(TLS, TLS_CONTEXT, terminating(frontend, ['h2', 'http/1.1'])),
   };

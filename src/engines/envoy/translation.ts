@@ -210,7 +210,8 @@ export class Translation {
 
   #hostsOf(frontend: string): HostRoutes {
     let hosts = this.#hosts.get(frontend);
-    if (hosts === undefined) this.#hosts.set(frontend, (hosts = new HostRoutes((key) => this.#rules.get(key))));
+    if (hosts === undefined)
+      this.#hosts.set(frontend, (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits)));
     return hosts;
   }
 

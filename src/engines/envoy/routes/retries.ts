@@ -19,6 +19,11 @@ export function timesAndRetries({ timeouts, retry }: Pick<Rule, 'timeouts' | 're
   };
 }
 
+/** Attempts are timed, and there is only one of them. */
+export function isOnce({ timeouts, retry }: Pick<Rule, 'timeouts' | 'retry'>): boolean {
+  return (timeouts.backendRequest ?? 0) > 0 && retry === undefined;
+}
+
 const otherHost = extension(
   'envoy.retry_host_predicates.previous_hosts',
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',

@@ -3,7 +3,7 @@
 import type { Cors, Filter } from '../../../routing/filters.ts';
 import { compileFilters, type FilterPlan } from '../../../routing/filters/plan.ts';
 import type { Entry, Rule, WeightedBackend } from '../../../routing/model.ts';
-import { bareHost } from '../guard.ts';
+import { bareHost, once } from '../guard.ts';
 import type { Message, Tree } from '../tree.ts';
 import { answer } from './answers.ts';
 import { type CorsVariant, originVariants, preflightVariants } from './cors.ts';
@@ -12,7 +12,7 @@ import { headerChanges } from './header-changes.ts';
 import { routeMatch } from './match.ts';
 import { pathSubstitution } from './path-rewrite.ts';
 import { redirectAction } from './redirect.ts';
-import { timesAndRetries } from './retries.ts';
+import { isOnce, timesAndRetries } from './retries.ts';
 
 /** Names no cluster: what goes there is answered 500. */
 export const UNRESOLVED = 'portolan/unresolved';
@@ -115,6 +115,7 @@ function single(rule: Rule, { backend, plan }: Share): Message {
   const { target } = backend;
   if (target.kind === 'unresolved') return { direct_response: answer(500, 'unresolved-backend') };
   return {
+    ...metadataOf(rule),
     route: { cluster: target.cluster, ...forwarding(rule, plan) },
     ...headerChanges(plan.request, plan.response),
   };
@@ -128,8 +129,13 @@ function weighted(rule: Rule, shares: readonly Share[]): Message {
   }));
   const plan = compileFilters(rule.filters);
   return {
+    ...metadataOf(rule),
     route: { weighted_clusters: { clusters }, ...forwarding(rule, plan) },
   };
+}
+
+function metadataOf(rule: Rule): Message {
+  return isOnce(rule) ? { metadata: once } : {};
 }
 
 /** A route for each, taken by chance: Envoy asks all of them with the same number. */

@@ -15,12 +15,14 @@ import { oracle, oracleListener, type OracleRequest } from '../oracle/oracle.ts'
 import type { Asked } from './models.ts';
 import { objects, requests } from './models.ts';
 import type { Backend, Seen } from './peers.ts';
-import { startBackend } from './peers.ts';
+import { REDIRECTED, startBackend } from './peers.ts';
 import type { DataPlane } from './subject.ts';
-import { startEmbedded, Subject } from './subject.ts';
+import { startEmbedded, startEnvoy, Subject } from './subject.ts';
 
 const [models = 20, each = 25] = (process.env['PORTOLAN_AGREEMENT'] ?? '20x25').split('x').map(Number);
 const seed = process.env['PORTOLAN_AGREEMENT_SEED'];
+
+const envoy = process.env['ENVOY'];
 
 const backends: Backend[] = [];
 const planes: DataPlane[] = [];
@@ -29,6 +31,7 @@ before(async () => {
   for (const name of ['red', 'green', 'blue']) backends.push(await startBackend(name, 'http1'));
   backends.push(await startBackend('rpc', 'h2c'));
   planes.push(await startEmbedded());
+  if (envoy !== undefined) planes.push(await startEnvoy(envoy));
 });
 
 after(async () => {
@@ -91,7 +94,7 @@ async function agree(tables: Tables, set: readonly KubeObject[], asked: Asked): 
   const [first, ...others] = await Promise.all(planes.map(({ client }) => client.ask(asked)));
   const seen = first as Seen;
   const tell = (what: string): string =>
-    `${what}\n${JSON.stringify(asked)}\n${planes[0]?.name}: ${JSON.stringify(seen)}\n${set.map((object) => stringify(object)).join('---\n')}`;
+    `${what}\n${JSON.stringify(asked)}\n${[seen, ...others].map((answer, at) => `${planes[at]?.name}: ${JSON.stringify(answer)}`).join('\n')}\n${set.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n')}`;
   others.forEach((other, at) => {
     assert.deepEqual(other, seen, tell(`${planes[at + 1]?.name} and ${planes[0]?.name} differ`));
   });
@@ -138,7 +141,7 @@ function outcomeOf(tables: Tables, rule: Rule | undefined, grpc: boolean): Outco
   // Statuses of gRPC are negative: UNIMPLEMENTED, UNAVAILABLE.
   if (rule === undefined) return { status: grpc ? -12 : 404, ...none };
   const { action } = rule;
-  if (action.kind === 'redirect') return { status: action.redirect.status, ...none };
+  if (action.kind === 'redirect') return { status: grpc ? REDIRECTED : action.redirect.status, ...none };
   if (action.kind === 'respond') return { status: grpc ? -14 : action.status, ...none };
   const chosen = action.backends.find(({ weight }) => weight > 0)?.target;
   const asCall = grpc || rule.protocol === 'grpc';

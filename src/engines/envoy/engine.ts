@@ -65,6 +65,7 @@ class EnvoyEngine implements Engine {
   readonly #process: EnvoyProcess;
   #listener: StreamListener | null = null;
   readonly #placements = new Map<string, Placement>();
+  readonly #binds = new Set<string>();
   readonly #reported = new Map<string, string>();
   /** Names of listeners that Envoy refused, and why. */
   readonly #refused = new Map<string, string>();
@@ -127,6 +128,8 @@ class EnvoyEngine implements Engine {
 
   apply(update: Update): Promise<void> {
     const changes = this.#translation.apply(update).get(SCOPE) ?? [];
+    for (const { key } of update.binds?.set ?? []) this.#binds.add(key);
+    for (const key of update.binds?.delete ?? []) this.#binds.delete(key);
     for (const row of update.placements?.set ?? []) this.#placements.set(row.bind, row);
     for (const key of update.placements?.delete ?? []) {
       this.#placements.delete(key);
@@ -166,7 +169,7 @@ class EnvoyEngine implements Engine {
   async #lookAtListeners(): Promise<void> {
     const end = Date.now() + LISTENING_WITHIN;
     for (;;) {
-      const waiting = [...this.#placements.keys()].filter((bind) => !this.#refused.has(bind));
+      const waiting = [...this.#placements.keys()].filter((bind) => this.#binds.has(bind) && !this.#refused.has(bind));
       const standing = await listenersOf(this.#admin).catch(() => new Set<string>());
       for (const bind of waiting) if (standing.has(bind)) this.#report({ bind, state: 'serving' });
       for (const [bind, message] of this.#refused) {

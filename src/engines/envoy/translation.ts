@@ -132,7 +132,7 @@ export class Translation {
     this.#nameSecrets(`cluster ${row.key}`, scope, { certificates, trusts }, batch);
     this.#nameEndpoints(row.key, scope, [row.endpoints], batch);
     const tree = clusterResource(row, this.#options.limits, this.#options.systemTrust);
-    const asks = [{ typeUrl: types.endpoints, name: row.endpoints }];
+    const asks = [{ typeUrl: types.endpoints, name: row.endpoints, again: true }] as const;
     batch.set(scope, types.cluster, encodeResource(types.cluster, row.key, tree, asks));
   }
 

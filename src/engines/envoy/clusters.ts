@@ -72,7 +72,9 @@ function protocolOptions(protocol: Cluster['protocol'], limits: EnvoyLimits, { p
       // A header in front says whose the connection is.
       ...(proxyProtocol === undefined ? {} : { max_requests_per_connection: 1 }),
     },
-    explicit_http_config: http2 ? { http2_protocol_options: http2Options(limits) } : { http_protocol_options: http1Options },
+    explicit_http_config: http2
+      ? { http2_protocol_options: http2Options(limits) }
+      : { http_protocol_options: http1Options },
   });
 }
 

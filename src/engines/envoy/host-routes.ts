@@ -9,7 +9,7 @@ import { insertSorted, removeSorted } from '../../support/sorted.ts';
 import { codec, digest } from './encode.ts';
 import { guardMetadata } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
-import { validationOf } from './listeners.ts';
+import { type StreamHost, validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
 import { isOnce } from './routes/retries.ts';
 import { routesOf } from './routes/route.ts';
@@ -102,6 +102,16 @@ export class HostRoutes {
       return encoded;
     });
     return this.#all;
+  }
+
+  /** Of a listener for streams: for each name the rule that takes every connection, if there is one. */
+  streams(): readonly StreamHost[] {
+    if (this.#frontend === undefined) return [];
+    const hostnames = new Set([...this.#hosts.keys(), this.#frontend.hostname]);
+    return [...hostnames].map((hostname) => {
+      const [entry] = this.#reachable(hostname);
+      return { hostname, rule: entry === undefined ? undefined : this.#rule(entry.rule) };
+    });
   }
 
   #use(rule: string, hostname: string, by: number): void {

@@ -17,11 +17,12 @@ import type { HttpSettings } from './connection-manager.ts';
 import { encodeResource } from './encode.ts';
 import { endpointsResource } from './endpoints.ts';
 import { HostRoutes } from './host-routes.ts';
-import { httpListener } from './listeners.ts';
+import { listenerResource } from './listeners.ts';
 import { certificateSecret, order, type ResourceType, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
 import { routeConfiguration } from './route-configuration.ts';
 import { certificateResource, trustResource } from './secrets.ts';
+import { plainVariant } from './streams.ts';
 
 export interface TranslationOptions extends HttpSettings {
   /** PEM file with the authorities of the machine that Envoy runs on. */
@@ -131,6 +132,15 @@ export class Translation {
     const trusts = tls === undefined || tls.authorities === 'system' ? [] : [tls.authorities];
     this.#nameSecrets(`cluster ${row.key}`, scope, { certificates, trusts }, batch);
     this.#nameEndpoints(row.key, scope, [row.endpoints], batch);
+    this.#sendCluster(row, scope, batch);
+    // Streams that are TLS already are not wrapped once more.
+    const { tls: _, ...plain } = row;
+    const variant = plainVariant(row.key);
+    if (row.protocol === 'tcp') this.#sendCluster({ ...plain, key: variant }, scope, batch);
+    else batch.remove(scope, types.cluster, variant);
+  }
+
+  #sendCluster(row: Cluster, scope: string, batch: Batch): void {
     const tree = clusterResource(row, this.#options.limits, this.#options.systemTrust);
     const asks = [{ typeUrl: types.endpoints, name: row.endpoints, again: true }] as const;
     batch.set(scope, types.cluster, encodeResource(types.cluster, row.key, tree, asks));
@@ -140,6 +150,7 @@ export class Translation {
     if (!this.#clusters.delete(key)) return;
     const scope = this.#scope(gatewayOfKey(key));
     batch.remove(scope, types.cluster, key);
+    batch.remove(scope, types.cluster, plainVariant(key));
     this.#nameEndpoints(key, scope, [], batch);
     this.#nameSecrets(`cluster ${key}`, scope, {}, batch);
   }
@@ -197,13 +208,13 @@ export class Translation {
       const hosts = this.#hostsOf(change.frontend);
       hosts.change(change);
       const frontend = this.#frontends.get(change.frontend);
-      if (frontend !== undefined) stale.routes.add(frontend.bind);
+      if (frontend !== undefined) stale.rules(frontend);
       else if (hosts.isEmpty) this.#hosts.delete(change.frontend);
     }
     for (const key of changed) {
       for (const [frontend, hosts] of this.#hosts) {
-        const bind = this.#frontends.get(frontend)?.bind;
-        if (hosts.ruleChanged(key) && bind !== undefined) stale.routes.add(bind);
+        const row = this.#frontends.get(frontend);
+        if (hosts.ruleChanged(key) && row !== undefined) stale.rules(row);
       }
     }
   }
@@ -227,19 +238,28 @@ export class Translation {
       batch.remove(scope, types.listener, key);
       return;
     }
-    const tree = httpListener(bind, placement, this.#frontendsOf(bind), this.#options);
-    const asks = [{ typeUrl: types.routes, name: key }];
+    const frontends = this.#frontendsOf(bind);
+    const owners = frontends.map((frontend) => ({
+      frontend,
+      streams: isHttp(frontend) ? [] : this.#hostsOf(frontend.key).streams(),
+    }));
+    const tree = listenerResource(bind, placement, owners, {
+      ...this.#options,
+      certified: (certificate) => this.#certificates.has(certificate),
+    });
+    const asks = frontends.some(isHttp) ? [{ typeUrl: types.routes, name: key }] : [];
     batch.set(scope, types.listener, encodeResource(types.listener, key, tree, asks));
   }
 
   #routes(key: string, batch: Batch): void {
     const bind = this.#binds.get(key);
     const scope = this.#scope(bind?.gateway ?? gatewayOfBind(key));
-    if (bind === undefined || !this.#placements.has(key)) {
+    if (bind === undefined || !this.#placements.has(key) || !this.#frontendsOf(bind).some(isHttp)) {
       batch.remove(scope, types.routes, key);
       return;
     }
-    const owners = this.#frontendsOf(bind).map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) }));
+    const frontends = this.#frontendsOf(bind).filter(isHttp);
+    const owners = frontends.map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) }));
     batch.set(scope, types.routes, routeConfiguration(key, owners));
   }
 }
@@ -257,6 +277,10 @@ class Stale {
   readonly routes = new Set<string>();
   /** That came or went. */
   readonly certificates = new Set<string>();
+
+  rules(frontend: Frontend): void {
+    (isHttp(frontend) ? this.routes : this.listeners).add(frontend.bind);
+  }
 
   bind(key: string): void {
     this.listeners.add(key);
@@ -321,6 +345,10 @@ function merge<T extends { readonly key: string }>(
   }
   for (const key of changes?.delete ?? []) if (into.delete(key)) keys.add(key);
   return keys;
+}
+
+function isHttp({ protocol }: Frontend): boolean {
+  return protocol === 'HTTP' || protocol === 'HTTPS';
 }
 
 /** Of a cluster or rule: `gateway|…`. */

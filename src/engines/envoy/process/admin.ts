@@ -46,6 +46,8 @@ export async function listenersOf(socket: string): Promise<ReadonlySet<string>> 
 export async function statSum(socket: string, ending: string): Promise<number> {
   const text = await ask(socket, `/stats?filter=${encodeURIComponent(`${ending}$`)}`);
   let sum = 0;
-  for (const line of text.split('\n')) sum += Number(/: (\d+)$/.exec(line)?.[1] ?? 0);
+  // The question itself is a request, too.
+  const lines = text.split('\n').filter((line) => !line.startsWith('http.admin.'));
+  for (const line of lines) sum += Number(/: (\d+)$/.exec(line)?.[1] ?? 0);
   return sum;
 }

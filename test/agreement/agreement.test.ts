@@ -11,6 +11,7 @@ import type { KubeObject } from '../../src/api/objects.ts';
 import type { Tables } from '../../src/pipeline/tables.ts';
 import type { Entry, Frontend, Rule, VirtualHost } from '../../src/routing/model.ts';
 import { explain } from '../../src/tools/explain/explain.ts';
+import { envoyBinary, noEnvoy } from '../features/envoy-binary.ts';
 import { oracle, oracleListener, type OracleRequest } from '../oracle/oracle.ts';
 import type { Asked } from './models.ts';
 import { objects, requests } from './models.ts';
@@ -22,7 +23,7 @@ import { startEmbedded, startEnvoy, Subject } from './subject.ts';
 const [models = 20, each = 25] = (process.env['PORTOLAN_AGREEMENT'] ?? '20x25').split('x').map(Number);
 const seed = process.env['PORTOLAN_AGREEMENT_SEED'];
 
-const envoy = process.env['ENVOY'];
+const envoy = envoyBinary();
 
 const backends: Backend[] = [];
 const planes: DataPlane[] = [];
@@ -63,7 +64,8 @@ function fixedObjects(): KubeObject[] {
   return [gatewayClass, ...services];
 }
 
-test('oracle, explain and data planes agree', { timeout: 30 * 60_000 }, async () => {
+test('oracle, explain and data planes agree', { timeout: 30 * 60_000 }, async (t) => {
+  if (noEnvoy !== false) t.diagnostic(`only the embedded engine: ${noEnvoy}`);
   const subject = new Subject(fixedObjects());
   const rows = subject.pipeline.snapshot();
   for (const plane of planes) await plane.apply(rows);

@@ -11,6 +11,8 @@ interface Output {
   readonly files: readonly string[];
   /** Full names of messages, enums or services; what they refer to comes along. */
   readonly entries: readonly string[];
+  /** Fields by their names in the files (snake_case), not as JavaScript has them. */
+  readonly keepCase?: true;
 }
 
 const root = join(import.meta.dirname, '..');
@@ -25,6 +27,56 @@ const folders = [
   join(modules, 'protobufjs'),
 ];
 
+/** What is sent to Envoy: resources, and extensions that resources name in an Any. Where the file is not called as the folder. */
+const envoyMessages: readonly (readonly [name: string, file: string])[] = [
+  ['envoy.config.listener.v3.Listener', 'listener'],
+  ['envoy.config.route.v3.RouteConfiguration', 'route'],
+  ['envoy.config.route.v3.VirtualHost', 'route_components'],
+  ['envoy.config.route.v3.FilterConfig', 'route_components'],
+  ['envoy.config.cluster.v3.Cluster', 'cluster'],
+  ['envoy.config.endpoint.v3.ClusterLoadAssignment', 'endpoint'],
+  ['envoy.config.bootstrap.v3.Bootstrap', 'bootstrap'],
+  ['envoy.extensions.transport_sockets.tls.v3.Secret', 'secret'],
+  ['envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', 'tls'],
+  ['envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', 'tls'],
+  ['envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', 'raw_buffer'],
+  ['envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport', 'upstream_proxy_protocol'],
+  ['envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', 'tls_inspector'],
+  ['envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol', 'proxy_protocol'],
+  ['envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', 'http_connection_manager'],
+  ['envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', 'tcp_proxy'],
+  ['envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig', 'udp_proxy'],
+  ['envoy.extensions.filters.udp.udp_proxy.v3.Route', 'route'],
+  ['envoy.extensions.filters.http.router.v3.Router', 'router'],
+  ['envoy.extensions.filters.http.lua.v3.Lua', 'lua'],
+  ['envoy.extensions.filters.http.lua.v3.LuaPerRoute', 'lua'],
+  ['envoy.extensions.filters.http.cors.v3.Cors', 'cors'],
+  ['envoy.extensions.filters.http.cors.v3.CorsPolicy', 'cors'],
+  ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', 'ext_authz'],
+  ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', 'ext_authz'],
+  ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', 'header_mutation'],
+  ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute', 'header_mutation'],
+  ['envoy.extensions.filters.http.composite.v3.Composite', 'composite'],
+  ['envoy.extensions.filters.http.composite.v3.ExecuteFilterAction', 'composite'],
+  ['envoy.extensions.common.matching.v3.ExtensionWithMatcher', 'extension_matcher'],
+  ['envoy.extensions.common.matching.v3.ExtensionWithMatcherPerRoute', 'extension_matcher'],
+  ['envoy.extensions.filters.http.stateful_session.v3.StatefulSession', 'stateful_session'],
+  ['envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute', 'stateful_session'],
+  ['envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState', 'cookie'],
+  ['envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState', 'header'],
+  ['envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation', 'header_mutation'],
+  ['envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', 'uuid'],
+  ['envoy.extensions.access_loggers.file.v3.FileAccessLog', 'file'],
+  ['envoy.extensions.access_loggers.stream.v3.StdoutAccessLog', 'stream'],
+  ['envoy.extensions.upstreams.http.v3.HttpProtocolOptions', 'http_protocol_options'],
+  ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', 'previous_hosts'],
+  ['envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', 'least_request'],
+  ['envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig', 'preserve_case'],
+  ['envoy.extensions.matching.common_inputs.network.v3.SourcePortInput', 'network_inputs'],
+  ['envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing', 'consistent_hashing'],
+  ['envoy.type.matcher.v3.HttpRequestHeaderMatchInput', 'http_inputs'],
+];
+
 const outputs: readonly Output[] = [
   {
     to: 'src/engines/stream/generated/discovery.json',
@@ -34,6 +86,12 @@ const outputs: readonly Output[] = [
       'envoy.service.discovery.v3.DeltaDiscoveryResponse',
       'google.protobuf.Any',
     ],
+  },
+  {
+    to: 'src/engines/envoy/generated/envoy.json',
+    files: envoyMessages.map((name) => fileOf(name)),
+    entries: [...envoyMessages.map(([name]) => name), 'google.protobuf.Any', 'google.protobuf.ListValue'],
+    keepCase: true,
   },
   {
     to: 'src/engines/stream/generated/portolan.json',
@@ -62,14 +120,19 @@ for (const output of outputs) {
   writeFileSync(path, `${JSON.stringify(await descriptors(output), undefined, 1)}\n`);
 }
 
-async function descriptors({ files, entries }: Output): Promise<object> {
+/** `envoy.a.v3.Name` of the file `x` -> `envoy/a/v3/x.proto`. */
+function fileOf([name, file]: readonly [string, string]): string {
+  return `${name.slice(0, name.lastIndexOf('.')).replaceAll('.', '/')}/${file}.proto`;
+}
+
+async function descriptors({ files, entries, keepCase }: Output): Promise<object> {
   const all = new protobuf.Root();
   all.resolvePath = (_, file) => {
     const folder = folders.find((folder) => existsSync(join(folder, file)));
     // What protobufjs brings itself (google/protobuf/any.proto) is not looked for on disk.
     return folder === undefined ? file : join(folder, file);
   };
-  await all.load([...files], { keepCase: false });
+  await all.load([...files], { keepCase: keepCase === true });
   all.resolveAll();
   const wanted = reachable(entries.map((name) => all.lookup(name) ?? missing(name)));
   return { notice: 'Generated by scripts/generate-protobuf.ts; never edited.', nested: pruned(all, wanted) };

@@ -11,16 +11,19 @@ import type { KubeObject } from '../../src/api/objects.ts';
 import type { Tables } from '../../src/pipeline/tables.ts';
 import type { Entry, Frontend, Rule, VirtualHost } from '../../src/routing/model.ts';
 import { explain } from '../../src/tools/explain/explain.ts';
+import { envoyBinary, noEnvoy } from '../features/envoy-binary.ts';
 import { oracle, oracleListener, type OracleRequest } from '../oracle/oracle.ts';
 import type { Asked } from './models.ts';
 import { objects, requests } from './models.ts';
 import type { Backend, Seen } from './peers.ts';
-import { startBackend } from './peers.ts';
+import { REDIRECTED, startBackend } from './peers.ts';
 import type { DataPlane } from './subject.ts';
-import { startEmbedded, Subject } from './subject.ts';
+import { startEmbedded, startEnvoy, Subject } from './subject.ts';
 
 const [models = 20, each = 25] = (process.env['PORTOLAN_AGREEMENT'] ?? '20x25').split('x').map(Number);
 const seed = process.env['PORTOLAN_AGREEMENT_SEED'];
+
+const envoy = envoyBinary();
 
 const backends: Backend[] = [];
 const planes: DataPlane[] = [];
@@ -29,6 +32,7 @@ before(async () => {
   for (const name of ['red', 'green', 'blue']) backends.push(await startBackend(name, 'http1'));
   backends.push(await startBackend('rpc', 'h2c'));
   planes.push(await startEmbedded());
+  if (envoy !== undefined) planes.push(await startEnvoy(envoy));
 });
 
 after(async () => {
@@ -60,7 +64,8 @@ function fixedObjects(): KubeObject[] {
   return [gatewayClass, ...services];
 }
 
-test('oracle, explain and data planes agree', { timeout: 30 * 60_000 }, async () => {
+test('oracle, explain and data planes agree', { timeout: 30 * 60_000 }, async (t) => {
+  if (noEnvoy !== false) t.diagnostic(`only the embedded engine: ${noEnvoy}`);
   const subject = new Subject(fixedObjects());
   const rows = subject.pipeline.snapshot();
   for (const plane of planes) await plane.apply(rows);
@@ -91,7 +96,7 @@ async function agree(tables: Tables, set: readonly KubeObject[], asked: Asked): 
   const [first, ...others] = await Promise.all(planes.map(({ client }) => client.ask(asked)));
   const seen = first as Seen;
   const tell = (what: string): string =>
-    `${what}\n${JSON.stringify(asked)}\n${planes[0]?.name}: ${JSON.stringify(seen)}\n${set.map((object) => stringify(object)).join('---\n')}`;
+    `${what}\n${JSON.stringify(asked)}\n${[seen, ...others].map((answer, at) => `${planes[at]?.name}: ${JSON.stringify(answer)}`).join('\n')}\n${set.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n')}`;
   others.forEach((other, at) => {
     assert.deepEqual(other, seen, tell(`${planes[at + 1]?.name} and ${planes[0]?.name} differ`));
   });
@@ -138,7 +143,7 @@ function outcomeOf(tables: Tables, rule: Rule | undefined, grpc: boolean): Outco
   // Statuses of gRPC are negative: UNIMPLEMENTED, UNAVAILABLE.
   if (rule === undefined) return { status: grpc ? -12 : 404, ...none };
   const { action } = rule;
-  if (action.kind === 'redirect') return { status: action.redirect.status, ...none };
+  if (action.kind === 'redirect') return { status: grpc ? REDIRECTED : action.redirect.status, ...none };
   if (action.kind === 'respond') return { status: grpc ? -14 : action.status, ...none };
   const chosen = action.backends.find(({ weight }) => weight > 0)?.target;
   const asCall = grpc || rule.protocol === 'grpc';

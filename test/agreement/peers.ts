@@ -22,8 +22,10 @@ export interface Received {
   readonly fields: Readonly<Record<string, string>>;
 }
 
-const compared =
-  /^(x-(a|b|c|rule|forwarded-(for|proto|host))|access-control-.*|origin|location|vary|grpc-status|connection)$/;
+const compared = /^(x-(a|b|c|rule|forwarded-(for|proto|host))|access-control-.*|origin|location|vary|grpc-status)$/;
+
+/** Of a call of gRPC that is redirected. */
+export const REDIRECTED = -1;
 
 export interface Backend {
   readonly port: number;
@@ -82,7 +84,8 @@ function listening(server: http.Server | http2.Http2Server): Promise<void> {
 
 function kept(fields: http.IncomingHttpHeaders): Record<string, string> {
   const all = Object.entries(fields).filter(([name]) => compared.test(name));
-  return Object.fromEntries(all.map(([name, value]) => [name, String(value)]));
+  // Members of a list may have spaces between them, or none (RFC 9110 section 5.6.1).
+  return Object.fromEntries(all.map(([name, value]) => [name, String(value).replaceAll(/\s*,\s*/g, ', ')]));
 }
 
 /** Asks one engine, over connections that are kept. */
@@ -135,7 +138,8 @@ export class Client {
       this.#session.on('error', () => {});
     }
     const fields: Record<string, string[]> = {};
-    for (const [name, value] of headers) (fields[name.toLowerCase()] ??= []).push(value);
+    // An empty member would leave a space at the end of the list, which HTTP/2 does not allow.
+    for (const [name, value] of headers) if (value !== '') (fields[name.toLowerCase()] ??= []).push(value);
     const joined = Object.fromEntries(Object.entries(fields).map(([name, all]) => [name, all.join(', ')]));
     const stream = this.#session.request({
       ':method': 'POST',
@@ -152,7 +156,12 @@ export class Client {
       stream.on('trailers', (all) => (trailers = all));
       stream.on('error', reject);
       stream.setTimeout(10_000, () => stream.destroy(new Error('no answer in 10 s')));
-      stream.on('end', () => resolve(seen(Number(answer[':status']), { ...answer, ...trailers })));
+      stream.on('end', () => {
+        const { location } = answer;
+        // Envoy says it in the words of gRPC, which has none for it; no client follows either.
+        if (location !== undefined) resolve({ status: REDIRECTED, fields: { location } });
+        else resolve(seen(Number(answer[':status']), { ...answer, ...trailers }));
+      });
       stream.resume();
       stream.end();
     });
@@ -161,7 +170,11 @@ export class Client {
 
 function seen(status: number, fields: http.IncomingHttpHeaders): Seen {
   const echoed = fields['x-echo'];
-  if (typeof echoed !== 'string') return { status, fields: kept(fields) };
+  if (typeof echoed !== 'string') {
+    // Envoy puts what a rule adds to responses on answers of its own, too (docs/reference/envoy-differences.md).
+    const all = Object.entries(kept(fields)).filter(([name]) => !name.startsWith('x-'));
+    return { status, fields: Object.fromEntries(all) };
+  }
   return {
     status,
     fields: kept(fields),

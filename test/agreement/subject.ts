@@ -1,7 +1,9 @@
 // One pipeline whose objects are replaced by those of the next model, and the data planes that are fed from it: each serves the
 // same update at a port of its own.
+import assert from 'node:assert/strict';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { startEngine } from '../../src/engines/embedded/engine.ts';
+import { startEnvoyEngine } from '../../src/engines/envoy/engine.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { freePort } from '../features/engine-fixture.ts';
@@ -22,6 +24,26 @@ export async function startEmbedded(): Promise<DataPlane> {
     name: 'embedded',
     client,
     apply: (update) => engine.apply(placedAt(update, port)),
+    close: async () => {
+      client.close();
+      await engine.close();
+    },
+  };
+}
+
+/** On a real Envoy, where one is found. */
+export async function startEnvoy(envoy: string): Promise<DataPlane> {
+  const port = await freePort();
+  const refusals: string[] = [];
+  const engine = await startEnvoyEngine({ envoy, onRefusal: (refusal) => refusals.push(JSON.stringify(refusal)) });
+  const client = new Client(port);
+  return {
+    name: 'Envoy',
+    client,
+    apply: async (update) => {
+      await engine.apply(placedAt(update, port));
+      assert.deepEqual(refusals, [], 'what Envoy would refuse is not sent');
+    },
     close: async () => {
       client.close();
       await engine.close();

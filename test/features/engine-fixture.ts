@@ -3,7 +3,7 @@
 import http from 'node:http';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Engine, startEngine } from '../../src/engines/embedded/engine.ts';
+import type { Engine } from '../../src/routing/engine.ts';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type { Filter } from '../../src/routing/filters.ts';
 import type {
@@ -23,6 +23,7 @@ import type {
 } from '../../src/routing/model.ts';
 import type { Origin } from '../../src/routing/origin.ts';
 import type { Update } from '../../src/routing/update.ts';
+import { startTestEngine } from './test-engine.ts';
 
 export const origin: Origin = { object: { group: '', kind: 'HTTPRoute', namespace: 'test', name: 'route' }, path: '' };
 
@@ -215,7 +216,7 @@ export async function serve(
 ): Promise<Running> {
   const port = world.port ?? (await freePort());
   const reports: BindReport[] = [];
-  const engine = startEngine({ ...options, onReport: (report) => reports.push(report) });
+  const engine = await startTestEngine({ ...options, onReport: (report) => reports.push(report) });
   t.after(() => engine.close());
   await engine.apply(updateOf({ ...world, port }));
   return { engine, port, url: `http://127.0.0.1:${port}`, reports };

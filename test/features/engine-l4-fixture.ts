@@ -4,7 +4,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
-import { type Engine, startEngine } from '../../src/engines/embedded/engine.ts';
+import type { Engine } from '../../src/routing/engine.ts';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type {
   BindReport,
@@ -19,6 +19,7 @@ import type {
 } from '../../src/routing/model.ts';
 import type { Update, VirtualHostChange } from '../../src/routing/update.ts';
 import { clusterOf, endpointOf, eventually, freePort, origin } from './engine-fixture.ts';
+import { startTestEngine } from './test-engine.ts';
 
 export interface StreamBackend {
   /** Of a cluster; absent: a reference that is not resolved. */
@@ -62,11 +63,11 @@ export class StreamGateway {
   #world: StreamWorld;
   #hosts: readonly Hosts[] = [];
 
-  constructor(world: StreamWorld, port: number, options: EngineOptions) {
+  constructor(world: StreamWorld, port: number, engine: Engine, reports: BindReport[]) {
     this.#world = world;
     this.port = port;
-    this.reports = [];
-    this.engine = startEngine({ ...options, onReport: (report) => this.reports.push(report) });
+    this.reports = reports;
+    this.engine = engine;
   }
 
   get bind(): string {
@@ -107,8 +108,10 @@ export async function serveStreams(
   options: EngineOptions = {},
 ): Promise<StreamGateway> {
   const udp = world.listeners[0]?.protocol === 'UDP';
-  const gateway = new StreamGateway(world, udp ? await freeUdpPort() : await freePort(), options);
-  t.after(() => gateway.engine.close());
+  const reports: BindReport[] = [];
+  const engine = await startTestEngine({ ...options, onReport: (report) => reports.push(report) });
+  t.after(() => engine.close());
+  const gateway = new StreamGateway(world, udp ? await freeUdpPort() : await freePort(), engine, reports);
   await gateway.change({});
   const failed = gateway.reports.filter(({ state }) => state === 'failed');
   if (failed.length > 0) throw new Error(JSON.stringify(failed));

@@ -5,13 +5,13 @@ import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { before, describe, it, type TestContext } from 'node:test';
 import tls from 'node:tls';
-import type { Engine } from '../../src/engines/embedded/engine.ts';
-import { startEngine } from '../../src/engines/embedded/engine.ts';
+import type { Engine } from '../../src/routing/engine.ts';
 import { Authorities } from '../../src/engines/embedded/tls/authorities.ts';
 import { Certificates } from '../../src/engines/embedded/tls/certificates.ts';
 import { Termination } from '../../src/engines/embedded/tls/termination.ts';
 import type { CertificateSet, ClientValidation, Frontend } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
+import { startTestEngine } from './test-engine.ts';
 import { eventually, freePort, origin, ruleOf } from './engine-fixture.ts';
 import { BUNDLE, bundleUpdate } from './engine-tls-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
@@ -73,7 +73,7 @@ async function serve(
   rows: Partial<Update> = bundleUpdate(ours, 1),
 ): Promise<Served> {
   const port = await freePort();
-  const engine = startEngine({ limits: { headTimeout: 1000 } });
+  const engine = await startTestEngine({ limits: { headTimeout: 1000 } });
   t.after(() => engine.close());
   const frontends = frontendsOf(listeners);
   const rule = ruleOf({ action: { kind: 'respond', status: 418 } }, 'test/gateway|HTTPRoute/test/route|0');

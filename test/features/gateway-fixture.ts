@@ -6,9 +6,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { startEcho } from '../../src/cli/run/echo-server.ts';
-import { startEngine } from '../../src/engines/embedded/engine.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { Placement } from '../../src/routing/model.ts';
+import { startTestEngine } from './test-engine.ts';
 
 export interface Gateway {
   readonly pipeline: Pipeline;
@@ -50,7 +50,7 @@ export async function serveObjects(
     engine: 'embedded',
     awaitEngine: false,
   });
-  const engine = startEngine({});
+  const engine = await startTestEngine();
   const closers: (() => void)[] = [];
   t.after(async () => {
     await engine.close();

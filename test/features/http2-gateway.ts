@@ -5,7 +5,8 @@ import net, { type AddressInfo } from 'node:net';
 import { after } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/api/objects.ts';
-import { type Engine, startEngine } from '../../src/engines/embedded/engine.ts';
+import type { Engine } from '../../src/routing/engine.ts';
+import { startTestEngine } from './test-engine.ts';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { CertificateSet, Placement } from '../../src/routing/model.ts';
@@ -25,7 +26,7 @@ export class Gateway {
   readonly #pipeline: Pipeline;
   readonly #placements = new Map<string, Placement>();
 
-  constructor(options: EngineOptions) {
+  constructor(engine: Engine) {
     this.#pipeline = new Pipeline({
       channel: 'standard',
       controllerName: 'portolan.dev/gateway-controller',
@@ -34,8 +35,8 @@ export class Gateway {
       engine: 'embedded',
       awaitEngine: false,
     });
-    this.engine = startEngine(options);
-    atEnd(() => this.engine.close());
+    this.engine = engine;
+    atEnd(() => engine.close());
   }
 
   /** Resolved when the engine serves it. */
@@ -64,7 +65,7 @@ export class Gateway {
 }
 
 export async function startGateway(manifests: string, options: EngineOptions = {}): Promise<Gateway> {
-  const gateway = new Gateway(options);
+  const gateway = new Gateway(await startTestEngine(options));
   await gateway.apply(manifests);
   return gateway;
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import { setFlagsFromString } from 'node:v8';
+import type { Engine as AnyEngine } from '../../routing/engine.ts';
 import type { Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
 import { exposition, sumSnapshots } from './exposition.ts';
@@ -14,23 +15,9 @@ import { Rows } from './rows.ts';
 import { SESSION_KEY } from './sessions.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
-export interface Engine {
-  /**
-   * Resolved when every worker has the update in force and each bind that it names listens or has been reported as failed.
-   * Updates are applied in the order of the calls; one need not wait for the other.
-   */
-  apply(update: Update): Promise<void>;
+export interface Engine extends AnyEngine {
   /** Other keys of sessions from now on: the first seals, all of them open. @throws RangeError for one of another size, or none */
   renewSessionKeys(keys: readonly Uint8Array[]): void;
-  /** In the text format of Prometheus, summed over the workers. */
-  metrics(): Promise<string>;
-  /**
-   * Accepts nothing more, lets requests in flight end, then closes. Resolved when nothing is left.
-   * @param deadline milliseconds after which what is left is closed; default `limits.drainTimeout`
-   */
-  drain(deadline?: number): Promise<void>;
-  /** Closes everything at once. */
-  close(): Promise<void>;
 }
 
 /** Throws the error of the operating system when the access log cannot be opened; RangeError for a session key of another size. */

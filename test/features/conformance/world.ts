@@ -5,10 +5,11 @@ import { createServer, type AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { isClusterScoped } from '../../../src/api/kinds.ts';
 import { groupOf, type KubeObject, type ObjectMeta } from '../../../src/api/objects.ts';
-import { startEngine, type Engine } from '../../../src/engines/embedded/engine.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { refKey } from '../../../src/routing/origin.ts';
+import type { Engine } from '../../../src/routing/engine.ts';
 import type { Placement } from '../../../src/routing/model.ts';
+import { startTestEngine } from '../test-engine.ts';
 import { certificateFor } from '../tls-certificates.ts';
 import { Backends } from './backends.ts';
 
@@ -47,13 +48,14 @@ export class World {
     engine: 'embedded',
     awaitEngine: true,
   });
-  readonly #engine: Engine = startEngine({ onReport: (report) => this.#pipeline.report(report) });
+  #engine: Engine | undefined;
   readonly #ports = new Map<string, number>();
   readonly #current = new Map<string, KubeObject>();
   /** By what the objects of the cases name `workload`: the port of a server. */
   readonly #workloads = new Map<string, number>();
 
   async start(): Promise<void> {
+    this.#engine = await startTestEngine({ onReport: (report) => this.#pipeline.report(report) });
     const namespace = (name: string, labels: object = {}): Sketch => ({
       kind: 'Namespace',
       metadata: { name, labels: { 'kubernetes.io/metadata.name': name, ...labels } },
@@ -101,7 +103,7 @@ export class World {
   }
 
   async close(): Promise<void> {
-    await this.#engine.close();
+    await this.#engine?.close();
     this.backends.close();
   }
 
@@ -160,7 +162,7 @@ export class World {
   }
 
   async #serve(): Promise<void> {
-    await this.#engine.apply(this.#pipeline.settle().update);
+    await this.#engine?.apply(this.#pipeline.settle().update);
     const placements: Placement[] = [];
     for (const bind of this.#pipeline.tables.binds.keys()) {
       const port = this.#ports.get(bind) ?? (await freePort());
@@ -168,9 +170,9 @@ export class World {
       placements.push({ bind, address: '127.0.0.1', port });
     }
     this.#pipeline.place(placements);
-    await this.#engine.apply(this.#pipeline.settle().update);
+    await this.#engine?.apply(this.#pipeline.settle().update);
     // What the engine reported of the binds.
-    await this.#engine.apply(this.#pipeline.settle().update);
+    await this.#engine?.apply(this.#pipeline.settle().update);
   }
 
   async #services(): Promise<readonly Sketch[]> {

@@ -1,0 +1,125 @@
+// What Envoy does with HTTP before and after routes: limits, times, forwarded headers, answers of its own. The same for all listeners,
+// and equal to what the embedded engine does.
+import { http1Options, http2Options } from './clusters.ts';
+import { type GuardedConnection, guardFilter } from './guard.ts';
+import type { EnvoyLimits } from './limits.ts';
+import { localReplies } from './routes/answers.ts';
+import { any, duration, extension, type Message, overAds } from './tree.ts';
+
+export interface HttpSettings {
+  readonly limits: EnvoyLimits;
+  readonly trustedHops: number;
+  readonly requestIds: boolean;
+  /** File of the access log; '' = none. */
+  readonly accessLog: string;
+}
+
+export const HTTP_MANAGER = 'envoy.filters.network.http_connection_manager';
+
+/** Commands of Envoy to itself that clients may not give. */
+const commands = [
+  'x-envoy-attempt-count',
+  'x-envoy-decorator-operation',
+  'x-envoy-expected-rq-timeout-ms',
+  'x-envoy-external-address',
+  'x-envoy-force-trace',
+  'x-envoy-hedge-on-per-try-timeout',
+  'x-envoy-internal',
+  'x-envoy-ip-tags',
+  'x-envoy-is-timeout-retry',
+  'x-envoy-max-retries',
+  'x-envoy-original-host',
+  'x-envoy-original-path',
+  'x-envoy-retriable-header-names',
+  'x-envoy-retriable-status-codes',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-retry-on',
+  'x-envoy-upstream-alt-stat-name',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-upstream-rq-timeout-alt-response',
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-stream-duration-ms',
+];
+
+export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes'> {
+  /** Name of the RouteConfiguration. */
+  readonly routes: string;
+  /** Host and port of the socket: what requests of HTTP/1.0 without a host are for. */
+  readonly authority: string;
+}
+
+export function connectionManager(
+  { routes, authority, ...connection }: ManagedConnection,
+  settings: HttpSettings,
+): Message {
+  const { limits, trustedHops } = settings;
+  return extension(HTTP_MANAGER, 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
+    stat_prefix: routes,
+    codec_type: 'AUTO',
+    rds: { route_config_name: routes, config_source: overAds },
+    http_filters: [
+      guardFilter({ ...connection, targetBytes: limits.targetBytes }),
+      extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router', {
+        suppress_envoy_headers: true,
+      }),
+    ],
+    early_header_mutation_extensions: [earlyMutations(trustedHops > 0)],
+    // X-Forwarded-For is written by the early mutations: Envoy itself would name another address for clients on loopback.
+    use_remote_address: false,
+    skip_xff_append: true,
+    ...requestIds(settings.requestIds),
+    server_header_transformation: 'PASS_THROUGH',
+    // The guard does it.
+    normalize_path: false,
+    path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    max_request_headers_kb: Math.ceil(limits.headBytes / 1024),
+    request_headers_timeout: duration(limits.headTimeout),
+    stream_idle_timeout: duration(limits.responseTimeout),
+    drain_timeout: duration(limits.drainTimeout),
+    common_http_protocol_options: {
+      idle_timeout: duration(limits.idleTimeout),
+      max_headers_count: limits.headFields,
+      headers_with_underscores_action: 'ALLOW',
+    },
+    http_protocol_options: { ...http1Options, accept_http_10: true, default_host_for_http_10: authority },
+    proxy_100_continue: true,
+    http2_protocol_options: http2Options(limits),
+    local_reply_config: localReplies(),
+  });
+}
+
+function earlyMutations(trusted: boolean): Message {
+  const removed = [
+    ...commands,
+    ...(trusted ? [] : ['x-forwarded-for', 'x-forwarded-port', 'x-forwarded-proto', 'forwarded']),
+  ];
+  return extension(
+    'envoy.http.early_header_mutation.header_mutation',
+    'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+    {
+      mutations: [
+        ...removed.map((name) => ({ remove: name })),
+        set('x-forwarded-for', `%REQ(x-forwarded-for)%, ${CLIENT}`, 'OVERWRITE_IF_EXISTS'),
+        set('x-forwarded-for', CLIENT, 'ADD_IF_ABSENT'),
+        set('x-forwarded-host', '%REQ(:authority)%', trusted ? 'ADD_IF_ABSENT' : 'OVERWRITE_IF_EXISTS_OR_ADD'),
+      ],
+    },
+  );
+}
+
+const CLIENT = '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%';
+
+function set(key: string, value: string, action: string): Message {
+  return { append: { header: { key, value }, append_action: action } };
+}
+
+function requestIds(wanted: boolean): Message {
+  return {
+    generate_request_id: wanted,
+    preserve_external_request_id: true,
+    request_id_extension: {
+      typed_config: any('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', { pack_trace_reason: false }),
+    },
+  };
+}

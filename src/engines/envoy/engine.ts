@@ -1,0 +1,233 @@
+// The Envoy engine on this machine: updates in, translated and sent over a socket in the file system to an Envoy of our own; reports
+// of binds and metrics out. Who else may open the folder could be the Envoy, so it is ours alone.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Engine } from '../../routing/engine.ts';
+import type { BindReport, Placement } from '../../routing/model.ts';
+import type { Update } from '../../routing/update.ts';
+import { DeltaServer } from '../stream/delta-server.ts';
+import { listen, type StreamListener } from '../stream/listen.ts';
+import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../stream/resource.ts';
+import { bootstrap } from './bootstrap.ts';
+import { defaultLimits, type EnvoyLimits } from './limits.ts';
+import { order, types } from './names.ts';
+import { ask, listenersOf, statSum } from './process/admin.ts';
+import { findEnvoy } from './process/binary.ts';
+import { EnvoyProcess } from './process/envoy-process.ts';
+import { systemTrustFile } from './process/system-trust.ts';
+import { Translation } from './translation.ts';
+
+export interface EnvoyEngineOptions {
+  /** Of the program. Default: `envoy` of PATH. */
+  readonly envoy?: string;
+  /** Threads that serve. Default 1. */
+  readonly workers?: number;
+  readonly limits?: Partial<EnvoyLimits>;
+  readonly trustedHops?: number;
+  readonly requestIds?: boolean;
+  /** File to append JSON lines to; `-` = standard output. Default: no log. */
+  readonly accessLog?: string;
+  readonly onReport?: (report: BindReport) => void;
+  /** Told of an Envoy that ended by itself; it is started again. */
+  readonly onCrash?: (error: Error) => void;
+  /** Told of what Envoy refused although it should not have: a mistake of ours. */
+  readonly onRefusal?: (refusal: Refusal) => void;
+}
+
+const SCOPE = 'run/local';
+/** For a listener to stand after its configuration was acknowledged. */
+const LISTENING_WITHIN = 10_000;
+const LOOK_AGAIN = 20;
+const DRAIN_LOOK = 50;
+
+/** Rejects as findEnvoy and listen do. */
+export async function startEnvoyEngine(options: EnvoyEngineOptions = {}): Promise<Engine> {
+  const binary = await findEnvoy(options.envoy);
+  const folder = mkdtempSync(join(tmpdir(), 'portolan-envoy-'));
+  const engine = new EnvoyEngine(options, folder, binary.path);
+  try {
+    await engine.start();
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+class EnvoyEngine implements Engine {
+  readonly #options: EnvoyEngineOptions;
+  readonly #limits: EnvoyLimits;
+  readonly #folder: string;
+  readonly #admin: string;
+  readonly #translation: Translation;
+  readonly #server: DeltaServer;
+  readonly #process: EnvoyProcess;
+  #listener: StreamListener | null = null;
+  readonly #placements = new Map<string, Placement>();
+  readonly #binds = new Set<string>();
+  readonly #reported = new Map<string, string>();
+  /** Names of listeners that Envoy refused, and why. */
+  readonly #refused = new Map<string, string>();
+  #nodesChanged: () => void = () => {};
+  #queue: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: EnvoyEngineOptions, folder: string, path: string) {
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#folder = folder;
+    this.#admin = join(folder, 'admin');
+    this.#translation = new Translation({
+      limits: this.#limits,
+      trustedHops: options.trustedHops ?? 0,
+      requestIds: options.requestIds ?? true,
+      accessLog: options.accessLog === '-' ? '/dev/stdout' : (options.accessLog ?? ''),
+      systemTrust: systemTrustFile(folder),
+      scopeOf: () => SCOPE,
+    });
+    this.#server = new DeltaServer({
+      order,
+      essential: [types.cluster, types.listener],
+      onAck: (_, typeUrl, resources) => {
+        if (typeUrl === types.listener) for (const { name } of resources) this.#refused.delete(name);
+      },
+      onNack: (_: StreamNode, refusal) => this.#refusedBy(refusal),
+      onNodes: () => this.#nodesChanged(),
+    });
+    this.#process = new EnvoyProcess({
+      path,
+      arguments: [
+        '-c',
+        join(folder, 'bootstrap.json'),
+        '--concurrency',
+        String(options.workers ?? 1),
+        '--disable-hot-restart',
+        '--log-level',
+        'warning',
+      ],
+      onCrash: (error) => options.onCrash?.(error),
+    });
+  }
+
+  async start(): Promise<void> {
+    const socket = join(this.#folder, 'xds');
+    this.#listener = await listen(this.#server, {
+      address: `unix:${socket}`,
+      trust: { identity: { kind: 'gateway', gateway: SCOPE } },
+    });
+    const tree = bootstrap({
+      node: { id: 'run', cluster: 'portolan' },
+      xds: { socket },
+      admin: this.#admin,
+      limits: this.#limits,
+    });
+    writeFileSync(join(this.#folder, 'bootstrap.json'), JSON.stringify(tree), { mode: 0o600 });
+    this.#process.start();
+  }
+
+  apply(update: Update): Promise<void> {
+    const changes = this.#translation.apply(update).get(SCOPE) ?? [];
+    for (const { key } of update.binds?.set ?? []) this.#binds.add(key);
+    for (const key of update.binds?.delete ?? []) this.#binds.delete(key);
+    for (const row of update.placements?.set ?? []) this.#placements.set(row.bind, row);
+    for (const key of update.placements?.delete ?? []) {
+      this.#placements.delete(key);
+      this.#reported.delete(key);
+      this.#refused.delete(key);
+    }
+    const published = this.#publish(changes);
+    const applied = this.#queue.then(() => published).then(() => this.#lookAtListeners());
+    this.#queue = applied.catch(() => {});
+    return applied;
+  }
+
+  /** Until an Envoy has it in force, or refused some of it. */
+  async #publish(changes: readonly ResourceChanges[]): Promise<void> {
+    let outcome: PublishOutcome = await this.#server.publish(SCOPE, changes);
+    while (!this.#closed && outcome.outcome === 'unconnected') {
+      await new Promise<void>((resolve) => {
+        const before = this.#nodesChanged;
+        this.#nodesChanged = () => {
+          before();
+          resolve();
+        };
+      });
+      this.#nodesChanged = () => {};
+      outcome = await this.#server.publish(SCOPE, []);
+    }
+  }
+
+  #refusedBy(refusal: Refusal): void {
+    const names = refusal.typeUrl === types.listener ? refusal.names : [];
+    for (const name of names) this.#refused.set(name, refusal.message);
+    const ours = names.length === 0 || codeOf(refusal.message) === undefined;
+    if (ours) this.#options.onRefusal?.(refusal);
+  }
+
+  /** Acknowledged is not yet listening. */
+  async #lookAtListeners(): Promise<void> {
+    const end = Date.now() + LISTENING_WITHIN;
+    for (;;) {
+      const waiting = [...this.#placements.keys()].filter((bind) => this.#binds.has(bind) && !this.#refused.has(bind));
+      const standing = await listenersOf(this.#admin).catch(() => new Set<string>());
+      for (const bind of waiting) if (standing.has(bind)) this.#report({ bind, state: 'serving' });
+      for (const [bind, message] of this.#refused) {
+        if (this.#placements.has(bind)) {
+          this.#report({ bind, state: 'failed', code: codeOf(message) ?? 'EREFUSED', message });
+        }
+      }
+      const missing = waiting.filter((bind) => !standing.has(bind));
+      if (missing.length === 0 || this.#closed) return;
+      if (Date.now() > end) {
+        for (const bind of missing) {
+          this.#report({ bind, state: 'failed', code: 'ENOTLISTENING', message: 'Envoy does not listen there' });
+        }
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+    }
+  }
+
+  #report(report: BindReport): void {
+    const text = JSON.stringify([report, this.#placements.get(report.bind)]);
+    if (this.#reported.get(report.bind) === text) return;
+    this.#reported.set(report.bind, text);
+    this.#options.onReport?.(report);
+  }
+
+  metrics(): Promise<string> {
+    return ask(this.#admin, '/stats/prometheus');
+  }
+
+  async drain(deadline: number = this.#limits.drainTimeout): Promise<void> {
+    const end = Date.now() + deadline;
+    try {
+      // Connections are told to end with their response; then nobody new is let in.
+      await ask(this.#admin, '/healthcheck/fail', 'POST');
+      await ask(this.#admin, '/drain_listeners', 'POST');
+      while (Date.now() < end && (await statSum(this.#admin, 'downstream_rq_active')) > 0) {
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK));
+      }
+    } catch {
+      // It is gone, or does not answer: there is nothing to wait for.
+    }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#nodesChanged();
+    await this.#process.stop();
+    await this.#listener?.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** The operating system's word for why a listener could not listen, in what Envoy says of it. */
+export function codeOf(message: string): string | undefined {
+  if (message.includes('Address already in use')) return 'EADDRINUSE';
+  if (message.includes('Permission denied')) return 'EACCES';
+  return message.includes('Cannot assign requested address') ? 'EADDRNOTAVAIL' : undefined;
+}

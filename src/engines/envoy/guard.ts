@@ -1,0 +1,231 @@
+// What Envoy has no setting for, as a Lua filter in front of all others: the one form of a path (routing/match/path.ts, step by step),
+// 421, query parameters decoded for the matches, and methods that end here. What fails in it refuses the request.
+import { METADATA, queryKey } from './routes/match.ts';
+import type { Message } from './tree.ts';
+import { extension } from './tree.ts';
+
+export const GUARD = 'envoy.filters.http.lua';
+
+/** What a connection is for: constants of the script of its filter chain. */
+export interface GuardedConnection {
+  /** Key of the frontend that its server name chose; undefined: no TLS. */
+  readonly frontend?: string;
+  /** What was asked of the client (`validationOf`). */
+  readonly validation: string;
+  /** Octets of a target. */
+  readonly targetBytes: number;
+}
+
+/** What the guard has to know of a virtual host. */
+export interface GuardedHost {
+  /** Key of the frontend that it belongs to. */
+  readonly frontend: string;
+  /** Set when the frontend insists on client certificates. */
+  readonly insists?: string;
+  /** Names of query parameters that its matches ask for. */
+  readonly queries: readonly string[];
+  /** Some of its rules time their attempts and repeat none. */
+  readonly once: boolean;
+  /** Some of its routes redirect to the host that the client named: without a port. */
+  readonly redirects: boolean;
+}
+
+export function guardFilter(connection: GuardedConnection): Message {
+  return extension(GUARD, 'envoy.extensions.filters.http.lua.v3.Lua', {
+    default_source_code: { inline_string: constants(connection) + script },
+  });
+}
+
+/** Metadata of a VirtualHost. */
+export function guardMetadata(host: GuardedHost): Message {
+  return {
+    filter_metadata: {
+      [GUARD]: {
+        frontend: host.frontend,
+        ...(host.insists === undefined ? {} : { insists: host.insists }),
+        ...(host.queries.length > 0 ? { queries: [...host.queries] } : {}),
+        ...(host.redirects ? { redirects: true } : {}),
+        ...(host.once ? { once: true } : {}),
+      },
+    },
+  };
+}
+
+/** Metadata of a Route that redirects to the host that was asked for. */
+export const bareHost: Message = { filter_metadata: { [GUARD]: { bare: true } } };
+
+/** Metadata of a Route that times its attempts and repeats none. */
+export const once: Message = { filter_metadata: { [GUARD]: { once: true } } };
+
+function constants({ frontend, validation, targetBytes }: GuardedConnection): string {
+  return [
+    `local FRONTEND = ${frontend === undefined ? 'nil' : luaText(frontend)}`,
+    `local VALIDATION = ${luaText(validation)}`,
+    `local LONGEST = ${targetBytes}`,
+    '',
+  ].join('\n');
+}
+
+/** A text as Lua reads it: whatever is not plain by number. */
+export function luaText(text: string): string {
+  let octets = '';
+  for (const octet of Buffer.from(text, 'utf8')) {
+    const character = String.fromCharCode(octet);
+    octets += /[A-Za-z0-9 _./:*|-]/.test(character) ? character : `\\${String(octet).padStart(3, '0')}`;
+  }
+  return `"${octets}"`;
+}
+
+const script =
+  String.raw`
+local find, sub, byte, gsub, match = string.find, string.sub, string.byte, string.gsub, string.match
+local char, upper, tonumber = string.char, string.upper, tonumber
+local concat, remove = table.concat, table.remove
+
+local function unreserved(hex)
+  local octet = char(tonumber(hex, 16))
+  if find(octet, "^[%w%-._~]$") then return octet end
+  return "%" .. upper(hex)
+end
+
+local function encodings(path)
+  local at = find(path, "%", 1, true)
+  while at do
+    local hex = match(path, "^%x%x", at + 1)
+    if not hex then return false end
+    local octet = tonumber(hex, 16)
+    if octet < 32 or octet == 92 or octet == 127 then return false end
+    if octet >= 192 then
+      if octet < 194 or octet > 244 then return false end
+      if octet == 224 or octet == 240 then
+        local second = tonumber(match(path, "^%%(%x%x)", at + 3) or "0", 16)
+        if second < (octet == 224 and 160 or 144) then return false end
+      end
+    end
+    at = find(path, "%", at + 3, true)
+  end
+  return true
+end
+
+local function hides(segment)
+  if not (find(segment, "%2F", 1, true) or find(segment, ";", 1, true) or find(segment, "%3B", 1, true)) then return false end
+  local from = 1
+  while true do
+    local cut = find(segment, "%2F", from, true)
+    local part = sub(segment, from, cut and cut - 1 or -1)
+    if part == "." or part == ".." or find(part, "^%.%.?;") or find(part, "^%.%.?%%3B") then return true end
+    if not cut then return false end
+    from = cut + 3
+  end
+end
+
+local function normal(path)
+  if byte(path) ~= 47 or find(path, "[^%w%-._~!$&'()*+,;=:@/%%|^%[%]{}]") then return nil end
+  local encoded = find(path, "%", 1, true)
+  if encoded then
+    if not encodings(path) then return nil end
+    path = gsub(path, "%%(%x%x)", unreserved)
+  end
+  if not find(path, "/.", 1, true) and not (encoded and find(path, "%2F.", 1, true)) then return path end
+  local kept, from = {}, 2
+  while true do
+    local cut = find(path, "/", from, true)
+    local segment = sub(path, from, cut and cut - 1 or -1)
+    if hides(segment) then return nil end
+    if segment == ".." then remove(kept) end
+    if segment ~= "." and segment ~= ".." then kept[#kept + 1] = segment
+    elseif not cut then kept[#kept + 1] = "" end
+    if not cut then return "/" .. concat(kept, "/") end
+    from = cut + 1
+  end
+end
+
+local function decoded(text)
+  if not find(text, "[%%+]") then return text end
+  return (gsub(gsub(text, "%+", " "), "%%(%x%x)", function(hex) return char(tonumber(hex, 16)) end))
+end
+
+local function parameter(query, name)
+  for part in string.gmatch(query, "[^&]+") do
+    local equals = find(part, "=", 1, true)
+    if decoded(sub(part, 1, equals and equals - 1 or -1)) == name then
+      return decoded(equals and sub(part, equals + 1) or "")
+    end
+  end
+end
+
+local PHRASES = {
+  ["200"] = "OK", ["400"] = "Bad Request", ["414"] = "URI Too Long", ["421"] = "Misdirected Request",
+  ["500"] = "Internal Server Error", ["501"] = "Not Implemented",
+}
+
+-- A kept connection may turn out to be closed: what can be repeated is sent once more.
+local REPEATABLE = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
+
+-- The status that ends the request and why, or nothing.
+local function judge(handle)
+  local headers = handle:headers()
+  local method = headers:get(":method")
+  if method == "CONNECT" then return "501", "not-honoured" end
+  local target = headers:get(":path") or ""
+  if #target > LONGEST then return "414", "bad-target" end
+  local query = ""
+  if target ~= "*" then
+    local path = target
+    local mark = find(target, "?", 1, true)
+    if mark then
+      path, query = sub(target, 1, mark - 1), sub(target, mark)
+      if find(query, "[^%w%-._~!$&'()*+,;=:@/?%%|^%[%]{}\\` +
+  '`' +
+  String.raw`]", 2) then return "400", "bad-target" end
+    end
+    local normalised = normal(path)
+    if not normalised then return "400", "bad-target" end
+    if normalised ~= path then
+      headers:replace(":path", normalised .. query)
+      handle:clearRouteCache()
+    end
+  end
+  if method == "OPTIONS" or method == "TRACE" then
+    local hops = headers:get("max-forwards")
+    if hops and find(hops, "^%d+$") and #hops < 10 then
+      if tonumber(hops) == 0 then return method == "OPTIONS" and "200" or "501", "max-forwards" end
+      headers:replace("max-forwards", tostring(tonumber(hops) - 1))
+    end
+  end
+  local host = handle:virtualHost():metadata()
+  local insists = host:get("insists")
+  if FRONTEND then
+    local owner = host:get("frontend")
+    if owner and owner ~= FRONTEND and handle:streamInfo():requestedServerName() ~= "" then return "421", "misdirected" end
+  end
+  if insists and insists ~= VALIDATION then return "421", "misdirected" end
+  local queries = host:get("queries")
+  if queries and query ~= "" then
+    local metadata = handle:streamInfo():dynamicMetadata()
+    query = sub(query, 2)
+    for _, name in ipairs(queries) do
+      local value = parameter(query, name)
+      if value then metadata:set("${METADATA}", "${queryKey('')}" .. name, value) end
+    end
+    handle:clearRouteCache()
+  end
+  if REPEATABLE[method] and not (host:get("once") and handle:metadata():get("once")) then
+    headers:replace("x-envoy-retry-on", "reset")
+  end
+  if host:get("redirects") and handle:metadata():get("bare") then
+    local authority = headers:get(":authority") or ""
+    local name = match(authority, "^(%[[^%]]*%])") or match(authority, "^([^:]*)")
+    if name ~= authority then headers:replace(":authority", name) end
+  end
+end
+
+function envoy_on_request(handle)
+  local fine, status, reason = pcall(judge, handle)
+  if not fine then
+    handle:logErr("guard: " .. tostring(status))
+    status, reason = "500", "guard"
+  end
+  if status then handle:respond({[":status"] = status}, status .. " " .. PHRASES[status] .. ": " .. reason .. "\n") end
+end
+`;

@@ -1,0 +1,198 @@
+// The virtual hosts of one frontend -> encoded VirtualHosts. Envoy does not fall through to a less specific host, so each carries the
+// entries of those as well. The bytes of an entry are made once; what changes in one host is encoded anew there, and in the
+// hosts that fall through to it.
+import { compareEntries } from '../../routing/match/precedence.ts';
+import { coversHost, isWildcard } from '../../routing/match/hostnames.ts';
+import type { Entry, Frontend, Rule } from '../../routing/model.ts';
+import type { VirtualHostChange } from '../../routing/update.ts';
+import { insertSorted, removeSorted } from '../../support/sorted.ts';
+import { codec, digest } from './encode.ts';
+import { guardMetadata } from './guard.ts';
+import type { EnvoyLimits } from './limits.ts';
+import { type StreamHost, validationOf } from './listeners.ts';
+import { factsOf, type ListenerFacts } from './routes/facts.ts';
+import { isOnce } from './routes/retries.ts';
+import { routesOf } from './routes/route.ts';
+
+const ROUTE = 'envoy.config.route.v3.Route';
+const VIRTUAL_HOST = 'envoy.config.route.v3.VirtualHost';
+
+export interface EncodedHost {
+  readonly hostname: string;
+  readonly bytes: Uint8Array;
+  readonly digest: string;
+}
+
+interface EncodedEntry {
+  readonly rule: Rule | undefined;
+  readonly routes: readonly Uint8Array[];
+  readonly digest: string;
+}
+
+interface Host {
+  /** In precedence order. */
+  readonly entries: Entry[];
+  encoded: EncodedHost | undefined;
+}
+
+/** What is known of an entry's rule. */
+export type FindRule = (key: string) => Rule | undefined;
+
+export class HostRoutes {
+  readonly #rule: FindRule;
+  readonly #limits: EnvoyLimits;
+  readonly #hosts = new Map<string, Host>();
+  /** Hosts whose entries name a rule, and how many of them do. */
+  readonly #users = new Map<string, Map<string, number>>();
+  #entries = new WeakMap<Entry, EncodedEntry>();
+  #frontend: Frontend | undefined;
+  #facts: ListenerFacts | undefined;
+  #all: readonly EncodedHost[] | undefined;
+
+  constructor(rule: FindRule, limits: EnvoyLimits) {
+    this.#rule = rule;
+    this.#limits = limits;
+  }
+
+  get isEmpty(): boolean {
+    return this.#hosts.size === 0;
+  }
+
+  /** The row of the frontend came, changed or went. */
+  describe(frontend: Frontend | undefined): void {
+    this.#frontend = frontend;
+    this.#facts = frontend === undefined ? undefined : factsOf(frontend);
+    this.#entries = new WeakMap();
+    this.#all = undefined;
+    for (const host of this.#hosts.values()) host.encoded = undefined;
+  }
+
+  change({ hostname, removed, inserted }: VirtualHostChange): void {
+    let host = this.#hosts.get(hostname);
+    if (host === undefined) this.#hosts.set(hostname, (host = { entries: [], encoded: undefined }));
+    for (const entry of removed) {
+      if (removeSorted(host.entries, entry, compareEntries)) this.#use(entry.rule, hostname, -1);
+    }
+    for (const entry of inserted) {
+      insertSorted(host.entries, entry, compareEntries);
+      this.#use(entry.rule, hostname, 1);
+    }
+    if (host.entries.length === 0) this.#hosts.delete(hostname);
+    this.#stale(hostname);
+  }
+
+  /** Says whether anything here depends on the rule. */
+  ruleChanged(key: string): boolean {
+    const users = this.#users.get(key);
+    for (const hostname of users?.keys() ?? []) this.#stale(hostname);
+    return users !== undefined;
+  }
+
+  /** All of them, with one for the frontend's own hostname in any case; empty while the frontend is not known. */
+  encoded(): readonly EncodedHost[] {
+    const frontend = this.#frontend;
+    if (frontend === undefined) return [];
+    if (this.#all !== undefined) return this.#all;
+    const hostnames = new Set([...this.#hosts.keys(), frontend.hostname]);
+    this.#all = [...hostnames].map((hostname) => {
+      const host = this.#hosts.get(hostname);
+      if (host?.encoded !== undefined) return host.encoded;
+      const encoded = this.#encode(hostname, frontend);
+      if (host !== undefined) host.encoded = encoded;
+      return encoded;
+    });
+    return this.#all;
+  }
+
+  /** Of a listener for streams: for each name the rule that takes every connection, if there is one. */
+  streams(): readonly StreamHost[] {
+    if (this.#frontend === undefined) return [];
+    const hostnames = new Set([...this.#hosts.keys(), this.#frontend.hostname]);
+    return [...hostnames].map((hostname) => {
+      const [entry] = this.#reachable(hostname);
+      return { hostname, rule: entry === undefined ? undefined : this.#rule(entry.rule) };
+    });
+  }
+
+  #use(rule: string, hostname: string, by: number): void {
+    let users = this.#users.get(rule);
+    if (users === undefined) this.#users.set(rule, (users = new Map()));
+    const count = (users.get(hostname) ?? 0) + by;
+    if (count > 0) users.set(hostname, count);
+    else users.delete(hostname);
+    if (users.size === 0) this.#users.delete(rule);
+  }
+
+  #stale(hostname: string): void {
+    this.#all = undefined;
+    const host = this.#hosts.get(hostname);
+    if (host !== undefined) host.encoded = undefined;
+    if (hostname !== '' && !isWildcard(hostname)) return;
+    for (const [other, below] of this.#hosts) if (coversHost(hostname, other)) below.encoded = undefined;
+  }
+
+  #encode(hostname: string, frontend: Frontend): EncodedHost {
+    const routes: Uint8Array[] = [];
+    const digests: string[] = [];
+    const queries = new Set<string>();
+    let redirects = false;
+    let once = false;
+    for (const entry of this.#reachable(hostname)) {
+      const encoded = this.#encodeEntry(entry);
+      routes.push(...encoded.routes);
+      digests.push(encoded.digest);
+      for (const { name } of entry.match.query) queries.add(name);
+      redirects ||= encoded.rule?.action.kind === 'redirect';
+      once ||= encoded.rule !== undefined && isOnce(encoded.rule);
+    }
+    const validation = validationOf(frontend);
+    const insists = frontend.tls?.mode === 'terminate' && frontend.tls.clients?.mode === 'require';
+    const head = {
+      name: `${frontend.key}|${hostname}`,
+      domains: domainsOf(hostname),
+      metadata: guardMetadata({
+        frontend: frontend.key,
+        ...(insists ? { insists: validation } : {}),
+        queries: [...queries].sort(),
+        redirects,
+        once,
+      }),
+      per_request_buffer_limit_bytes: this.#limits.replayBytes,
+    };
+    const bytes = codec.encode(VIRTUAL_HOST, { ...head, routes });
+    return { hostname, bytes, digest: digest(JSON.stringify(head) + digests.join()) };
+  }
+
+  /** Of the host and of those that it falls through to, in the order in which they are asked. */
+  *#reachable(hostname: string): Iterable<Entry> {
+    for (const each of lessSpecific(hostname)) {
+      for (const entry of this.#hosts.get(each)?.entries ?? []) yield entry;
+    }
+  }
+
+  #encodeEntry(entry: Entry): EncodedEntry {
+    const rule = this.#rule(entry.rule);
+    const known = this.#entries.get(entry);
+    if (known !== undefined && known.rule === rule) return known;
+    const trees = rule === undefined ? [] : routesOf(entry, rule, this.#facts as ListenerFacts);
+    const routes = trees.map((tree) => codec.encode(ROUTE, tree));
+    const encoded = { rule, routes, digest: digest(Buffer.concat(routes)) };
+    this.#entries.set(entry, encoded);
+    return encoded;
+  }
+}
+
+/** The hostname itself, then the patterns that cover all of it, the most specific first. */
+function* lessSpecific(hostname: string): Iterable<string> {
+  yield hostname;
+  if (hostname === '') return;
+  const from = isWildcard(hostname) ? 2 : 0;
+  for (let dot = hostname.indexOf('.', from); dot >= 0; dot = hostname.indexOf('.', dot + 1))
+    yield `*${hostname.slice(dot)}`;
+  yield '';
+}
+
+/** Hosts may be named with a dot at the end. */
+function domainsOf(hostname: string): readonly string[] {
+  return hostname === '' ? ['*'] : [hostname, `${hostname}.`];
+}

@@ -1,0 +1,35 @@
+// The names of resources: fixed, since replicas, dashboards and access logs meet in them (names.test.ts holds them). Listeners and
+// route configurations are called as their bind, clusters and endpoints as their rows.
+export const types = {
+  secret: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
+  cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+  endpoints: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+  listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+} as const;
+
+export type ResourceType = (typeof types)[keyof typeof types];
+
+/** What others name comes before them. */
+export const order: readonly ResourceType[] = [
+  types.secret,
+  types.cluster,
+  types.endpoints,
+  types.listener,
+  types.routes,
+];
+
+/** Full name of the message: what a codec asks for. */
+export function messageOf(type: string): string {
+  return type.slice(type.lastIndexOf('/') + 1);
+}
+
+/** Of a CertificateSet. */
+export function certificateSecret(key: string): string {
+  return `certificate/${key}`;
+}
+
+/** Of trust bundles that count together, in any order. */
+export function trustSecret(bundles: readonly string[]): string {
+  return `trust/${[...new Set(bundles)].sort().join(',')}`;
+}

@@ -1,0 +1,106 @@
+// What Envoy answers by itself, in the words of the embedded engine (engines/embedded/answers.ts).
+import { STATUS_CODES } from 'node:http';
+import type { Message } from '../tree.ts';
+
+/** `404 Not Found: no-route` and a line feed. */
+export function answerText(status: number, reason: string): string {
+  return `${status} ${STATUS_CODES[status] ?? ''}: ${reason}\n`;
+}
+
+/** A DirectResponseAction. */
+export function answer(status: number, reason: string): Message {
+  return { status, body: { inline_string: answerText(status, reason) } };
+}
+
+interface Failure {
+  /** As Envoy marks it: a response flag. */
+  readonly flags: readonly string[];
+  readonly status: number;
+  readonly reason: string;
+}
+
+/** Envoy has other statuses for some: the connection that times out is 504, a response that makes no sense 502. */
+const failures: readonly Failure[] = [
+  { flags: ['NR'], status: 404, reason: 'no-route' },
+  { flags: ['NC'], status: 500, reason: 'unresolved-backend' },
+  { flags: ['UH'], status: 503, reason: 'no-endpoint' },
+  { flags: ['UO'], status: 503, reason: 'overload' },
+  { flags: ['UT', 'SI', 'DT'], status: 504, reason: 'timeout' },
+  { flags: ['UF', 'URX'], status: 503, reason: 'unreachable' },
+  { flags: ['UC', 'UR', 'UPE', 'LR'], status: 502, reason: 'broken-response' },
+];
+
+const grpcStatuses: readonly (readonly [status: number, grpc: number])[] = [
+  [400, 13],
+  [401, 16],
+  [403, 7],
+  [404, 12],
+  [408, 13],
+  [413, 8],
+  [421, 12],
+  [429, 14],
+  [431, 13],
+  [500, 14],
+  [501, 13],
+  [502, 14],
+  [503, 14],
+  [504, 4],
+];
+
+const grpcRequest: Message = {
+  header_filter: {
+    header: { name: 'content-type', string_match: { safe_regex: { regex: '(?is)application/grpc(?:[+; ].*)?' } } },
+  },
+};
+
+/** LocalReplyConfig of a HttpConnectionManager. */
+export function localReplies(): Message {
+  const told = failures.flatMap((failure) => [
+    mapper(both([flagged(failure), grpcRequest]), failure, grpcOf(failure.status)),
+    mapper(flagged(failure), failure),
+  ]);
+  const grpc = grpcStatuses.map(([status, code]) => ({
+    filter: both([statusIs(status), grpcRequest]),
+    headers_to_add: [grpcStatus(code)],
+  }));
+  return {
+    mappers: [...told, ...grpc],
+    body_format: {
+      text_format_source: { inline_string: '%LOCAL_REPLY_BODY%' },
+      content_type: 'text/plain; charset=utf-8',
+    },
+  };
+}
+
+function mapper(filter: Message, { status, reason }: Failure, code?: number): Message {
+  return {
+    filter,
+    status_code: status,
+    body: { inline_string: code === undefined ? answerText(status, reason) : reason },
+    ...(code === undefined ? {} : { headers_to_add: [grpcStatus(code)] }),
+  };
+}
+
+function grpcOf(status: number): number {
+  return grpcStatuses.find(([each]) => each === status)?.[1] ?? 13;
+}
+
+function grpcStatus(code: number): Message {
+  return { header: { key: 'grpc-status', value: String(code) }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' };
+}
+
+function flagged({ flags }: Failure): Message {
+  return { response_flag_filter: { flags } };
+}
+
+function statusIs(status: number): Message {
+  return {
+    status_code_filter: {
+      comparison: { op: 'EQ', value: { default_value: status, runtime_key: 'portolan.never' } },
+    },
+  };
+}
+
+function both(filters: readonly Message[]): Message {
+  return { and_filter: { filters } };
+}

@@ -1,0 +1,49 @@
+// Retries of a rule -> a RetryPolicy. Without any, a connection that cannot be made is tried at one other endpoint all the same.
+import type { Rule } from '../../../routing/model.ts';
+import { duration, extension, type Message } from '../tree.ts';
+
+const DEFAULT_BACKOFF = 25;
+const LONGEST_BACKOFF = 10;
+
+/** Fields of RouteAction. */
+export function timesAndRetries({ timeouts, retry }: Pick<Rule, 'timeouts' | 'retry'>): Message {
+  const attempt = timeouts.backendRequest ?? 0;
+  return {
+    timeout: duration(timeouts.request ?? 0),
+    retry_policy: {
+      ...(retry === undefined ? failover : retries(retry, attempt > 0)),
+      ...(attempt > 0 ? { per_try_timeout: duration(attempt) } : {}),
+      retry_host_predicate: [otherHost],
+      host_selection_retry_max_attempts: 5,
+    },
+  };
+}
+
+/** Attempts are timed, and there is only one of them. */
+export function isOnce({ timeouts, retry }: Pick<Rule, 'timeouts' | 'retry'>): boolean {
+  return (timeouts.backendRequest ?? 0) > 0 && retry === undefined;
+}
+
+const otherHost = extension(
+  'envoy.retry_host_predicates.previous_hosts',
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+);
+
+const failover: Message = {
+  retry_on: 'connect-failure,refused-stream',
+  num_retries: 1,
+  retry_back_off: { base_interval: '0.001s', max_interval: '0.001s' },
+};
+
+function retries(retry: NonNullable<Rule['retry']>, timed: boolean): Message {
+  const base = Math.max(1, retry.backoff ?? DEFAULT_BACKOFF);
+  const codes = retry.codes.filter((code) => code >= 400 && code < 600);
+  const when = ['connect-failure', 'refused-stream', ...(timed ? ['reset'] : [])];
+  if (codes.length > 0) when.push('retriable-status-codes');
+  return {
+    retry_on: when.join(','),
+    num_retries: retry.attempts,
+    ...(codes.length > 0 ? { retriable_status_codes: codes } : {}),
+    retry_back_off: { base_interval: duration(base), max_interval: duration(base * LONGEST_BACKOFF) },
+  };
+}

@@ -1,0 +1,174 @@
+// An entry and its rule -> Routes of Envoy, in the order in which they are to be asked: as many as its backends and the origins of
+// its requests call for.
+import type { Cors, Filter } from '../../../routing/filters.ts';
+import { compileFilters, type FilterPlan } from '../../../routing/filters/plan.ts';
+import type { Entry, Rule, WeightedBackend } from '../../../routing/model.ts';
+import { bareHost, once } from '../guard.ts';
+import type { Message, Tree } from '../tree.ts';
+import { answer } from './answers.ts';
+import { type CorsVariant, originVariants, preflightVariants } from './cors.ts';
+import type { ListenerFacts } from './facts.ts';
+import { headerChanges } from './header-changes.ts';
+import { routeMatch } from './match.ts';
+import { pathSubstitution } from './path-rewrite.ts';
+import { redirectAction } from './redirect.ts';
+import { isOnce, timesAndRetries } from './retries.ts';
+
+/** Names no cluster: what goes there is answered 500. */
+export const UNRESOLVED = 'portolan/unresolved';
+
+/** Of weights that are told apart by chance. */
+const MILLION = 1_000_000;
+
+/** `rule key|index of the match`: what the access log says of a request. */
+export function routeName({ rule, rank }: Entry): string {
+  return `${rule}|${rank.match}`;
+}
+
+export function routesOf(entry: Entry, rule: Rule, facts: ListenerFacts): readonly Message[] {
+  const name = routeName(entry);
+  const match = routeMatch(entry.match);
+  const cors = corsOf(rule.filters);
+  const preflights = cors === undefined ? [] : preflightRoutes(name, entry, cors);
+  const actions = actionsOf(rule, facts);
+  const { action } = rule;
+  const routes = actions.flatMap((each) => {
+    const plain = { name, ...each, match: { ...match, ...(each['match'] as Message | undefined) } };
+    return cors === undefined || action.kind !== 'forward' ? [plain] : [...withOrigins(plain, cors), plain];
+  });
+  // What is not honoured is not honoured for preflights either.
+  return action.kind === 'respond' ? routes : [...preflights, ...routes];
+}
+
+function corsOf(filters: readonly Filter[]): Cors | undefined {
+  return filters.find((filter) => filter.kind === 'cors');
+}
+
+function preflightRoutes(name: string, entry: Entry, cors: Cors): readonly Message[] {
+  const { method, ...rest } = entry.match;
+  const match = routeMatch({ ...rest, protocol: 'http' });
+  return preflightVariants(cors, method === 'OPTIONS' ? undefined : method).map((variant) => ({
+    ...varied({ name, match }, variant),
+    direct_response: { status: 204 },
+  }));
+}
+
+function withOrigins(route: Message, cors: Cors): readonly Message[] {
+  return originVariants(cors).map((variant) => varied(route, variant));
+}
+
+function varied(route: Message, { headers, remove, add }: CorsVariant): Message {
+  const match = route['match'] as Message;
+  const list = (name: string): readonly Tree[] => (route[name] as readonly Tree[] | undefined) ?? [];
+  return {
+    ...route,
+    match: { ...match, headers: [...((match['headers'] as readonly Tree[] | undefined) ?? []), ...headers] },
+    ...(remove.length > 0
+      ? { response_headers_to_remove: [...new Set([...list('response_headers_to_remove'), ...remove])] }
+      : {}),
+    // Ours first: modifiers of the rule see what CORS says.
+    response_headers_to_add: [...add, ...list('response_headers_to_add')],
+  };
+}
+
+/** Everything of the routes but name and match; a `match` among the fields is more of it. */
+function actionsOf(rule: Rule, facts: ListenerFacts): readonly Message[] {
+  const { action } = rule;
+  switch (action.kind) {
+    case 'respond':
+      return [{ direct_response: answer(action.status, 'not-honoured') }];
+    case 'redirect':
+      return [
+        {
+          redirect: redirectAction(action.redirect, facts),
+          ...(action.redirect.hostname === undefined ? { metadata: bareHost } : {}),
+        },
+      ];
+    case 'forward':
+      return forwards(rule, action.backends);
+    default:
+      return action satisfies never;
+  }
+}
+
+interface Share {
+  readonly backend: WeightedBackend;
+  readonly plan: FilterPlan;
+}
+
+function forwards(rule: Rule, all: readonly WeightedBackend[]): readonly Message[] {
+  const shares = all
+    .filter(({ weight }) => weight > 0)
+    .map((backend) => ({ backend, plan: compileFilters(rule.filters, backend.filters) }));
+  const [first, ...others] = shares;
+  if (first === undefined) return [{ direct_response: answer(500, 'no-backend') }];
+  if (others.length === 0) return [single(rule, first)];
+  return shares.every(({ backend }) => isLight(backend)) ? [weighted(rule, shares)] : drawn(rule, shares);
+}
+
+/** Whether all that is special about a backend can be said within a route for several. */
+function isLight({ filters }: WeightedBackend): boolean {
+  return filters.every(({ kind }) => kind === 'request-headers' || kind === 'response-headers');
+}
+
+function single(rule: Rule, { backend, plan }: Share): Message {
+  const { target } = backend;
+  if (target.kind === 'unresolved') return { direct_response: answer(500, 'unresolved-backend') };
+  return {
+    ...metadataOf(rule),
+    route: { cluster: target.cluster, ...forwarding(rule, plan) },
+    ...headerChanges(plan.request, plan.response),
+  };
+}
+
+function weighted(rule: Rule, shares: readonly Share[]): Message {
+  const clusters = shares.map(({ backend: { target, weight }, plan }) => ({
+    name: target.kind === 'cluster' ? target.cluster : UNRESOLVED,
+    weight,
+    ...headerChanges(plan.request, plan.response),
+  }));
+  const plan = compileFilters(rule.filters);
+  return {
+    ...metadataOf(rule),
+    route: { weighted_clusters: { clusters }, ...forwarding(rule, plan) },
+  };
+}
+
+function metadataOf(rule: Rule): Message {
+  return isOnce(rule) ? { metadata: once } : {};
+}
+
+/** A route for each, taken by chance: Envoy asks all of them with the same number. */
+function drawn(rule: Rule, shares: readonly Share[]): readonly Message[] {
+  const total = shares.reduce((sum, { backend }) => sum + backend.weight, 0);
+  let sum = 0;
+  return shares.map((share, index) => {
+    sum += share.backend.weight;
+    const route = single(rule, share);
+    if (index === shares.length - 1) return route;
+    const numerator = Math.round((sum / total) * MILLION);
+    return { ...route, match: { runtime_fraction: { default_value: { numerator, denominator: 'MILLION' } } } };
+  });
+}
+
+/** Fields of RouteAction beside where it leads. */
+function forwarding(rule: Rule, plan: FilterPlan): Message {
+  const path = pathSubstitution(plan.paths);
+  return {
+    cluster_not_found_response_code: 'INTERNAL_SERVER_ERROR',
+    ...timesAndRetries(rule),
+    ...(plan.hostname === undefined ? {} : { host_rewrite_literal: plan.hostname }),
+    ...(path === undefined ? {} : { regex_rewrite: path }),
+    ...(plan.mirrors.length === 0 ? {} : { request_mirror_policies: plan.mirrors.map(mirrorPolicy) }),
+  };
+}
+
+function mirrorPolicy({ cluster, numerator, denominator }: FilterPlan['mirrors'][number]): Message {
+  const share = Math.min(MILLION, Math.round((numerator / denominator) * MILLION));
+  return {
+    cluster,
+    runtime_fraction: { default_value: { numerator: share, denominator: 'MILLION' } },
+    trace_sampled: false,
+    disable_shadow_host_suffix_append: true,
+  };
+}

@@ -1,0 +1,362 @@
+// Updates of the routing model -> changed resources, per scope (the gateway whose Envoys get them): work in proportion to what changed.
+// What a resource says is in the files that it calls; this one knows which resource a row shows in.
+import type {
+  Bind,
+  Cluster,
+  EndpointSet,
+  Frontend,
+  Placement,
+  Rule,
+  CertificateSet,
+  TrustBundle,
+} from '../../routing/model.ts';
+import type { RowChanges, Update } from '../../routing/update.ts';
+import type { Resource, ResourceChanges } from '../stream/resource.ts';
+import { clusterResource } from './clusters.ts';
+import type { HttpSettings } from './connection-manager.ts';
+import { encodeResource } from './encode.ts';
+import { endpointsResource } from './endpoints.ts';
+import { HostRoutes } from './host-routes.ts';
+import { listenerResource } from './listeners.ts';
+import { certificateSecret, order, type ResourceType, trustSecret, types } from './names.ts';
+import { References } from './references.ts';
+import { routeConfiguration } from './route-configuration.ts';
+import { certificateResource, trustResource } from './secrets.ts';
+import { plainVariant } from './streams.ts';
+
+export interface TranslationOptions extends HttpSettings {
+  /** PEM file with the authorities of the machine that Envoy runs on. */
+  readonly systemTrust: string;
+  /** Where the resources of a gateway go. Default: each gateway by itself. */
+  readonly scopeOf?: (gateway: string) => string;
+}
+
+/** By scope; types in their order. */
+export type ScopedChanges = ReadonlyMap<string, readonly ResourceChanges[]>;
+
+export class Translation {
+  readonly #options: TranslationOptions;
+  readonly #binds = new Map<string, Bind>();
+  readonly #placements = new Map<string, Placement>();
+  readonly #frontends = new Map<string, Frontend>();
+  readonly #hosts = new Map<string, HostRoutes>();
+  readonly #rules = new Map<string, Rule>();
+  readonly #clusters = new Map<string, Cluster>();
+  readonly #endpoints = new Map<string, EndpointSet>();
+  readonly #certificates = new Map<string, CertificateSet>();
+  readonly #bundles = new Map<string, TrustBundle>();
+  readonly #endpointUsers = new References();
+  readonly #secretUsers = new References();
+  /** Bundles of the trust secrets that are named, and the other way round. */
+  readonly #trusts = new Map<string, readonly string[]>();
+  /** What was sent last. */
+  readonly #sent = new Map<string, string>();
+
+  constructor(options: TranslationOptions) {
+    this.#options = options;
+  }
+
+  apply(update: Update): ScopedChanges {
+    const batch = new Batch(this.#sent);
+    const stale = new Stale();
+    this.#takeShared(update, batch, stale);
+    for (const row of update.clusters?.set ?? []) this.#setCluster(row, batch);
+    this.#takeFrontends(update.frontends, batch, stale);
+    this.#takeBinds(update, stale);
+    this.#takeRoutes(update, stale);
+    for (const key of stale.listeners) this.#listener(key, batch);
+    for (const key of stale.routes) this.#routes(key, batch);
+    for (const key of update.clusters?.delete ?? []) this.#deleteCluster(key, batch);
+    return batch.changes();
+  }
+
+  #scope(gateway: string): string {
+    return this.#options.scopeOf?.(gateway) ?? gateway;
+  }
+
+  // ---- What several gateways may share.
+
+  #takeShared({ endpoints, certificates, trustBundles }: Update, batch: Batch, stale: Stale): void {
+    for (const key of merge(this.#endpoints, endpoints)) {
+      for (const scope of this.#endpointUsers.scopesOf(key)) this.#sendEndpoints(scope, key, batch);
+    }
+    for (const row of certificates?.set ?? []) if (!this.#certificates.has(row.key)) stale.certificates.add(row.key);
+    for (const key of certificates?.delete ?? []) stale.certificates.add(key);
+    for (const key of merge(this.#certificates, certificates)) {
+      const name = certificateSecret(key);
+      for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
+    }
+    const bundles = merge(this.#bundles, trustBundles);
+    if (bundles.size === 0) return;
+    for (const [name, keys] of this.#trusts) {
+      if (!keys.some((key) => bundles.has(key))) continue;
+      for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
+    }
+  }
+
+  #sendEndpoints(scope: string, key: string, batch: Batch): void {
+    const tree = endpointsResource(this.#endpoints.get(key), key);
+    batch.set(scope, types.endpoints, encodeResource(types.endpoints, key, tree));
+  }
+
+  #sendSecret(scope: string, name: string, batch: Batch): void {
+    const bundles = this.#trusts.get(name);
+    if (bundles !== undefined) {
+      const rows = bundles.flatMap((key) => this.#bundles.get(key) ?? []);
+      batch.set(scope, types.secret, encodeResource(types.secret, name, trustResource(name, rows)));
+      return;
+    }
+    const row = this.#certificates.get(name.slice(certificateSecret('').length));
+    if (row === undefined) batch.remove(scope, types.secret, name);
+    else batch.set(scope, types.secret, encodeResource(types.secret, name, certificateResource(name, row)));
+  }
+
+  #nameSecrets(owner: string, scope: string, { certificates = [], trusts = [] }: NamedSecrets, batch: Batch): void {
+    for (const bundles of trusts) this.#trusts.set(trustSecret(bundles), [...bundles]);
+    const names = [...certificates.map(certificateSecret), ...trusts.map(trustSecret)];
+    const { came, went } = this.#secretUsers.set(owner, scope, names);
+    for (const name of came) this.#sendSecret(scope, name, batch);
+    for (const name of went) {
+      batch.remove(scope, types.secret, name);
+      if ([...this.#secretUsers.scopesOf(name)].length === 0) this.#trusts.delete(name);
+    }
+  }
+
+  // ---- Clusters.
+
+  #setCluster(row: Cluster, batch: Batch): void {
+    this.#clusters.set(row.key, row);
+    const scope = this.#scope(gatewayOfKey(row.key));
+    const { tls } = row;
+    const certificates = tls?.certificate === undefined ? [] : [tls.certificate];
+    const trusts = tls === undefined || tls.authorities === 'system' ? [] : [tls.authorities];
+    this.#nameSecrets(`cluster ${row.key}`, scope, { certificates, trusts }, batch);
+    this.#nameEndpoints(row.key, scope, [row.endpoints], batch);
+    this.#sendCluster(row, scope, batch);
+    // Streams that are TLS already are not wrapped once more.
+    const { tls: _, ...plain } = row;
+    const variant = plainVariant(row.key);
+    if (row.protocol === 'tcp') this.#sendCluster({ ...plain, key: variant }, scope, batch);
+    else batch.remove(scope, types.cluster, variant);
+  }
+
+  #sendCluster(row: Cluster, scope: string, batch: Batch): void {
+    const tree = clusterResource(row, this.#options.limits, this.#options.systemTrust);
+    const asks = [{ typeUrl: types.endpoints, name: row.endpoints, again: true }] as const;
+    batch.set(scope, types.cluster, encodeResource(types.cluster, row.key, tree, asks));
+  }
+
+  #deleteCluster(key: string, batch: Batch): void {
+    if (!this.#clusters.delete(key)) return;
+    const scope = this.#scope(gatewayOfKey(key));
+    batch.remove(scope, types.cluster, key);
+    batch.remove(scope, types.cluster, plainVariant(key));
+    this.#nameEndpoints(key, scope, [], batch);
+    this.#nameSecrets(`cluster ${key}`, scope, {}, batch);
+  }
+
+  #nameEndpoints(cluster: string, scope: string, names: readonly string[], batch: Batch): void {
+    const { came, went } = this.#endpointUsers.set(cluster, scope, names);
+    for (const name of came) this.#sendEndpoints(scope, name, batch);
+    for (const name of went) batch.remove(scope, types.endpoints, name);
+  }
+
+  // ---- Listeners and routes.
+
+  #takeFrontends(changes: RowChanges<Frontend> | undefined, batch: Batch, stale: Stale): void {
+    for (const row of changes?.set ?? []) {
+      const before = this.#frontends.get(row.key);
+      if (before !== undefined) stale.bind(before.bind);
+      this.#frontends.set(row.key, row);
+      this.#hostsOf(row.key).describe(row);
+      stale.bind(row.bind);
+      const { tls } = row;
+      const certificates = tls?.mode === 'terminate' ? tls.certificates : [];
+      const clients = tls?.mode === 'terminate' ? tls.clients : undefined;
+      const trusts = clients === undefined ? [] : [clients.authorities];
+      this.#nameSecrets(`frontend ${row.key}`, this.#scope(row.gateway), { certificates, trusts }, batch);
+    }
+    for (const key of changes?.delete ?? []) {
+      const row = this.#frontends.get(key);
+      if (row === undefined) continue;
+      this.#frontends.delete(key);
+      this.#nameSecrets(`frontend ${key}`, this.#scope(row.gateway), {}, batch);
+      stale.bind(row.bind);
+      const hosts = this.#hostsOf(key);
+      hosts.describe(undefined);
+      if (hosts.isEmpty) this.#hosts.delete(key);
+    }
+  }
+
+  #takeBinds({ binds, placements }: Update, stale: Stale): void {
+    for (const row of binds?.set ?? []) this.#binds.set(row.key, row);
+    for (const row of placements?.set ?? []) this.#placements.set(row.bind, row);
+    for (const key of placements?.delete ?? []) this.#placements.delete(key);
+    const keys = [...(binds?.set ?? []).map(({ key }) => key), ...(placements?.set ?? []).map(({ bind }) => bind)];
+    for (const key of [...keys, ...(binds?.delete ?? []), ...(placements?.delete ?? [])]) stale.bind(key);
+    for (const key of binds?.delete ?? []) this.#binds.delete(key);
+    if (stale.certificates.size === 0) return;
+    for (const { bind, tls } of this.#frontends.values()) {
+      if (tls?.mode === 'terminate' && tls.certificates.some((key) => stale.certificates.has(key)))
+        stale.listeners.add(bind);
+    }
+  }
+
+  #takeRoutes({ rules, virtualHosts }: Update, stale: Stale): void {
+    const changed = merge(this.#rules, rules);
+    for (const change of virtualHosts ?? []) {
+      const hosts = this.#hostsOf(change.frontend);
+      hosts.change(change);
+      const frontend = this.#frontends.get(change.frontend);
+      if (frontend !== undefined) stale.rules(frontend);
+      else if (hosts.isEmpty) this.#hosts.delete(change.frontend);
+    }
+    for (const key of changed) {
+      for (const [frontend, hosts] of this.#hosts) {
+        const row = this.#frontends.get(frontend);
+        if (hosts.ruleChanged(key) && row !== undefined) stale.rules(row);
+      }
+    }
+  }
+
+  #hostsOf(frontend: string): HostRoutes {
+    let hosts = this.#hosts.get(frontend);
+    if (hosts === undefined)
+      this.#hosts.set(frontend, (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits)));
+    return hosts;
+  }
+
+  #frontendsOf(bind: Bind): readonly Frontend[] {
+    return bind.frontends.flatMap((key) => this.#frontends.get(key) ?? []);
+  }
+
+  #listener(key: string, batch: Batch): void {
+    const bind = this.#binds.get(key);
+    const placement = this.#placements.get(key);
+    const scope = this.#scope(bind?.gateway ?? gatewayOfBind(key));
+    if (bind === undefined || placement === undefined) {
+      batch.remove(scope, types.listener, key);
+      return;
+    }
+    const frontends = this.#frontendsOf(bind);
+    const owners = frontends.map((frontend) => ({
+      frontend,
+      streams: isHttp(frontend) ? [] : this.#hostsOf(frontend.key).streams(),
+    }));
+    const tree = listenerResource(bind, placement, owners, {
+      ...this.#options,
+      certified: (certificate) => this.#certificates.has(certificate),
+    });
+    const asks = frontends.some(isHttp) ? [{ typeUrl: types.routes, name: key }] : [];
+    batch.set(scope, types.listener, encodeResource(types.listener, key, tree, asks));
+  }
+
+  #routes(key: string, batch: Batch): void {
+    const bind = this.#binds.get(key);
+    const scope = this.#scope(bind?.gateway ?? gatewayOfBind(key));
+    if (bind === undefined || !this.#placements.has(key) || !this.#frontendsOf(bind).some(isHttp)) {
+      batch.remove(scope, types.routes, key);
+      return;
+    }
+    const frontends = this.#frontendsOf(bind).filter(isHttp);
+    const owners = frontends.map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) }));
+    batch.set(scope, types.routes, routeConfiguration(key, owners));
+  }
+}
+
+interface NamedSecrets {
+  /** Keys. */
+  readonly certificates?: readonly string[];
+  /** Keys of bundles that count together. */
+  readonly trusts?: readonly (readonly string[])[];
+}
+
+/** Keys of binds, unless said otherwise. */
+class Stale {
+  readonly listeners = new Set<string>();
+  readonly routes = new Set<string>();
+  /** That came or went. */
+  readonly certificates = new Set<string>();
+
+  rules(frontend: Frontend): void {
+    (isHttp(frontend) ? this.routes : this.listeners).add(frontend.bind);
+  }
+
+  bind(key: string): void {
+    this.listeners.add(key);
+    this.routes.add(key);
+  }
+}
+
+/** The changes of one update; what is sent as it stands is left out. */
+class Batch {
+  readonly #sent: Map<string, string>;
+  readonly #scopes = new Map<string, Map<ResourceType, { set: Map<string, Resource>; remove: Set<string> }>>();
+
+  constructor(sent: Map<string, string>) {
+    this.#sent = sent;
+  }
+
+  set(scope: string, type: ResourceType, resource: Resource): void {
+    const key = `${scope} ${type} ${resource.name}`;
+    const changes = this.#of(scope, type);
+    changes.remove.delete(resource.name);
+    if (this.#sent.get(key) === resource.version) return;
+    this.#sent.set(key, resource.version);
+    changes.set.set(resource.name, resource);
+  }
+
+  remove(scope: string, type: ResourceType, name: string): void {
+    const changes = this.#of(scope, type);
+    changes.set.delete(name);
+    if (this.#sent.delete(`${scope} ${type} ${name}`)) changes.remove.add(name);
+  }
+
+  changes(): ScopedChanges {
+    const scopes = new Map<string, readonly ResourceChanges[]>();
+    for (const [scope, byType] of this.#scopes) {
+      const list = order.flatMap((typeUrl) => {
+        const { set, remove } = byType.get(typeUrl) ?? { set: new Map<string, Resource>(), remove: new Set<string>() };
+        return set.size + remove.size === 0 ? [] : [{ typeUrl, set: [...set.values()], remove: [...remove] }];
+      });
+      if (list.length > 0) scopes.set(scope, list);
+    }
+    return scopes;
+  }
+
+  #of(scope: string, type: ResourceType): { set: Map<string, Resource>; remove: Set<string> } {
+    let byType = this.#scopes.get(scope);
+    if (byType === undefined) this.#scopes.set(scope, (byType = new Map()));
+    let changes = byType.get(type);
+    if (changes === undefined) byType.set(type, (changes = { set: new Map(), remove: new Set() }));
+    return changes;
+  }
+}
+
+/** Returns the keys that changed. */
+function merge<T extends { readonly key: string }>(
+  into: Map<string, T>,
+  changes: RowChanges<T> | undefined,
+): Set<string> {
+  const keys = new Set<string>();
+  for (const row of changes?.set ?? []) {
+    into.set(row.key, row);
+    keys.add(row.key);
+  }
+  for (const key of changes?.delete ?? []) if (into.delete(key)) keys.add(key);
+  return keys;
+}
+
+function isHttp({ protocol }: Frontend): boolean {
+  return protocol === 'HTTP' || protocol === 'HTTPS';
+}
+
+/** Of a cluster or rule: `gateway|…`. */
+function gatewayOfKey(key: string): string {
+  return key.slice(0, key.indexOf('|'));
+}
+
+/** `namespace/name:port/transport` */
+function gatewayOfBind(key: string): string {
+  return key.slice(0, key.lastIndexOf(':'));
+}

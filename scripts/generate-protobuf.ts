@@ -67,6 +67,7 @@ const envoyMessages: readonly (readonly [name: string, file: string])[] = [
   ['envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation', 'header_mutation'],
   ['envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', 'uuid'],
   ['envoy.extensions.access_loggers.file.v3.FileAccessLog', 'file'],
+  ['envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter', 'cel'],
   ['envoy.extensions.access_loggers.stream.v3.StdoutAccessLog', 'stream'],
   ['envoy.extensions.upstreams.http.v3.HttpProtocolOptions', 'http_protocol_options'],
   ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', 'previous_hosts'],

@@ -1,5 +1,6 @@
 // What Envoy does with HTTP before and after routes: limits, times, forwarded headers, answers of its own. The same for all listeners,
 // and equal to what the embedded engine does.
+import { accessLogs } from './access-log.ts';
 import { http1Options, http2Options } from './clusters.ts';
 import { type GuardedConnection, guardFilter } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
@@ -86,6 +87,7 @@ export function connectionManager(
     proxy_100_continue: true,
     http2_protocol_options: http2Options(limits),
     local_reply_config: localReplies(),
+    ...accessLogs(settings.accessLog, 'http'),
   });
 }
 

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Engine } from '../../routing/engine.ts';
+import type { Engine, LeftOut } from '../../routing/engine.ts';
 import type { BindReport, Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
 import { DeltaServer } from '../stream/delta-server.ts';
@@ -31,6 +31,8 @@ export interface EnvoyEngineOptions {
   readonly onReport?: (report: BindReport) => void;
   /** Told of an Envoy that ended by itself; it is started again. */
   readonly onCrash?: (error: Error) => void;
+  /** Told of what is not served, since Envoy would refuse it. */
+  readonly onLeftOut?: (what: LeftOut) => void;
   /** Told of what Envoy refused although it should not have: a mistake of ours. */
   readonly onRefusal?: (refusal: Refusal) => void;
 }
@@ -84,6 +86,7 @@ class EnvoyEngine implements Engine {
       accessLog: options.accessLog === '-' ? '/dev/stdout' : (options.accessLog ?? ''),
       systemTrust: systemTrustFile(folder),
       scopeOf: () => SCOPE,
+      onLeftOut: (what) => options.onLeftOut?.(what),
     });
     this.#server = new DeltaServer({
       order,

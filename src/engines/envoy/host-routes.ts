@@ -3,6 +3,7 @@
 // hosts that fall through to it.
 import { compareEntries } from '../../routing/match/precedence.ts';
 import { coversHost, isWildcard } from '../../routing/match/hostnames.ts';
+import type { LeftOut } from '../../routing/engine.ts';
 import type { Entry, Frontend, Rule } from '../../routing/model.ts';
 import type { VirtualHostChange } from '../../routing/update.ts';
 import { insertSorted, removeSorted } from '../../support/sorted.ts';
@@ -13,6 +14,8 @@ import { type StreamHost, validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
 import { isOnce } from './routes/retries.ts';
 import { routesOf } from './routes/route.ts';
+import { refusedMatch, refusedRule } from './screening/entries.ts';
+import type { Message } from './tree.ts';
 
 const ROUTE = 'envoy.config.route.v3.Route';
 const VIRTUAL_HOST = 'envoy.config.route.v3.VirtualHost';
@@ -41,6 +44,7 @@ export type FindRule = (key: string) => Rule | undefined;
 export class HostRoutes {
   readonly #rule: FindRule;
   readonly #limits: EnvoyLimits;
+  readonly #leftOut: (what: LeftOut) => void;
   readonly #hosts = new Map<string, Host>();
   /** Hosts whose entries name a rule, and how many of them do. */
   readonly #users = new Map<string, Map<string, number>>();
@@ -49,7 +53,8 @@ export class HostRoutes {
   #facts: ListenerFacts | undefined;
   #all: readonly EncodedHost[] | undefined;
 
-  constructor(rule: FindRule, limits: EnvoyLimits) {
+  constructor(rule: FindRule, limits: EnvoyLimits, leftOut: (what: LeftOut) => void) {
+    this.#leftOut = leftOut;
     this.#rule = rule;
     this.#limits = limits;
   }
@@ -170,11 +175,28 @@ export class HostRoutes {
     }
   }
 
+  #routes(entry: Entry, rule: Rule): readonly Message[] {
+    const { match } = entry;
+    const wrong = refusedMatch(match);
+    if (wrong !== undefined) {
+      this.#leftOut({ table: 'entries', key: entry.rule, reason: wrong });
+      return [];
+    }
+    const refused = refusedRule(rule);
+    if (refused === undefined) return routesOf(entry, rule, this.#facts as ListenerFacts);
+    this.#leftOut({ table: 'rules', key: rule.key, reason: refused });
+    return routesOf(
+      entry,
+      { ...rule, filters: [], action: { kind: 'respond', status: 500 } },
+      this.#facts as ListenerFacts,
+    );
+  }
+
   #encodeEntry(entry: Entry): EncodedEntry {
     const rule = this.#rule(entry.rule);
     const known = this.#entries.get(entry);
     if (known !== undefined && known.rule === rule) return known;
-    const trees = rule === undefined ? [] : routesOf(entry, rule, this.#facts as ListenerFacts);
+    const trees = rule === undefined ? [] : this.#routes(entry, rule);
     const routes = trees.map((tree) => codec.encode(ROUTE, tree));
     const encoded = { rule, routes, digest: digest(Buffer.concat(routes)) };
     this.#entries.set(entry, encoded);

@@ -5,7 +5,7 @@ import type { Bind, Frontend, Placement, Rule } from '../../routing/model.ts';
 import { secretOf } from './clusters.ts';
 import { connectionManager, type HttpSettings } from './connection-manager.ts';
 import { certificateSecret, trustSecret } from './names.ts';
-import { type StreamSettings, tcpProxy, udpProxy } from './streams.ts';
+import { LARGEST_DATAGRAM, type StreamSettings, tcpProxy, udpProxy } from './streams.ts';
 import { duration, extension, type Message } from './tree.ts';
 
 const TLS = 'envoy.transport_sockets.tls';
@@ -41,7 +41,7 @@ export function listenerResource(
     return {
       name: bind.key,
       address: socketAddress(placement, 'UDP'),
-      udp_listener_config: {},
+      udp_listener_config: { downstream_socket_config: { max_rx_datagram_size: LARGEST_DATAGRAM } },
       listener_filters: [udpProxy(bind.key, owners[0]?.streams[0]?.rule, settings)],
       enable_reuse_port: true,
     };

@@ -10,6 +10,7 @@ import type {
   CertificateSet,
   TrustBundle,
 } from '../../routing/model.ts';
+import type { LeftOut } from '../../routing/engine.ts';
 import type { RowChanges, Update } from '../../routing/update.ts';
 import type { Resource, ResourceChanges } from '../stream/resource.ts';
 import { clusterResource } from './clusters.ts';
@@ -21,6 +22,7 @@ import { listenerResource } from './listeners.ts';
 import { certificateSecret, order, type ResourceType, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
 import { routeConfiguration } from './route-configuration.ts';
+import { refusedCertificate } from './screening/certificates.ts';
 import { certificateResource, trustResource } from './secrets.ts';
 import { plainVariant } from './streams.ts';
 
@@ -28,6 +30,8 @@ export interface TranslationOptions extends HttpSettings {
   /** PEM file with the authorities of the machine that Envoy runs on. */
   readonly systemTrust: string;
   /** Where the resources of a gateway go. Default: each gateway by itself. */
+  /** Told of what is not sent, since Envoy would refuse it: again whenever it is translated. */
+  readonly onLeftOut?: (what: LeftOut) => void;
   readonly scopeOf?: (gateway: string) => string;
 }
 
@@ -80,9 +84,10 @@ export class Translation {
     for (const key of merge(this.#endpoints, endpoints)) {
       for (const scope of this.#endpointUsers.scopesOf(key)) this.#sendEndpoints(scope, key, batch);
     }
-    for (const row of certificates?.set ?? []) if (!this.#certificates.has(row.key)) stale.certificates.add(row.key);
-    for (const key of certificates?.delete ?? []) stale.certificates.add(key);
-    for (const key of merge(this.#certificates, certificates)) {
+    const usable = this.#screened(certificates);
+    for (const row of usable?.set ?? []) if (!this.#certificates.has(row.key)) stale.certificates.add(row.key);
+    for (const key of usable?.delete ?? []) stale.certificates.add(key);
+    for (const key of merge(this.#certificates, usable)) {
       const name = certificateSecret(key);
       for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
     }
@@ -92,6 +97,18 @@ export class Translation {
       if (!keys.some((key) => bundles.has(key))) continue;
       for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
     }
+  }
+
+  /** Without certificates that Envoy would refuse, which then do not stand there. */
+  #screened(changes: RowChanges<CertificateSet> | undefined): RowChanges<CertificateSet> | undefined {
+    if (changes === undefined) return undefined;
+    const refused = changes.set.flatMap((row) => {
+      const reason = refusedCertificate(row);
+      if (reason === undefined) return [];
+      this.#options.onLeftOut?.({ table: 'certificates', key: row.key, reason });
+      return [row.key];
+    });
+    return { set: changes.set.filter(({ key }) => !refused.includes(key)), delete: [...changes.delete, ...refused] };
   }
 
   #sendEndpoints(scope: string, key: string, batch: Batch): void {
@@ -222,7 +239,14 @@ export class Translation {
   #hostsOf(frontend: string): HostRoutes {
     let hosts = this.#hosts.get(frontend);
     if (hosts === undefined)
-      this.#hosts.set(frontend, (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits)));
+      this.#hosts.set(
+        frontend,
+        (hosts = new HostRoutes(
+          (key) => this.#rules.get(key),
+          this.#options.limits,
+          (what) => this.#options.onLeftOut?.(what),
+        )),
+      );
     return hosts;
   }
 

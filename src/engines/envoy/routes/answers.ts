@@ -1,6 +1,6 @@
 // What Envoy answers by itself, in the words of the embedded engine (engines/embedded/answers.ts).
 import { STATUS_CODES } from 'node:http';
-import type { Message } from '../tree.ts';
+import { extension, type Message } from '../tree.ts';
 
 /** `404 Not Found: no-route` and a line feed. */
 export function answerText(status: number, reason: string): string {
@@ -13,6 +13,8 @@ export function answer(status: number, reason: string): Message {
 }
 
 interface Failure {
+  /** TLS with the backend: what Envoy tells of it begins so. */
+  readonly tls?: true;
   /** As Envoy marks it: a response flag. */
   readonly flags: readonly string[];
   readonly status: number;
@@ -26,6 +28,7 @@ const failures: readonly Failure[] = [
   { flags: ['UH'], status: 503, reason: 'no-endpoint' },
   { flags: ['UO'], status: 503, reason: 'overload' },
   { flags: ['UT', 'SI', 'DT'], status: 504, reason: 'timeout' },
+  { flags: ['UF', 'URX'], tls: true, status: 502, reason: 'backend-tls' },
   { flags: ['UF', 'URX'], status: 503, reason: 'unreachable' },
   { flags: ['UC', 'UR', 'UPE', 'LR'], status: 502, reason: 'broken-response' },
 ];
@@ -89,9 +92,18 @@ function grpcStatus(code: number): Message {
   return { header: { key: 'grpc-status', value: String(code) }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' };
 }
 
-function flagged({ flags }: Failure): Message {
-  return { response_flag_filter: { flags } };
+function flagged({ flags, tls }: Failure): Message {
+  const filter = { response_flag_filter: { flags } };
+  return tls === true ? both([filter, tlsFailure]) : filter;
 }
+
+const tlsFailure: Message = {
+  extension_filter: extension(
+    'envoy.access_loggers.extension_filters.cel',
+    'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+    { expression: "upstream.transport_failure_reason.startsWith('TLS_error')" },
+  ),
+};
 
 function statusIs(status: number): Message {
   return {

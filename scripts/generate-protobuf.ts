@@ -76,6 +76,7 @@ const envoyMessages: readonly (readonly [name: string, file: string])[] = [
   ['envoy.extensions.matching.common_inputs.network.v3.SourcePortInput', 'network_inputs'],
   ['envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing', 'consistent_hashing'],
   ['envoy.type.matcher.v3.HttpRequestHeaderMatchInput', 'http_inputs'],
+  ['envoy.extensions.filters.common.matcher.action.v3.SkipFilter', 'skip_action'],
 ];
 
 const outputs: readonly Output[] = [

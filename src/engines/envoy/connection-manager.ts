@@ -5,6 +5,8 @@ import { http1Options, http2Options } from './clusters.ts';
 import { type GuardedConnection, guardFilter } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { localReplies } from './routes/answers.ts';
+import { checkFilter, LISTENER_CHECK, RULE_CHECK } from './routes/checks.ts';
+import { sessionFilter } from './routes/sessions.ts';
 import { any, duration, extension, type Message, overAds } from './tree.ts';
 
 export interface HttpSettings {
@@ -60,6 +62,9 @@ export function connectionManager(
     rds: { route_config_name: routes, config_source: overAds },
     http_filters: [
       guardFilter({ ...connection, targetBytes: limits.targetBytes }),
+      checkFilter(LISTENER_CHECK),
+      checkFilter(RULE_CHECK),
+      sessionFilter,
       extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router', {
         suppress_envoy_headers: true,
       }),

@@ -12,8 +12,8 @@ import { guardMetadata } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { type StreamHost, validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
-import { isOnce } from './routes/retries.ts';
-import { routesOf } from './routes/route.ts';
+import { listenerFilters } from './routes/listener-filters.ts';
+import { isTold, routesOf } from './routes/route.ts';
 import { refusedMatch, refusedRule } from './screening/entries.ts';
 import type { Message } from './tree.ts';
 
@@ -137,19 +137,19 @@ export class HostRoutes {
   }
 
   #encode(hostname: string, frontend: Frontend): EncodedHost {
-    const routes: Uint8Array[] = [];
+    const listener = listenerFilters(frontend.filters ?? [], this.#limits);
+    const routes: Uint8Array[] = listener.first.map((tree) => codec.encode(ROUTE, tree));
     const digests: string[] = [];
     const queries = new Set<string>();
-    let redirects = false;
-    let once = false;
+    let told = false;
     for (const entry of this.#reachable(hostname)) {
       const encoded = this.#encodeEntry(entry);
       routes.push(...encoded.routes);
       digests.push(encoded.digest);
       for (const { name } of entry.match.query) queries.add(name);
-      redirects ||= encoded.rule?.action.kind === 'redirect';
-      once ||= encoded.rule !== undefined && isOnce(encoded.rule);
+      told ||= encoded.rule !== undefined && isTold(encoded.rule);
     }
+    routes.push(...listener.last.map((tree) => codec.encode(ROUTE, tree)));
     const validation = validationOf(frontend);
     const insists = frontend.tls?.mode === 'terminate' && frontend.tls.clients?.mode === 'require';
     const head = {
@@ -159,10 +159,11 @@ export class HostRoutes {
         frontend: frontend.key,
         ...(insists ? { insists: validation } : {}),
         queries: [...queries].sort(),
-        redirects,
-        once,
+        told,
+        before: listener.before,
       }),
       per_request_buffer_limit_bytes: this.#limits.replayBytes,
+      ...listener.fields,
     };
     const bytes = codec.encode(VIRTUAL_HOST, { ...head, routes });
     return { hostname, bytes, digest: digest(JSON.stringify(head) + digests.join()) };
@@ -183,12 +184,13 @@ export class HostRoutes {
       return [];
     }
     const refused = refusedRule(rule);
-    if (refused === undefined) return routesOf(entry, rule, this.#facts as ListenerFacts);
+    if (refused === undefined) return routesOf(entry, rule, this.#facts as ListenerFacts, this.#limits);
     this.#leftOut({ table: 'rules', key: rule.key, reason: refused });
     return routesOf(
       entry,
       { ...rule, filters: [], action: { kind: 'respond', status: 500 } },
       this.#facts as ListenerFacts,
+      this.#limits,
     );
   }
 

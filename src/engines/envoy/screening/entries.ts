@@ -26,6 +26,8 @@ export function refusedMatch({ path, headers, query }: Match): string | undefine
 
 /** Why a rule has to be answered 500 as a whole; undefined: it is served. */
 export function refusedRule({ filters, action, timeouts, retry }: Rule): string | undefined {
+  if (filters.filter(({ kind }) => kind === 'external-auth').length > 1)
+    return 'only one service can be asked about a request';
   const times = [timeouts.request ?? 0, timeouts.backendRequest ?? 0, (retry?.backoff ?? 0) * 10];
   if (times.some((time) => !Number.isFinite(time) || time < 0 || time > LONGEST)) return 'a timeout is out of range';
   if (action.kind === 'redirect') {

@@ -28,16 +28,19 @@ const http: Message = {
   userAgent: '%REQ(USER-AGENT)%',
 };
 
-/** The field `access_log` of whatever serves. @param path '' = no log */
+/** The field `access_log` of whatever serves. @param path '' = no log, `-` = standard output */
 export function accessLogs(path: string, what: 'http' | { readonly listener: string }): Message {
   if (path === '') return {};
   const format = what === 'http' ? http : { ...common, host: '%REQUESTED_SERVER_NAME%', listener: what.listener };
-  return {
-    access_log: [
-      extension('envoy.access_loggers.file', 'envoy.extensions.access_loggers.file.v3.FileAccessLog', {
-        path,
-        log_format: { json_format: format, omit_empty_values: true },
-      }),
-    ],
-  };
+  const log_format = { json_format: format, omit_empty_values: true };
+  const log =
+    path === '-'
+      ? extension('envoy.access_loggers.stdout', 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog', {
+          log_format,
+        })
+      : extension('envoy.access_loggers.file', 'envoy.extensions.access_loggers.file.v3.FileAccessLog', {
+          path,
+          log_format,
+        });
+  return { access_log: [log] };
 }

@@ -13,6 +13,8 @@ export interface HttpSettings {
   readonly limits: EnvoyLimits;
   readonly trustedHops: number;
   readonly requestIds: boolean;
+  /** Several threads listen on one port. Without it another program that would share the port is noticed. */
+  readonly sharesPorts: boolean;
   /** File of the access log; '' = none. */
   readonly accessLog: string;
 }
@@ -73,6 +75,8 @@ export function connectionManager(
     // X-Forwarded-For is written by the early mutations: Envoy itself would name another address for clients on loopback.
     use_remote_address: false,
     skip_xff_append: true,
+    // Nobody is within: Envoy would say so in a header.
+    internal_address_config: { cidr_ranges: [{ address_prefix: '255.255.255.255', prefix_len: 32 }] },
     ...requestIds(settings.requestIds),
     server_header_transformation: 'PASS_THROUGH',
     // The guard does it.

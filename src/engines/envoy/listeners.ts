@@ -43,7 +43,7 @@ export function listenerResource(
       address: socketAddress(placement, 'UDP'),
       udp_listener_config: { downstream_socket_config: { max_rx_datagram_size: LARGEST_DATAGRAM } },
       listener_filters: [udpProxy(bind.key, owners[0]?.streams[0]?.rule, settings)],
-      enable_reuse_port: true,
+      enable_reuse_port: settings.sharesPorts,
     };
   }
   const filters = listenerFilters(bind);
@@ -57,7 +57,7 @@ export function listenerResource(
     ...(filters.length > 0 ? { listener_filters: filters } : {}),
     listener_filters_timeout: duration(limits.headTimeout),
     per_connection_buffer_limit_bytes: limits.bufferBytes,
-    enable_reuse_port: true,
+    enable_reuse_port: settings.sharesPorts,
   };
 }
 

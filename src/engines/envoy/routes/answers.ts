@@ -17,6 +17,8 @@ interface Failure {
   readonly tls?: true;
   /** As Envoy marks it: a response flag. */
   readonly flags: readonly string[];
+  /** Its details, in the words of Envoy. */
+  readonly details?: string;
   readonly status: number;
   readonly reason: string;
 }
@@ -25,6 +27,7 @@ interface Failure {
 const failures: readonly Failure[] = [
   { flags: ['NR'], status: 404, reason: 'no-route' },
   { flags: ['NC'], status: 500, reason: 'unresolved-backend' },
+  { flags: ['UAEX'], details: 'ext_authz_error', status: 503, reason: 'auth-unreachable' },
   { flags: ['UH'], status: 503, reason: 'no-endpoint' },
   { flags: ['UO'], status: 503, reason: 'overload' },
   { flags: ['UT', 'SI', 'DT'], status: 504, reason: 'timeout' },
@@ -92,18 +95,23 @@ function grpcStatus(code: number): Message {
   return { header: { key: 'grpc-status', value: String(code) }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' };
 }
 
-function flagged({ flags, tls }: Failure): Message {
+function flagged({ flags, tls, details }: Failure): Message {
   const filter = { response_flag_filter: { flags } };
-  return tls === true ? both([filter, tlsFailure]) : filter;
+  if (details !== undefined) return both([filter, expression(`response.code_details == '${details}'`)]);
+  return tls === true
+    ? both([filter, expression("upstream.transport_failure_reason.startsWith('TLS_error')")])
+    : filter;
 }
 
-const tlsFailure: Message = {
-  extension_filter: extension(
-    'envoy.access_loggers.extension_filters.cel',
-    'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
-    { expression: "upstream.transport_failure_reason.startsWith('TLS_error')" },
-  ),
-};
+function expression(text: string): Message {
+  return {
+    extension_filter: extension(
+      'envoy.access_loggers.extension_filters.cel',
+      'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+      { expression: text },
+    ),
+  };
+}
 
 function statusIs(status: number): Message {
   return {

@@ -6,7 +6,7 @@ import { nameOf } from '../routing/origin.ts';
 import { describe } from '../routing/problem-text.ts';
 import type { Problem } from '../routing/problem.ts';
 import type { FileSource } from '../sources/files/source.ts';
-import type { Candidate, ExplainedTarget, Miss, RunnerUp, Unattached } from '../tools/explain/explanation.ts';
+import type { Candidate, ExplainedTarget, LeftOut, Miss, RunnerUp, Unattached } from '../tools/explain/explanation.ts';
 import { backendName, budgetText, bundleText, failureText, matchText, tlsText } from './explanation-words.ts';
 import { formatHostPort } from './model/names.ts';
 import { formatLocation } from './said.ts';
@@ -67,6 +67,16 @@ export class ExplanationPage {
     if (misses.length > 0) parts.push(this.section('Closest', misses));
     if (waiting.length > 0) parts.push(this.section('Routes that are not attached', waiting));
     return parts.join('');
+  }
+
+  /** Objects that take no part. */
+  leftOut(objects: readonly LeftOut[]): string {
+    if (objects.length === 0) return '';
+    const lines = objects.flatMap(({ object, problems }) => [
+      `  ${printable(nameOf(object))}`,
+      ...this.problems(problems, '    '),
+    ]);
+    return this.section('Left out, since the API server would refuse them', lines);
   }
 
   targetRows({

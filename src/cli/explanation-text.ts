@@ -48,23 +48,26 @@ class ExplanationText {
     this.#page = new ExplanationPage(paint, source);
   }
 
-  ofRequest({ request, answers, unreachable }: Explanation): string {
+  ofRequest({ request, answers, unreachable, leftOut }: Explanation): string {
     const { method, scheme, authority, target, sni, notes } = request;
     const title = this.#title(`${method} ${scheme}://${authority}${target}`, sni, notes);
-    if (unreachable !== undefined) return `${title}\n${this.#unreachable(unreachable)}`;
-    return title + answers.map((answer) => `\n${this.#answer(answer, this.#outcome(answer.outcome))}`).join('');
+    const body =
+      unreachable === undefined
+        ? answers.map((answer) => `\n${this.#answer(answer, this.#outcome(answer.outcome))}`).join('')
+        : `\n${this.#unreachable(unreachable)}`;
+    return title + body + this.#page.leftOut(leftOut);
   }
 
-  ofConnection({ connection, answers, unreachable }: StreamExplanation): string {
+  ofConnection({ connection, answers, unreachable, leftOut }: StreamExplanation): string {
     const { scheme, host, port, sni, notes } = connection;
     const title = this.#title(`${scheme}://${formatHostPort({ host, port })}`, sni, notes);
-    if (unreachable !== undefined) return `${title}\n${this.#unreachable(unreachable)}`;
-    return (
-      title +
-      answers
-        .map((answer) => `\n${this.#answer(answer, streamText(this.#page, answer.outcome, scheme === 'udp'))}`)
-        .join('')
-    );
+    const body =
+      unreachable === undefined
+        ? answers
+            .map((answer) => `\n${this.#answer(answer, streamText(this.#page, answer.outcome, scheme === 'udp'))}`)
+            .join('')
+        : `\n${this.#unreachable(unreachable)}`;
+    return title + body + this.#page.leftOut(leftOut);
   }
 
   #title(asked: string, sni: string | undefined, notes: readonly string[]): string {

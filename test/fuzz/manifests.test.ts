@@ -108,8 +108,15 @@ function pipelineOf(objects: readonly KubeObject[]): Pipeline {
 
 const asked = { method: 'GET', url: 'http://good.example.com/', headers: [], gateway: 'good/good' } as const;
 
+/** Without what is said of objects that take no part. */
+function answers({ tables }: Pipeline): string {
+  const explanation = explain(tables, asked);
+  assert.ok('answers' in explanation);
+  return JSON.stringify(explanation.answers);
+}
+
 test('nothing throws on mutated manifests, and a valid neighbour serves as it did alone', () => {
-  const alone = JSON.stringify(explain(pipelineOf(neighbour).tables, asked));
+  const alone = answers(pipelineOf(neighbour));
   assert.match(alone, /good\/good/);
   const objects = fc.array(fc.tuple(fc.constantFrom(...seeds), fc.array(step, { maxLength: 3 })), {
     minLength: 1,
@@ -119,7 +126,7 @@ test('nothing throws on mutated manifests, and a valid neighbour serves as it di
     fc.property(objects, (chosen) => {
       const mutated = chosen.map(([seed, steps]) => steps.reduce(mutate, seed));
       const pipeline = pipelineOf([...mutated, ...neighbour]);
-      assert.equal(JSON.stringify(explain(pipeline.tables, asked)), alone);
+      assert.equal(answers(pipeline), alone);
       JSON.stringify(dump(pipeline.tables));
       lint(pipeline);
       upgrade(mutated, 'standard');

@@ -35,6 +35,8 @@ export function bootstrap({ node, xds, admin, limits }: BootstrapOptions): Messa
         {
           name: 'portolan',
           static_layer: {
+            // Repeated lines are one list, as for the embedded engine and in RFC 9110 section 5.3.
+            'envoy.reloadable_features.match_headers_individually': false,
             re2: { max_program_size: { error_level: ANY_PROGRAM, warn_level: ANY_PROGRAM } },
           },
         },

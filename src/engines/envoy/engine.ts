@@ -73,6 +73,7 @@ class EnvoyEngine implements Engine {
   readonly #process: EnvoyProcess;
   #listener: StreamListener | null = null;
   readonly #placements = new Map<string, Placement>();
+  readonly #binds = new Set<string>();
   readonly #reported = new Map<string, string>();
   /** Placements whose port another program has, so that Envoy is not told of them. */
   readonly #taken = new Map<string, Placement>();
@@ -146,7 +147,9 @@ class EnvoyEngine implements Engine {
   }
 
   async #send(update: Update): Promise<{ readonly inForce: Promise<void> }> {
-    const { placements } = update;
+    const { binds, placements } = update;
+    for (const { key } of binds?.set ?? []) this.#binds.add(key);
+    for (const key of binds?.delete ?? []) this.#binds.delete(key);
     for (const key of placements?.delete ?? []) this.#forget(key);
     const taken = new Set<string>();
     for (const row of placements?.set ?? []) if (await this.#isTaken(row)) taken.add(row.bind);
@@ -217,7 +220,7 @@ class EnvoyEngine implements Engine {
   async #lookAtListeners(): Promise<void> {
     const end = Date.now() + LISTENING_WITHIN;
     for (;;) {
-      const waiting = [...this.#placements.keys()].filter((bind) => !this.#refused.has(bind));
+      const waiting = [...this.#placements.keys()].filter((bind) => this.#binds.has(bind) && !this.#refused.has(bind));
       const standing = await listenersOf(this.#admin).catch(() => new Set<string>());
       for (const bind of waiting) if (standing.has(bind)) this.#report({ bind, state: 'serving' });
       for (const [bind, message] of this.#refused) {

@@ -159,7 +159,7 @@ export class Translation {
 
   #sendCluster(row: Cluster, scope: string, batch: Batch): void {
     const tree = clusterResource(row, this.#options.limits, this.#options.systemTrust);
-    const asks = [{ typeUrl: types.endpoints, name: row.endpoints }];
+    const asks = [{ typeUrl: types.endpoints, name: row.endpoints, again: true }] as const;
     batch.set(scope, types.cluster, encodeResource(types.cluster, row.key, tree, asks));
   }
 

@@ -263,6 +263,45 @@ test('what a resource makes a node ask for comes before the types behind', async
   assert.deepEqual(node.sent(), ['b endpoints@1', 'c route@1']);
 });
 
+test('what a node asks for before it acknowledges is sent at once, or it would never acknowledge', async () => {
+  const delta = server({ askTimeout: 5000 });
+  const cluster = resource('cluster', '1', { asks: [{ typeUrl: B, name: 'endpoints', again: true }] });
+  const outcome = delta.publish(gateway, [set(A, cluster), set(B, resource('endpoints')), set(C, resource('route'))]);
+  const held: DeltaResponse[] = [];
+  const node = new FakeNode(delta, (response) => {
+    if (response.resources.some(({ name }) => name === 'cluster')) {
+      held.push(response);
+      return 'later';
+    }
+    // The endpoints have come, so the cluster is acknowledged.
+    const [waiting] = held.splice(0);
+    if (response.typeUrl === B && waiting !== undefined) queueMicrotask(() => node.answer(waiting));
+    return undefined;
+  });
+  node.ask(A).ask(C).ask(B, ['other']);
+  await turn();
+  node.ask(B, ['endpoints']);
+  await turn();
+  assert.deepEqual(
+    node.sent().filter((text) => !text.startsWith('b -')),
+    ['a cluster@1', 'b endpoints@1', 'c route@1'],
+  );
+  assert.deepEqual(await outcome, { outcome: 'unconnected' });
+  // Another version of the cluster: the node waits for endpoints that it has, without a word.
+  const again = delta.publish(gateway, [set(A, { ...cluster, version: '2' })]);
+  await turn();
+  assert.deepEqual(node.sent(), ['a cluster@2', 'b endpoints@1']);
+  assert.deepEqual(await again, { outcome: 'acknowledged' });
+});
+
+test('a gateway without anything is in force as soon as its nodes were told so', async () => {
+  const delta = server({ ackTimeout: 5000 });
+  const node = new FakeNode(delta).ask(A);
+  assert.deepEqual(await delta.publish(gateway, []), { outcome: 'acknowledged' });
+  assert.deepEqual(node.sent(), ['a']);
+  assert.equal(delta.nodes(gateway)[0]?.revision, 1);
+});
+
 test('a node that never asks for it is not waited for', async () => {
   const delta = server({ askTimeout: 20 });
   void delta.publish(gateway, [

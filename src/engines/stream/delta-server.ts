@@ -128,7 +128,7 @@ export class DeltaServer {
     if (state.streams.size >= (this.#options.streams ?? 1024)) return undefined;
     const stream = new NodeStream(state.published, gateway, this.#rules, this.#ends(state, writer));
     state.streams.add(stream);
-    if (this.#synced) state.published.known = true;
+    if (this.#synced && !state.published.known) state.published.apply([]);
     return {
       request: (request) => {
         const isNew = stream.isNew;

@@ -3,7 +3,7 @@
 // slow node costs names and not copies. A refused response is halved until the resource to blame is found; the rest gets through.
 import type { DeltaRequest, DeltaResponse } from './discovery.ts';
 import type { ChangedNames, Published } from './published.ts';
-import type { Refusal, ResourceName, StreamNode } from './resource.ts';
+import type { Asked, Refusal, ResourceName, StreamNode } from './resource.ts';
 import type { Stage } from './stages.ts';
 import { type Chunk, halves, split, Subscription } from './subscription.ts';
 
@@ -201,10 +201,19 @@ export class NodeStream {
       return;
     }
     const now: string[] = [];
+    const asked: string[] = [];
     for (const name of names) {
+      if (batch?.asked.has(`${typeUrl} ${name}`) === true) {
+        asked.push(name);
+        continue;
+      }
       const since = this.#published.find(typeUrl, name)?.since ?? 0;
       if (batch !== null && stage >= 0 && since > batch.revision) subscription.dirty.add(name);
       else now.push(name);
+    }
+    if (asked.length > 0) {
+      subscription.waiting.push(...this.#chunks(subscription, subscription.chunk(asked, this.#published)));
+      if (now.length === 0) return;
     }
     const chunks = this.#chunks(subscription, subscription.chunk(now, this.#published));
     // Behind what is sent already there is nothing to wait for: what it names is there.
@@ -236,10 +245,6 @@ export class NodeStream {
     if (batch !== null) {
       for (const { name } of chunk.set) batch.asked.delete(`${typeUrl} ${name}`);
       for (const name of chunk.remove) batch.asked.delete(`${typeUrl} ${name}`);
-      for (const asked of chunk.set.flatMap(({ asks }) => asks ?? [])) {
-        if (this.#subscriptions.get(asked.typeUrl)?.isSettled(asked.name) === true) continue;
-        batch.asked.set(`${asked.typeUrl} ${asked.name}`, asked);
-      }
     }
     this.#events.acknowledged(this, typeUrl, chunk);
   }
@@ -252,8 +257,9 @@ export class NodeStream {
       subscription.waiting.unshift(...parts);
       return;
     }
-    for (const { name, version } of chunk.set) {
+    for (const { name, version, asks = [] } of chunk.set) {
       subscription.refused.set(name, { version, message });
+      for (const asked of asks) this.#batch?.asked.delete(`${asked.typeUrl} ${asked.name}`);
       this.#batch?.asked.delete(`${typeUrl} ${name}`);
     }
     const refusal = { typeUrl, names: chunk.set.map(({ name }) => name), message };
@@ -266,7 +272,8 @@ export class NodeStream {
   #pump(): void {
     while (!this.#closed) {
       this.#batch ??= this.#begin();
-      for (const subscription of this.#subscriptions.values()) this.#send(subscription);
+      // What is sent may make more of another type due.
+      while ([...this.#subscriptions.values()].filter((subscription) => this.#send(subscription)).length > 0);
       if (this.#batch === null) {
         this.#rest();
         return;
@@ -282,10 +289,11 @@ export class NodeStream {
     if (known && this.#completed < revision) this.#complete(revision, []);
   }
 
-  #send(subscription: Subscription): void {
-    if (this.#blocked || subscription.outstanding !== null) return;
+  /** Says whether it did. */
+  #send(subscription: Subscription): boolean {
+    if (this.#blocked || subscription.outstanding !== null) return false;
     const chunk = subscription.waiting.shift();
-    if (chunk === undefined) return;
+    if (chunk === undefined) return false;
     subscription.due = false;
     const nonce = String(++this.#nonce);
     subscription.outstanding = { nonce, chunk };
@@ -297,6 +305,19 @@ export class NodeStream {
       systemVersion: String(this.#batch?.revision ?? this.#published.revision),
       controlPlane: this.#rules.controlPlane,
     });
+    for (const { asks = [] } of chunk.set) for (const asked of asks) this.#expect(asked);
+    return true;
+  }
+
+  /** What the node is about to need. */
+  #expect(asked: Asked): void {
+    const { typeUrl, name, again } = asked;
+    const subscription = this.#subscriptions.get(typeUrl);
+    const has = subscription?.isSettled(name) === true;
+    if (has && again !== true) return;
+    this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
+    if (subscription?.covers(name) !== true || subscription.isDue(name)) return;
+    subscription.waiting.push(subscription.chunk([name], this.#published));
   }
 
   /** Everything that is to be told now; null when that is nothing. */

@@ -12,7 +12,7 @@ export interface Stored {
 export type ChangedNames = ReadonlyMap<string, ReadonlySet<string>>;
 
 export class Published {
-  /** Grows with each publication that changed anything. */
+  /** Grows with the first publication, and with each that changed anything. */
   revision = 0;
   /** false: nothing was published yet, so nobody knows what there is. */
   known = false;
@@ -20,7 +20,6 @@ export class Published {
 
   /** What really changed: another version, or a name that was there to be removed. */
   apply(changes: readonly ResourceChanges[]): ChangedNames {
-    this.known = true;
     const next = this.revision + 1;
     const changed = new Map<string, Set<string>>();
     for (const { typeUrl, set, remove } of changes) {
@@ -34,7 +33,8 @@ export class Published {
       }
       if (names.size > 0) changed.set(typeUrl, names);
     }
-    if (changed.size > 0) this.revision = next;
+    if (changed.size > 0 || !this.known) this.revision = next;
+    this.known = true;
     return changed;
   }
 

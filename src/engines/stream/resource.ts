@@ -9,10 +9,19 @@ export interface Resource {
   /** The encoded message. */
   readonly bytes: Uint8Array;
   /**
-   * Resources that a node is going to ask for by name once it has this one (Envoy: the endpoints of a cluster). What comes later in
-   * the order of types waits until it has those, too.
+   * Resources that a node is going to ask for by name once it has this one (Envoy: the endpoints of a cluster). They are sent as
+   * soon as it asks, since it may acknowledge this one only when it has them. What comes later in the order of types waits until it
+   * has those, too.
    */
-  readonly asks?: readonly ResourceName[];
+  readonly asks?: readonly Asked[];
+}
+
+export interface Asked extends ResourceName {
+  /**
+   * A node that has it needs it once more, and does not say so: an Envoy whose cluster changed warms the new one up with endpoints
+   * that have yet to come, although it watches them already.
+   */
+  readonly again?: true;
 }
 
 export interface ResourceName {

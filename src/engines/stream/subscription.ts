@@ -43,6 +43,11 @@ export class Subscription {
     return this.wildcard || this.names.has(name);
   }
 
+  /** It is about to be sent. */
+  isDue(name: string): boolean {
+    return this.waiting.some(({ set }) => set.some((resource) => resource.name === name));
+  }
+
   /** The node knows of this name what there is to know. */
   isSettled(name: string): boolean {
     return this.wildcard || this.names.get(name) === true;

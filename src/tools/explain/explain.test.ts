@@ -389,3 +389,30 @@ test('what is no question', () => {
   assert.ok('misasked' in explain(tables, { method: 'G T', url: 'http://a/', headers: [] }));
   assert.ok('misasked' in explain(tables, { method: 'GET', url: 'http://a/', headers: [{ name: 'a b', value: '' }] }));
 });
+
+test('what the schema refuses is told with every answer, and what is served is not among it', () => {
+  const typo = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: typo, namespace: shop }
+spec:
+  parentRefs: [{ name: web }]
+  rules: [{ matches: [{ path: { type: Prefix, value: /cart } }] }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: numbers, namespace: shop }
+spec: { gatewayClassName: any, listeners: [{ name: http, port: 70000, protocol: HTTP }] }
+`;
+  const tables = tablesOf(`${manifests}\n---${typo}`);
+  const explanation = explain(tables, { method: 'GET', url: 'http://store.example.com/cart', headers: [] });
+  assert.ok(!('misasked' in explanation));
+  assert.deepEqual(
+    explanation.leftOut.map(({ object, problems }) => [object.name, problems.map(({ at }) => at.path)]),
+    [
+      ['numbers', ['spec.listeners[0].port']],
+      ['typo', ['spec.rules[0].matches[0].path.type']],
+    ],
+  );
+  assert.deepEqual(ask('GET', 'http://store.example.com/cart').leftOut, []);
+});

@@ -9,6 +9,7 @@ import type { Tables } from '../../pipeline/tables.ts';
 import { closest, describeCandidate, nearMisses, runnersUp, type Elsewhere } from './candidates.ts';
 import type { Answer, Explanation, NotFound, Outcome, Question, Taken } from './explanation.ts';
 import { ListenerHosts } from './hosts.ts';
+import { leftOut } from './left-out.ts';
 import { describeBind, placesFor, unattachedTo, verdictsOf, type Place } from './places.ts';
 import { readQuestion, type AskedRequest, type Misasked } from './request.ts';
 import { explainRule } from './rule.ts';
@@ -22,8 +23,9 @@ export function explain(tables: Tables, question: Question): Explanation | Misas
   const usual = scheme === 'https' ? 443 : 80;
   const wanted = { transport: 'tcp', security, port: port ?? usual, isGiven: port !== undefined, host } as const;
   const places = placesFor(tables, wanted, question.gateway);
-  if ('reason' in places) return { request: asked.described, answers: [], unreachable: places };
-  return { request: asked.described, answers: places.map((place) => answer({ tables, asked, place })) };
+  const rest = { request: asked.described, leftOut: leftOut(tables) };
+  if ('reason' in places) return { ...rest, answers: [], unreachable: places };
+  return { ...rest, answers: places.map((place) => answer({ tables, asked, place })) };
 }
 
 interface Inquiry {

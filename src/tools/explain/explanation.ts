@@ -46,6 +46,14 @@ export interface Explanation {
   /** One per port that the request may be meant for; empty when there is none: `unreachable` says why. */
   readonly answers: readonly Answer[];
   readonly unreachable?: Unreachable;
+  /** Of all objects, whatever they were meant for. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** A Gateway, ListenerSet or route that takes no part because its schema refuses it. */
+export interface LeftOut {
+  readonly object: ObjectRef;
+  readonly problems: readonly Problem[];
 }
 
 export interface ExplainedRequest {
@@ -300,6 +308,8 @@ export interface StreamExplanation {
   /** One per port that the connection may be meant for; empty when there is none: `unreachable` says why. */
   readonly answers: readonly StreamAnswer[];
   readonly unreachable?: Unreachable;
+  /** Of all objects, whatever they were meant for. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 export interface ExplainedConnection {

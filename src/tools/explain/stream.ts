@@ -17,6 +17,7 @@ import type {
   StreamQuestion,
 } from './explanation.ts';
 import { ListenerHosts } from './hosts.ts';
+import { leftOut } from './left-out.ts';
 import { describeBind, placesFor, unattachedTo, verdictsOf, type Place } from './places.ts';
 import { serverName, splitAuthority, type Misasked } from './request.ts';
 import { explainTarget } from './targets.ts';
@@ -37,8 +38,9 @@ export function explainStream(tables: Tables, question: StreamQuestion): StreamE
     host: scheme === 'tls' ? (sni ?? '') : host,
   } as const;
   const places = placesFor(tables, wanted, question.gateway);
-  if ('reason' in places) return { connection, answers: [], unreachable: places };
-  return { connection, answers: places.map((place) => answer(tables, connection, place)) };
+  const rest = { connection, leftOut: leftOut(tables) };
+  if ('reason' in places) return { ...rest, answers: [], unreachable: places };
+  return { ...rest, answers: places.map((place) => answer(tables, connection, place)) };
 }
 
 const parts = /^(tls|tcp|udp):\/\/([^/?#]*)\/?$/i;

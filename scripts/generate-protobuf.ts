@@ -32,6 +32,7 @@ const envoyMessages: readonly (readonly [name: string, file: string])[] = [
   ['envoy.config.listener.v3.Listener', 'listener'],
   ['envoy.config.route.v3.RouteConfiguration', 'route'],
   ['envoy.config.route.v3.VirtualHost', 'route_components'],
+  ['envoy.config.route.v3.ScopedRouteConfiguration', 'scoped_route'],
   ['envoy.config.route.v3.FilterConfig', 'route_components'],
   ['envoy.config.cluster.v3.Cluster', 'cluster'],
   ['envoy.config.endpoint.v3.ClusterLoadAssignment', 'endpoint'],

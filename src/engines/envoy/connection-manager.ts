@@ -5,8 +5,10 @@ import { http1Options, http2Options } from './clusters.ts';
 import { type GuardedConnection, guardFilter } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { localReplies } from './routes/answers.ts';
+import { SHARD_HEADER } from './route-tables.ts';
 import { checkFilter, LISTENER_CHECK, RULE_CHECK } from './routes/checks.ts';
 import { sessionFilter } from './routes/sessions.ts';
+import { shardFilter } from './shard-filter.ts';
 import { any, duration, extension, type Message, overAds } from './tree.ts';
 
 export interface HttpSettings {
@@ -47,22 +49,20 @@ const commands = [
 ];
 
 export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes'> {
-  /** Name of the RouteConfiguration. */
-  readonly routes: string;
+  /** Key of the bind whose routes it has. */
+  readonly bind: string;
   /** Host and port of the socket: what requests of HTTP/1.0 without a host are for. */
   readonly authority: string;
 }
 
-export function connectionManager(
-  { routes, authority, ...connection }: ManagedConnection,
-  settings: HttpSettings,
-): Message {
+export function connectionManager({ bind, authority, ...connection }: ManagedConnection, settings: HttpSettings): Message {
   const { limits, trustedHops } = settings;
   return extension(HTTP_MANAGER, 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
-    stat_prefix: routes,
+    stat_prefix: bind,
     codec_type: 'AUTO',
-    rds: { route_config_name: routes, config_source: overAds },
+    scoped_routes: scopedRoutes,
     http_filters: [
+      shardFilter(bind),
       guardFilter({ ...connection, targetBytes: limits.targetBytes }),
       checkFilter(LISTENER_CHECK),
       checkFilter(RULE_CHECK),
@@ -100,9 +100,20 @@ export function connectionManager(
   });
 }
 
+/** What the header says that the guard sets decides which routes a request has; the same for all listeners, so that they share them. */
+const scopedRoutes: Message = {
+  name: 'portolan',
+  scope_key_builder: {
+    fragments: [{ header_value_extractor: { name: SHARD_HEADER, index: 0 } }],
+  },
+  rds_config_source: overAds,
+  scoped_rds: { scoped_rds_config_source: overAds },
+};
+
 function earlyMutations(trusted: boolean): Message {
   const removed = [
     ...commands,
+    SHARD_HEADER,
     ...(trusted ? [] : ['x-forwarded-for', 'x-forwarded-port', 'x-forwarded-proto', 'forwarded']),
   ];
   return extension(

@@ -1,11 +1,9 @@
 // What Envoy has no setting for, as a Lua filter in front of all others: the one form of a path (routing/match/path.ts, step by step),
 // 421, query parameters decoded for the matches, and methods that end here. What fails in it refuses the request.
+import { GUARD, luaFilter, luaText } from './lua.ts';
 import { METADATA, queryKey } from './routes/match.ts';
 import type { HeaderPlan } from '../../routing/filters/header-changes.ts';
 import type { Message } from './tree.ts';
-import { extension } from './tree.ts';
-
-export const GUARD = 'envoy.filters.http.lua';
 
 /** What a connection is for: constants of the script of its filter chain. */
 export interface GuardedConnection {
@@ -32,9 +30,7 @@ export interface GuardedHost {
 }
 
 export function guardFilter(connection: GuardedConnection): Message {
-  return extension(GUARD, 'envoy.extensions.filters.http.lua.v3.Lua', {
-    default_source_code: { inline_string: constants(connection) + script },
-  });
+  return luaFilter(constants(connection) + script);
 }
 
 /** Metadata of a VirtualHost. */
@@ -83,16 +79,6 @@ function constants({ frontend, validation, targetBytes }: GuardedConnection): st
     `local LONGEST = ${targetBytes}`,
     '',
   ].join('\n');
-}
-
-/** A text as Lua reads it: whatever is not plain by number. */
-export function luaText(text: string): string {
-  let octets = '';
-  for (const octet of Buffer.from(text, 'utf8')) {
-    const character = String.fromCharCode(octet);
-    octets += /[A-Za-z0-9 _./:*|-]/.test(character) ? character : `\\${String(octet).padStart(3, '0')}`;
-  }
-  return `"${octets}"`;
 }
 
 const script =
@@ -209,7 +195,6 @@ local function judge(handle)
     if not normalised then return "400", "bad-target" end
     if normalised ~= path then
       headers:replace(":path", normalised .. query)
-      handle:clearRouteCache()
     end
   end
   if method == "OPTIONS" or method == "TRACE" then
@@ -244,9 +229,9 @@ local function judge(handle)
   if not route then return end
   change(headers, route)
   if route:get("bare") then
-    local authority = headers:get(":authority") or ""
-    local name = match(authority, "^(%[[^%]]*%])") or match(authority, "^([^:]*)")
-    if name ~= authority then headers:replace(":authority", name) end
+    local named = headers:get(":authority") or ""
+    local bare = match(named, "^(%[[^%]]*%])") or match(named, "^([^:]*)")
+    if bare ~= named then headers:replace(":authority", bare) end
   end
 end
 

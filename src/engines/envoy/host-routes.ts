@@ -10,6 +10,7 @@ import { insertSorted, removeSorted } from '../../support/sorted.ts';
 import { codec, digest } from './encode.ts';
 import { guardMetadata } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
+import { answer } from './routes/answers.ts';
 import { type StreamHost, validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
 import { listenerFilters } from './routes/listener-filters.ts';
@@ -19,6 +20,13 @@ import type { Message } from './tree.ts';
 
 const ROUTE = 'envoy.config.route.v3.Route';
 const VIRTUAL_HOST = 'envoy.config.route.v3.VirtualHost';
+
+/** Behind the routes of each host, so that there is a route wherever there is a host: the guard asks for one. */
+const noRoute = codec.encode(ROUTE, {
+  name: 'no-route',
+  match: { prefix: '/' },
+  direct_response: answer(404, 'no-route'),
+});
 
 export interface EncodedHost {
   readonly hostname: string;
@@ -51,7 +59,7 @@ export class HostRoutes {
   #entries = new WeakMap<Entry, EncodedEntry>();
   #frontend: Frontend | undefined;
   #facts: ListenerFacts | undefined;
-  #all: readonly EncodedHost[] | undefined;
+  #staleHosts = new Set<string>();
 
   constructor(rule: FindRule, limits: EnvoyLimits, leftOut: (what: LeftOut) => void) {
     this.#leftOut = leftOut;
@@ -68,8 +76,10 @@ export class HostRoutes {
     this.#frontend = frontend;
     this.#facts = frontend === undefined ? undefined : factsOf(frontend);
     this.#entries = new WeakMap();
-    this.#all = undefined;
-    for (const host of this.#hosts.values()) host.encoded = undefined;
+    for (const [hostname, host] of this.#hosts) {
+      host.encoded = undefined;
+      this.#staleHosts.add(hostname);
+    }
   }
 
   change({ hostname, removed, inserted }: VirtualHostChange): void {
@@ -93,20 +103,27 @@ export class HostRoutes {
     return users !== undefined;
   }
 
-  /** All of them, with one for the frontend's own hostname in any case; empty while the frontend is not known. */
-  encoded(): readonly EncodedHost[] {
+  /** With one for the frontend's own hostname in any case; none while the frontend is not known. */
+  hostnames(): Iterable<string> {
+    return this.#frontend === undefined ? [] : new Set([...this.#hosts.keys(), this.#frontend.hostname]);
+  }
+
+  /** Those that may have changed since they were last taken. */
+  takeStale(): ReadonlySet<string> {
+    const stale = this.#staleHosts;
+    this.#staleHosts = new Set();
+    return stale;
+  }
+
+  /** undefined: there is no such host. */
+  encoded(hostname: string): EncodedHost | undefined {
     const frontend = this.#frontend;
-    if (frontend === undefined) return [];
-    if (this.#all !== undefined) return this.#all;
-    const hostnames = new Set([...this.#hosts.keys(), frontend.hostname]);
-    this.#all = [...hostnames].map((hostname) => {
-      const host = this.#hosts.get(hostname);
-      if (host?.encoded !== undefined) return host.encoded;
-      const encoded = this.#encode(hostname, frontend);
-      if (host !== undefined) host.encoded = encoded;
-      return encoded;
-    });
-    return this.#all;
+    const host = this.#hosts.get(hostname);
+    if (frontend === undefined || (host === undefined && hostname !== frontend.hostname)) return undefined;
+    if (host?.encoded !== undefined) return host.encoded;
+    const encoded = this.#encode(hostname, frontend);
+    if (host !== undefined) host.encoded = encoded;
+    return encoded;
   }
 
   /** Of a listener for streams: for each name the rule that takes every connection, if there is one. */
@@ -129,11 +146,15 @@ export class HostRoutes {
   }
 
   #stale(hostname: string): void {
-    this.#all = undefined;
+    this.#staleHosts.add(hostname);
     const host = this.#hosts.get(hostname);
     if (host !== undefined) host.encoded = undefined;
     if (hostname !== '' && !isWildcard(hostname)) return;
-    for (const [other, below] of this.#hosts) if (coversHost(hostname, other)) below.encoded = undefined;
+    for (const [other, below] of this.#hosts) {
+      if (!coversHost(hostname, other)) continue;
+      below.encoded = undefined;
+      this.#staleHosts.add(other);
+    }
   }
 
   #encode(hostname: string, frontend: Frontend): EncodedHost {
@@ -149,7 +170,7 @@ export class HostRoutes {
       for (const { name } of entry.match.query) queries.add(name);
       told ||= encoded.rule !== undefined && isTold(encoded.rule);
     }
-    routes.push(...listener.last.map((tree) => codec.encode(ROUTE, tree)));
+    routes.push(noRoute);
     const validation = validationOf(frontend);
     const insists = frontend.tls?.mode === 'terminate' && frontend.tls.clients?.mode === 'require';
     const head = {
@@ -166,7 +187,8 @@ export class HostRoutes {
       ...listener.fields,
     };
     const bytes = codec.encode(VIRTUAL_HOST, { ...head, routes });
-    return { hostname, bytes, digest: digest(JSON.stringify(head) + digests.join()) };
+    const others = [head, listener.first];
+    return { hostname, bytes, digest: digest(JSON.stringify(others) + digests.join()) };
   }
 
   /** Of the host and of those that it falls through to, in the order in which they are asked. */

@@ -70,7 +70,7 @@ function plainChain(
   const tcp = owners.find(({ frontend }) => frontend.protocol === 'TCP');
   const filter =
     tcp === undefined
-      ? connectionManager({ routes: bind.key, authority: authorityOf(placement), validation: '' }, settings)
+      ? connectionManager({ bind: bind.key, authority: authorityOf(placement), validation: '' }, settings)
       : tcpProxy(bind.key, tcp.streams[0]?.rule, false, settings);
   return { name: bind.key, filters: [filter] };
 }
@@ -86,7 +86,7 @@ function tlsChains(
   for (const owner of owners) {
     if (table.get(owner.frontend.hostname) === undefined) table.set(owner.frontend.hostname, owner);
   }
-  const http = { routes: bind.key, authority: authorityOf(placement) };
+  const http = { bind: bind.key, authority: authorityOf(placement) };
   return [...table.values()].flatMap((owner) => {
     const { frontend, streams } = owner;
     const certified = frontend.tls?.mode !== 'terminate' || frontend.tls.certificates.some(settings.certified);

@@ -21,7 +21,7 @@ import { HostRoutes } from './host-routes.ts';
 import { listenerResource } from './listeners.ts';
 import { certificateSecret, order, type ResourceType, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
-import { routeConfiguration } from './route-configuration.ts';
+import { RouteTables, scopesOf, shards, tableName } from './route-tables.ts';
 import { refusedCertificate } from './screening/certificates.ts';
 import { certificateResource, trustResource } from './secrets.ts';
 import { plainVariant } from './streams.ts';
@@ -44,6 +44,8 @@ export class Translation {
   readonly #placements = new Map<string, Placement>();
   readonly #frontends = new Map<string, Frontend>();
   readonly #hosts = new Map<string, HostRoutes>();
+  /** By bind. */
+  readonly #tables = new Map<string, RouteTables>();
   readonly #rules = new Map<string, Rule>();
   readonly #clusters = new Map<string, Cluster>();
   readonly #endpoints = new Map<string, EndpointSet>();
@@ -69,7 +71,7 @@ export class Translation {
     this.#takeBinds(update, stale);
     this.#takeRoutes(update, stale);
     for (const key of stale.listeners) this.#listener(key, batch);
-    for (const key of stale.routes) this.#routes(key, batch);
+    for (const key of stale.routes) this.#routes(key, stale.listeners.has(key), batch);
     for (const key of update.clusters?.delete ?? []) this.#deleteCluster(key, batch);
     return batch.changes();
   }
@@ -271,20 +273,31 @@ export class Translation {
       ...this.#options,
       certified: (certificate) => this.#certificates.has(certificate),
     });
-    const asks = frontends.some(isHttp) ? [{ typeUrl: types.routes, name: key }] : [];
-    batch.set(scope, types.listener, encodeResource(types.listener, key, tree, asks));
+    batch.set(scope, types.listener, encodeResource(types.listener, key, tree));
   }
 
-  #routes(key: string, batch: Batch): void {
+  /** @param anew the listeners of the bind changed, too */
+  #routes(key: string, anew: boolean, batch: Batch): void {
     const bind = this.#binds.get(key);
     const scope = this.#scope(bind?.gateway ?? gatewayOfBind(key));
-    if (bind === undefined || !this.#placements.has(key) || !this.#frontendsOf(bind).some(isHttp)) {
-      batch.remove(scope, types.routes, key);
+    const frontends = bind === undefined ? [] : this.#frontendsOf(bind).filter(isHttp);
+    if (frontends.length === 0 || !this.#placements.has(key)) {
+      this.#tables.delete(key);
+      for (const shard of shards) {
+        batch.remove(scope, types.scopes, tableName(key, shard));
+        batch.remove(scope, types.routes, tableName(key, shard));
+      }
       return;
     }
-    const frontends = this.#frontendsOf(bind).filter(isHttp);
-    const owners = frontends.map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) }));
-    batch.set(scope, types.routes, routeConfiguration(key, owners));
+    const known = this.#tables.get(key);
+    const tables = known ?? new RouteTables(key);
+    if (known === undefined) for (const resource of scopesOf(key)) batch.set(scope, types.scopes, resource);
+    this.#tables.set(key, tables);
+    const changed =
+      anew || known === undefined
+        ? tables.rebuild(frontends.map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) })))
+        : tables.refresh();
+    for (const resource of changed) batch.set(scope, types.routes, resource);
   }
 }
 

@@ -1,5 +1,5 @@
 // Filters of a listener (GEP-5224) -> what its virtual hosts say for all of their routes. They run for every request, also those that
-// no route takes: so there is a route for these as well.
+// no route takes: these have a route of their own.
 import type { Filter } from '../../../routing/filters.ts';
 import { compileHeaderChanges, type HeaderPlan, noHeaderChanges } from '../../../routing/filters/header-changes.ts';
 import type { EnvoyLimits } from '../limits.ts';
@@ -13,12 +13,11 @@ export interface ListenerFilters {
   readonly before: HeaderPlan;
   /** Fields of the VirtualHost. */
   readonly fields: Message;
-  /** Routes before and behind those of its entries. */
+  /** Routes before those of its entries. */
   readonly first: readonly Message[];
-  readonly last: readonly Message[];
 }
 
-const none: ListenerFilters = { before: noHeaderChanges, fields: {}, first: [], last: [] };
+const none: ListenerFilters = { before: noHeaderChanges, fields: {}, first: [] };
 
 export function listenerFilters(filters: readonly Filter[], limits: EnvoyLimits): ListenerFilters {
   if (filters.length === 0) return none;
@@ -37,7 +36,6 @@ export function listenerFilters(filters: readonly Filter[], limits: EnvoyLimits)
       typed_per_filter_config: checkConfig(LISTENER_CHECK, { ...auth, cluster }, limits),
     },
     first: [],
-    last: [{ name: 'no-route', match: { prefix: '/' }, direct_response: answer(404, 'no-route') }],
   };
 }
 

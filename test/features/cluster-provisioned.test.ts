@@ -89,6 +89,7 @@ function startReplica(t: TestContext, server: FakeApiServer): Omit<World, 'serve
       image: 'portolan:test',
       controller: 'portolan-controller.portolan.svc:9443',
       namespace: 'portolan',
+      patience: 300,
       uriOf: (key) => `spiffe://portolan.dev/gateway/${key}`,
       plane: (ports) =>
         new FleetPlane({
@@ -351,6 +352,25 @@ test('addresses that are asked for go into the Service, and those that it does n
   server.apply(gateway({ addresses: [asked] }));
   await programmed(server);
   assert.deepEqual(addressesOf(server), ['IPAddress 192.0.2.7']);
+});
+
+test('an address that the load balancer does not give is said, and the next one asked for', async (t) => {
+  const [bad, good] = ['192.0.2.1', '192.0.2.7'].map((value) => ({ type: 'IPAddress', value }));
+  const { server } = await world(t, gateway({ addresses: [bad, good] }));
+  await provided(server);
+  const asked = (): unknown => record(server.get('Service', name)?.['spec'])['loadBalancerIP'];
+  assert.equal(asked(), '192.0.2.1');
+  const made = server.get('Deployment', name) as Stored;
+  server.apply({ ...made, status: { replicas: 1, readyReplicas: 1 } });
+  await programmed(server, 'AddressNotUsable');
+  await eventually(() => asked() === '192.0.2.7', 'the next');
+  bringUp(server);
+  server.apply(gateway({ addresses: [good] }));
+  await programmed(server);
+  assert.deepEqual(addressesOf(server), ['IPAddress 192.0.2.7']);
+  // Alone it is asked for again and again, since load balancers never say no.
+  server.apply(gateway({ addresses: [bad] }));
+  await eventually(() => asked() === '192.0.2.1', 'the only one');
 });
 
 test('an Ingress is served by Pods in the namespace of the controller, and told its address', async (t) => {

@@ -1,13 +1,13 @@
 // As much of a kubelet as a Deployment of data planes needs: one Pod, its command as a process of this machine, the Secret as files that
 // follow it, readiness by the probe of the template, and the status of the Deployment.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { list, record, text, texts } from '../../src/support/untrusted.ts';
 import type { FakeApiServer } from './cluster-fixture.ts';
 import { folderWith, Running } from './cli-process.ts';
-import { freePort } from './engine-fixture.ts';
+import { eventually, freePort } from './engine-fixture.ts';
 
 export class Kubelet {
   readonly #server: FakeApiServer;
@@ -39,6 +39,16 @@ export class Kubelet {
   /** The container dies; its files stay. */
   async kill(): Promise<void> {
     await this.#process?.stop('SIGKILL');
+  }
+
+  /** Waits until the data plane has written a configuration with this in it into its volume. */
+  async saves(part: string): Promise<void> {
+    const folder = join(this.#folder, 'state');
+    await eventually(
+      () => readdirSync(folder).some((file) => readFileSync(join(folder, file), 'utf8').includes(part)),
+      `${part} is saved`,
+      30_000,
+    );
   }
 
   get log(): string {

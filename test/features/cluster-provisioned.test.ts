@@ -47,6 +47,10 @@ class StubFleet implements Fleet {
     this.relays.push(address);
   }
 
+  nodes(): readonly { readonly gateway: string }[] {
+    return [{ gateway: 'default/gw' }];
+  }
+
   close(): Promise<void> {
     this.acknowledge();
     return Promise.resolve();
@@ -183,7 +187,7 @@ test('a Gateway is given a Deployment, a Service, a ServiceAccount, a budget and
 });
 
 test('a Gateway is programmed when a Pod is ready, an address is there and the configuration is in force', async (t) => {
-  const { server } = await world(t, gateway());
+  const { server, controller } = await world(t, gateway());
   await provided(server);
   await programmed(server, 'Pending');
   bringUp(server, 0);
@@ -203,6 +207,9 @@ test('a Gateway is programmed when a Pod is ready, an address is there and the c
   const service = server.get('Service', name) as Stored;
   server.apply({ ...service, status: { loadBalancer: {} } });
   await programmed(server, 'AddressNotAssigned');
+  const metrics = await controller.metrics();
+  assert.match(metrics, /^portolan_controller_leads 1$/m);
+  assert.match(metrics, /^portolan_controller_data_planes\{gateway="default\/gw"\} 1$/m);
 });
 
 test('an edit is told when a data plane has it in force, and until then the old one stands', async (t) => {
@@ -307,6 +314,26 @@ test('what somebody edits or deletes comes back; what belongs to somebody else i
   await eventually(() => told() === message, message).catch(() => assert.equal(told(), message));
   assert.deepEqual(record(server.get('Service', 'taken-portolan')?.['spec']), foreign['spec']);
   assert.equal(server.get('Deployment', 'taken-portolan'), undefined);
+});
+
+test('a Gateway that is deleted and made again owns what it is given', async (t) => {
+  const { server } = await world(t, gateway());
+  await provided(server);
+  const owned = (): readonly unknown[] =>
+    ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'Secret'].map(
+      (kind) => record(list(server.get(kind, name)?.metadata['ownerReferences'])[0])['uid'],
+    );
+  const kinds = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'Secret'];
+  const old = kinds.map((kind) => server.get(kind, name) as Stored);
+  server.delete(gateway());
+  server.apply({ ...gateway(), metadata: { name: 'gw', namespace: 'default', uid: 'second' } });
+  // The garbage collector comes some time after.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  for (const object of old) server.delete(object);
+  const second = ['second', 'second', 'second', 'second', 'second'];
+  await eventually(() => owned().join() === second.join(), 'everything is owned by the second', 15_000).catch(() =>
+    assert.deepEqual(owned(), second),
+  );
 });
 
 test('a Gateway that is not ours any more loses everything, and one of another class of ours moves', async (t) => {

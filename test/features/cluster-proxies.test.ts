@@ -100,7 +100,7 @@ function isProgrammed(server: FakeApiServer): boolean {
 async function redirectsTo(port: number, hostname: string): Promise<void> {
   const host = async (): Promise<string> => {
     const answer = await ask({ port }).catch(() => undefined);
-    return new URL(String(answer?.headers['location'] ?? 'http://none')).hostname;
+    return new URL(answer?.headers['location'] ?? 'http://none').hostname;
   };
   await eventually(async () => (await host()) === hostname, `redirects to ${hostname}`, patience);
 }
@@ -110,6 +110,7 @@ test('a data plane serves, follows changes, and outlives its controller; the nex
   await redirectsTo(port, 'first.example');
   server.apply(redirect('second.example'));
   await redirectsTo(port, 'second.example');
+  await kubelet.saves('second.example');
   await controller.stop(0);
   // Nothing may be told of the Gateway that is not so, at no time.
   const told: string[] = [];

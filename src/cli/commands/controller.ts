@@ -81,7 +81,7 @@ async function openAdmin(args: Arguments, controller: Controller): Promise<Admin
   if (text === undefined) return undefined;
   return startAdmin(parseListen('--admin', text), {
     waiting: () => controller.waiting(),
-    metrics: () => controller.plane.metrics(),
+    metrics: () => controller.metrics(),
     config: () => (controller.pipeline === undefined ? {} : dump(controller.pipeline.tables)),
   });
 }

@@ -59,6 +59,7 @@ export class FakeApiServer {
   readonly #objects = new Map<string, Stored>();
   readonly #watchers = new Set<Watcher>();
   readonly #events: Event[] = [];
+  readonly #told: ((object: Stored) => void)[] = [];
   #version = 100;
 
   private constructor(server: http.Server) {
@@ -102,6 +103,11 @@ export class FakeApiServer {
     );
   }
 
+  /** Calls with every object that is written from now on. */
+  watch(told: (object: Stored) => void): void {
+    this.#told.push(told);
+  }
+
   /** Ends every watch, in the middle of a line. */
   cut(): void {
     for (const { response } of this.#watchers) {
@@ -132,6 +138,7 @@ export class FakeApiServer {
 
   #tell(event: Event): void {
     this.#events.push(event);
+    if (event.type !== 'DELETED') for (const told of this.#told) told(event.object);
     for (const watcher of this.#watchers) tellTo(watcher, event);
   }
 

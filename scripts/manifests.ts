@@ -42,7 +42,10 @@ export function chartDigest(): string {
   const hash = createHash('sha256');
   const files = globSync('**/*', { cwd: chart, withFileTypes: true }).filter((entry) => entry.isFile());
   for (const path of files.map((entry) => join(entry.parentPath, entry.name)).sort())
-    hash.update(`${path.slice(chart.length)}\0`).update(readFileSync(path)).update('\0');
+    hash
+      .update(`${path.slice(chart.length)}\0`)
+      .update(readFileSync(path))
+      .update('\0');
   return hash.digest('hex');
 }
 
@@ -60,6 +63,7 @@ function manifests(values: readonly string[]): string {
       line.includes('managed-by: portolan') ? line : '',
     )
     .replaceAll(/^# Source: .*\n/gm, '')
+    .replaceAll(/\n+---\n/g, '\n---\n')
     .replace(/^---\n/, '');
   return `# Made of deploy/helm/portolan by scripts/manifests.ts; do not edit. Digest of the chart: ${chartDigest()}\n${namespace}---\n${plain}`;
 }

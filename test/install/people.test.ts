@@ -42,7 +42,9 @@ test('what the guide says of people is what the roles say', () => {
 });
 
 test('no role for people names Secrets, statuses, roles, or everything', () => {
-  const ofPeople = objects.filter((object) => object['kind'] === 'ClusterRole' && nameOf(object).startsWith('portolan-'));
+  const ofPeople = objects.filter(
+    (object) => object['kind'] === 'ClusterRole' && nameOf(object).startsWith('portolan-'),
+  );
   assert.equal(ofPeople.length, 3 + 6);
   for (const role of ofPeople) {
     for (const { resources, verbs } of rulesOf(objects, role)) {

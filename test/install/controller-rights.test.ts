@@ -43,6 +43,10 @@ class StubFleet implements Fleet {
     // There is one replica.
   }
 
+  nodes(): readonly { readonly gateway: string }[] {
+    return [];
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -40,7 +40,8 @@ check "datagrams" 'ping back' in_lab timeout 5 "$node" -e "
   s.send('ping', 53, '10.201.7.7')"
 check "Pod in the node's network" node get "http://$NODE_IP:8099/"
 smoke wait --for=condition=complete --timeout=20s job/once >/dev/null || true
-check "Job" 'done once' smoke logs job/oncesmoke wait --for=condition=Ready --timeout=20s pod/stubborn >/dev/null || true
+check "Job" 'done once' smoke logs job/once
+smoke wait --for=condition=Ready --timeout=20s pod/stubborn >/dev/null || true
 asked_to_end() {
   local t0=$SECONDS; smoke delete pod stubborn --timeout=20s >/dev/null
   echo "after $((SECONDS - t0)) s: $(cat "$STATE/kubelet/logs/smoke_stubborn_stubborn.log")"

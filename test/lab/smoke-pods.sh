@@ -8,10 +8,15 @@ node="${NODE:-$LAB_ROOT/../../node_modules/node/bin/node}"
 url=http://10.201.7.7:8080
 failed=0
 
-check() { # check WHAT PATTERN CMD...: what CMD prints has to match
+# check WHAT PATTERN CMD...: what CMD prints has to match, within a few seconds:
+# the last endpoint of a Service may come a little after its Pod.
+check() {
   local what="$1" pattern="$2" out; shift 2
-  out="$("$@" 2>&1)" || true
-  if grep -qE -- "$pattern" <<<"$out"; then say "ok: $what"; return; fi
+  for _ in 1 2 3 4 5 6; do
+    out="$("$@" 2>&1)" || true
+    if grep -qE -- "$pattern" <<<"$out"; then say "ok: $what"; return; fi
+    sleep 0.5
+  done
   say "FAILED: $what: wanted $pattern, got: $out"
   failed=1
 }

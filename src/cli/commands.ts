@@ -139,7 +139,21 @@ const run: Command = {
     },
     {
       title: 'The data plane',
-      flags: dataPlane,
+      flags: [
+        {
+          name: 'engine',
+          value: 'ENGINE',
+          choices: ['embedded', 'envoy'],
+          default: 'embedded',
+          help: 'What serves: the engine that comes with Portolan, or an Envoy on this machine.',
+        },
+        {
+          name: 'envoy',
+          value: 'PATH',
+          help: 'The Envoy to run; default: the one on PATH. It has to be 1.40 or later.',
+        },
+        ...dataPlane,
+      ],
     },
   ],
   examples: [

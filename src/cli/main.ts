@@ -25,6 +25,8 @@ const operational = new Set([
   'EACCES',
   'EADDRINUSE',
   'EADDRNOTAVAIL',
+  'EENVOY',
+  'ELISTEN',
   'EMFILE',
   'ENFILE',
   'ENOENT',

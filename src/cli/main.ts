@@ -16,6 +16,7 @@ const implementations: Readonly<Record<string, () => Promise<{ readonly run: Run
   explain: () => import('./commands/explain.ts'),
   lint: () => import('./commands/lint.ts'),
   upgrade: () => import('./commands/upgrade.ts'),
+  config: () => import('./commands/config.ts'),
   status: () => import('./commands/status.ts'),
   controller: () => import('./commands/controller.ts'),
 };

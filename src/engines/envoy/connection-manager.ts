@@ -55,7 +55,10 @@ export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes'
   readonly authority: string;
 }
 
-export function connectionManager({ bind, authority, ...connection }: ManagedConnection, settings: HttpSettings): Message {
+export function connectionManager(
+  { bind, authority, ...connection }: ManagedConnection,
+  settings: HttpSettings,
+): Message {
   const { limits, trustedHops } = settings;
   return extension(HTTP_MANAGER, 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
     stat_prefix: bind,

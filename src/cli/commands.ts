@@ -140,7 +140,21 @@ const run: Command = {
     },
     {
       title: 'The data plane',
-      flags: dataPlane,
+      flags: [
+        {
+          name: 'engine',
+          value: 'ENGINE',
+          choices: ['embedded', 'envoy'],
+          default: 'embedded',
+          help: 'What serves: the engine that comes with Portolan, or an Envoy on this machine.',
+        },
+        {
+          name: 'envoy',
+          value: 'PATH',
+          help: 'The Envoy to run; default: the one on PATH. It has to be 1.40 or later.',
+        },
+        ...dataPlane,
+      ],
     },
   ],
   examples: [
@@ -272,12 +286,37 @@ const status: Command = {
   exitCodes: [[0, 'The statuses are printed, whatever they say.'], [1, 'Nothing could be read.'], misuse],
 };
 
+const config: Command = {
+  name: 'config',
+  summary: 'Print what an engine is told.',
+  usage: 'config envoy -f PATH… [flags]',
+  description: [
+    'Prints the resources that an Envoy gets for these files: listeners, routes, clusters, endpoints and secrets, as Envoy itself writes them. Private keys are left out.',
+  ],
+  operands: { min: 1, max: Number.POSITIVE_INFINITY, what: 'an engine' },
+  flags: [
+    files,
+    reading,
+    {
+      title: 'Where it listens',
+      flags: [
+        { name: 'bind', value: 'ADDRESS', default: '127.0.0.1', help: 'The address of the listeners.' },
+        portOffset,
+      ],
+    },
+    { title: 'Output', flags: [output('json', 'yaml')] },
+  ],
+  examples: [{ what: 'The configuration of an Envoy', command: 'portolan config envoy -f manifests' }],
+  exitCodes: [[0, 'It is printed.'], [1, 'Nothing could be read.'], misuse],
+};
+
 export const commands: readonly Command[] = [
   run,
   explain,
   lint,
   upgrade,
   status,
+  config,
   controllerCommand([...dataPlane, admin], misuse),
   proxyCommand([...dataPlane, admin], misuse),
 ];

@@ -68,6 +68,22 @@ function output(...choices: readonly string[]): Flag {
   };
 }
 
+/** Which engine serves. */
+const engineFlags: readonly Flag[] = [
+  {
+    name: 'engine',
+    value: 'ENGINE',
+    choices: ['embedded', 'envoy'],
+    default: 'embedded',
+    help: 'What serves: the engine that comes with Portolan, or an Envoy on this machine.',
+  },
+  {
+    name: 'envoy',
+    value: 'PATH',
+    help: 'The Envoy to run; default: the one on PATH. It has to be 1.40 or later.',
+  },
+];
+
 const admin: Flag = {
   name: 'admin',
   value: 'HOST:PORT',
@@ -140,21 +156,7 @@ const run: Command = {
     },
     {
       title: 'The data plane',
-      flags: [
-        {
-          name: 'engine',
-          value: 'ENGINE',
-          choices: ['embedded', 'envoy'],
-          default: 'embedded',
-          help: 'What serves: the engine that comes with Portolan, or an Envoy on this machine.',
-        },
-        {
-          name: 'envoy',
-          value: 'PATH',
-          help: 'The Envoy to run; default: the one on PATH. It has to be 1.40 or later.',
-        },
-        ...dataPlane,
-      ],
+      flags: [...engineFlags, ...dataPlane],
     },
   ],
   examples: [
@@ -317,6 +319,6 @@ export const commands: readonly Command[] = [
   upgrade,
   status,
   config,
-  controllerCommand([...dataPlane, admin], misuse),
+  controllerCommand([...engineFlags, ...dataPlane, admin], misuse),
   proxyCommand([...dataPlane, admin], misuse),
 ];

@@ -1,11 +1,9 @@
 // Gateways served by this process: each at an address of this machine, from the pool of the command line or that of its parameters,
 // with a Service and an EndpointSlice that lead there.
-import { startEngine } from '../engines/embedded/engine.ts';
-import type { Engine } from '../engines/embedded/engine.ts';
-import type { EngineOptions } from '../engines/embedded/options.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { BoundGateway } from '../routing/bound.ts';
-import type { Placement } from '../routing/model.ts';
+import type { Engine } from '../routing/engine.ts';
+import type { BindReport, Placement } from '../routing/model.ts';
 import { refKey } from '../routing/origin.ts';
 import { equal } from '../support/equal.ts';
 import { list, record, text } from '../support/untrusted.ts';
@@ -15,19 +13,27 @@ import type { Owner } from './infrastructure/owned.ts';
 import { resourceName } from './infrastructure/owned.ts';
 import { Provisioner } from './infrastructure/provisioner.ts';
 import { serviceAccountOf, servicesAtAddress } from './infrastructure/service.ts';
-import type { Mode, Serving, ServingPorts } from './serving.ts';
+import { LatePlane } from './late-plane.ts';
+import type { DataPlane, Mode, Serving, ServingPorts } from './serving.ts';
 
 export interface AllInOneOptions {
   readonly pool: AddressPool;
-  readonly engine: Omit<EngineOptions, 'onReport' | 'onCrash'>;
+  readonly engine: Mode['engine'];
+  readonly start: (events: EngineEvents) => Promise<Engine>;
+}
+
+export interface EngineEvents {
+  readonly onReport: (report: BindReport) => void;
+  /** Something for people to read. */
+  readonly say: (message: string, severity: 'error' | 'warning') => void;
 }
 
 export function allInOne(options: AllInOneOptions): Mode {
-  return { kinds: [], begin: (ports) => new AllInOne(options, ports) };
+  return { kinds: [], engine: options.engine, begin: (ports) => new AllInOne(options, ports) };
 }
 
 class AllInOne implements Serving {
-  readonly plane: Engine;
+  readonly plane: DataPlane;
   readonly #options: AllInOneOptions;
   readonly #ports: ServingPorts;
   readonly #provisioner: Provisioner;
@@ -40,11 +46,11 @@ class AllInOne implements Serving {
     this.#options = options;
     this.#ports = ports;
     const { client, log } = ports;
-    this.plane = startEngine({
-      ...options.engine,
-      onReport: ports.report,
-      onCrash: (error) => log({ level: 'error', message: `a worker ended and is started again: ${error.message}` }),
-    });
+    const say = (message: string, severity: 'error' | 'warning'): void =>
+      log({ level: severity === 'error' ? 'error' : 'warn', message });
+    this.plane = new LatePlane(options.start({ onReport: ports.report, say }), (error) =>
+      say(`the engine did not start: ${error.message}`, 'error'),
+    );
     this.#provisioner = new Provisioner({
       client,
       settled: (gateway, error) => {

@@ -241,7 +241,7 @@ export class Controller {
       controllerName: this.#options.controllerName,
       classes: 'by-controller',
       presume: false,
-      engine: 'embedded',
+      engine: this.#options.mode.engine,
       awaitEngine: true,
     });
     for (const object of this.#source.objects()) this.#apply(pipeline, object);

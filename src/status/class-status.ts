@@ -2,7 +2,7 @@
 import type { BoundClass } from '../routing/bound.ts';
 import type { Subject } from './conditions.ts';
 import { conditionOf, firstGeneration, holds } from './conditions.ts';
-import type { Channel } from './features.ts';
+import type { Channel, Engine } from './features.ts';
 import { supportedFeatures } from './features.ts';
 import type { Condition, ObjectStatus } from './object-status.ts';
 
@@ -10,7 +10,11 @@ import type { Condition, ObjectStatus } from './object-status.ts';
  * Undefined for a class that is not an object, or not ours.
  * @param kinds `group/kind` of what the API server has; absent: everything
  */
-export function classStatus(bound: BoundClass, channel: Channel, kinds?: readonly string[]): ObjectStatus | undefined {
+export function classStatus(
+  bound: BoundClass,
+  { engine, channel }: { readonly engine: Engine; readonly channel: Channel },
+  kinds?: readonly string[],
+): ObjectStatus | undefined {
   if (bound.presumed || !bound.managed) return undefined;
   const subject = { ref: bound.ref, generation: bound.generation ?? firstGeneration };
   const accepted =
@@ -21,7 +25,7 @@ export function classStatus(bound: BoundClass, channel: Channel, kinds?: readonl
     ref: bound.ref,
     status: {
       conditions: version === undefined ? [accepted] : [accepted, version],
-      supportedFeatures: supportedFeatures('embedded', channel, kinds).map((name) => ({ name })),
+      supportedFeatures: supportedFeatures(engine, channel, kinds).map((name) => ({ name })),
     },
   };
 }

@@ -5,6 +5,9 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AddressPool } from '../../src/controller/addresses.ts';
 import { Controller } from '../../src/controller/controller.ts';
+import { startEngine } from '../../src/engines/embedded/engine.ts';
+import type { Engine } from '../../src/routing/engine.ts';
+import type { EngineEvents } from '../../src/controller/all-in-one.ts';
 import { allInOne } from '../../src/controller/all-in-one.ts';
 import type { LogEntry } from '../../src/controller/log.ts';
 import { KubeClient } from '../../src/sources/cluster/client.ts';
@@ -47,7 +50,7 @@ async function world(t: TestContext, ...objects: readonly Stored[]): Promise<Wor
   const controller = new Controller({
     client: new KubeClient(server.access),
     controllerName: 'portolan.dev/gateway-controller',
-    mode: allInOne({ pool: new AddressPool('127.0.0.1'), engine: {} }),
+    mode: allInOne({ pool: new AddressPool('127.0.0.1'), engine: 'embedded', start: startEmbedded }),
     namespace: 'portolan',
     electsLeader: true,
     log: (entry) => log.push(entry),
@@ -195,3 +198,8 @@ test('a Gateway of another class is left alone, and one that changes its class l
   await eventually(() => server.get('Service', 'gw-portolan') === undefined, 'the Service is gone');
   await assert.rejects(ask({ port }));
 });
+
+/** The engine of this process. */
+function startEmbedded({ onReport }: EngineEvents): Promise<Engine> {
+  return Promise.resolve(startEngine({ onReport }));
+}

@@ -12,7 +12,7 @@ import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
 import { DevCertificates } from '../run/dev-certificates.ts';
 import { EchoBackends } from '../run/echo.ts';
-import { startRunEngine } from '../run/engines.ts';
+import { startLocalEngine } from '../run/engines.ts';
 import { PortPlan } from '../run/ports.ts';
 import type { FixedPort, PortRules } from '../run/ports.ts';
 import { Report } from '../run/report.ts';
@@ -32,7 +32,7 @@ export const run: Run = async (args) => {
   const model = new Model({ ...modelOptions(args), serving: true });
   const sessions: Session[] = [];
   const naming: { ask: (secrets: readonly string[], name: string) => void } = { ask: () => {} };
-  const engine = await startRunEngine(args, settings, {
+  const engine = await startLocalEngine(args, settings, {
     onReport: (bind) => sessions[0]?.report(bind),
     ...(args.on('dev-certificates') ? { onMissingName: (secrets, name) => naming.ask(secrets, name) } : {}),
     say: (text, severity) => report.say(severity === 'error' ? paint.red(text) : text),

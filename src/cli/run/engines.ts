@@ -1,4 +1,4 @@
-// The engine that `run` serves with: its flags -> one that is started.
+// The engine of this process, or an Envoy beside it: the flags of `run` and `controller` -> one that is started.
 import { startEngine } from '../../engines/embedded/engine.ts';
 import type { Limits } from '../../engines/embedded/options.ts';
 import { type EnvoyEngineOptions, startEnvoyEngine } from '../../engines/envoy/engine.ts';
@@ -23,7 +23,11 @@ export interface EngineEvents {
 }
 
 /** Rejects with an Error of the code EENVOY when an Envoy is wanted and there is none that can be used. */
-export async function startRunEngine(args: Arguments, settings: EngineSettings, events: EngineEvents): Promise<Engine> {
+export async function startLocalEngine(
+  args: Arguments,
+  settings: EngineSettings,
+  events: EngineEvents,
+): Promise<Engine> {
   const { onReport, onMissingName, say } = events;
   const { accessLog, ...common } = settings;
   const limits = parseLimits(args.texts('limit'));

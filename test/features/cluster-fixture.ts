@@ -39,7 +39,16 @@ const plurals: Readonly<Record<string, string>> = {
   Lease: 'leases',
   GatewayClass: 'gatewayclasses',
   Gateway: 'gateways',
+  ListenerSet: 'listenersets',
   HTTPRoute: 'httproutes',
+  GRPCRoute: 'grpcroutes',
+  TLSRoute: 'tlsroutes',
+  TCPRoute: 'tcproutes',
+  UDPRoute: 'udproutes',
+  ReferenceGrant: 'referencegrants',
+  BackendTLSPolicy: 'backendtlspolicies',
+  XBackend: 'xbackends',
+  XBackendTrafficPolicy: 'xbackendtrafficpolicies',
   Ingress: 'ingresses',
   IngressClass: 'ingressclasses',
   Deployment: 'deployments',
@@ -106,6 +115,11 @@ export class FakeApiServer {
   /** Calls with every object that is written from now on. */
   watch(told: (object: Stored) => void): void {
     this.#told.push(told);
+  }
+
+  /** Whether there is an object at the path of a request. */
+  has(path: string): boolean {
+    return this.#objects.has(path);
   }
 
   /** Ends every watch, in the middle of a line. */

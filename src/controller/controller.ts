@@ -274,9 +274,7 @@ export class Controller {
     const { gateways } = pipeline.tables;
     for (const key of changes.of(gateways)) {
       const gateway = gateways.get(key);
-      if (gateway === undefined || gateway.keptParameters !== true) {
-        pipeline.keepParameters(key, gateway?.parameters);
-      }
+      if (gateway?.keptParameters !== true) pipeline.keepParameters(key, gateway?.parameters);
     }
   }
 

@@ -43,7 +43,7 @@ function pathMatch(path: PathMatch): Message {
     case 'exact':
       return { path: key };
     case 'regex':
-      return { safe_regex: { regex: path.value } };
+      return { safe_regex: { regex: expression(path.value) } };
     case 'grpc-method':
       return { safe_regex: { regex: `/[^/]*/${quoted(path.value)}` } };
     case 'prefix':
@@ -55,7 +55,12 @@ function pathMatch(path: PathMatch): Message {
 }
 
 export function valueMatch({ type, value }: Pick<ValueMatch, 'type' | 'value'>): Message {
-  return type === 'regex' ? { safe_regex: { regex: value } } : { exact: value };
+  return type === 'regex' ? { safe_regex: { regex: expression(value) } } : { exact: value };
+}
+
+/** Envoy wants a character at least. */
+function expression(regex: string): string {
+  return regex === '' ? '(?:)' : regex;
 }
 
 /** A text as a regular expression of RE2. */

@@ -36,8 +36,6 @@ const odd = fc.string({
     '\u00e9',
     '\u20ac',
     '\t',
-    '\n',
-    '\0',
     ':',
   ),
   maxLength: 12,
@@ -240,7 +238,13 @@ test(`an Envoy refuses nothing of ${RUNS} random models`, { skip: noEnvoy, timeo
       const next = updateOf({ ...world, trustBundles: bundles, certificates: [] }, ++version);
       await engine.apply(between(before, next));
       before = next;
-      assert.deepEqual(refusals.splice(0), []);
+      assert.equal(
+        refusals
+          .splice(0)
+          .map(({ message }) => message.slice(-200))
+          .join('; '),
+        '',
+      );
     }),
     { numRuns: RUNS, endOnFailure: true },
   );

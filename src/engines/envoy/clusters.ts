@@ -125,7 +125,9 @@ function tlsContext(tls: ClusterTls, protocol: Cluster['protocol'], systemTrust:
     matcher: { exact: value },
   }));
   // Of no names none will do: Envoy would take any.
-  const expected = { match_typed_subject_alt_names: names.length > 0 && isServerName(tls.serverName) ? names : [noName] };
+  const expected = {
+    match_typed_subject_alt_names: names.length > 0 && isServerName(tls.serverName) ? names : [noName],
+  };
   return {
     tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
     ...(protocol === 'h2' ? { alpn_protocols: ['h2'] } : protocol === 'http1' ? { alpn_protocols: ['http/1.1'] } : {}),

@@ -3,7 +3,12 @@
 // the guard does.
 import type { ExternalAuth, Filter } from '../../../routing/filters.ts';
 import { askedPrefix } from '../../../routing/filters/external-auth.ts';
-import { compileHeaderChanges, type HeaderPlan, isFieldName, noHeaderChanges } from '../../../routing/filters/header-changes.ts';
+import {
+  compileHeaderChanges,
+  type HeaderPlan,
+  isFieldName,
+  noHeaderChanges,
+} from '../../../routing/filters/header-changes.ts';
 import type { EnvoyLimits } from '../limits.ts';
 import { any, duration, extension, type Message } from '../tree.ts';
 
@@ -82,7 +87,9 @@ const neverGiven =
 function settings(auth: ExternalAuth & { readonly cluster: string }, limits: EnvoyLimits, rematch: boolean): Message {
   const { check, headers, bodyLimit, cluster } = auth;
   const told =
-    headers === undefined ? [everything] : namedBy([...headers, ...(check.protocol === 'http' ? ['authorization'] : [])]);
+    headers === undefined
+      ? [everything]
+      : namedBy([...headers, ...(check.protocol === 'http' ? ['authorization'] : [])]);
   return {
     transport_api_version: 'V3',
     ...(check.protocol === 'grpc'

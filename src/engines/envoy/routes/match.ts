@@ -48,7 +48,10 @@ function pathMatch(path: PathMatch): Message {
       return { safe_regex: { regex: `/[^/]*/${quoted(path.value)}` } };
     case 'prefix':
       // '' takes the target `*` as well.
-      return key === '' ? { prefix: '' } : { path_separated_prefix: key };
+      if (key === '') return { prefix: '' };
+      // What Envoy does not take for the beginning of a path by elements.
+      if (!/^[^?#]+[^?#/]$/.test(key)) return { safe_regex: { regex: `(?s)${quoted(key)}(?:/.*)?` } };
+      return { path_separated_prefix: key };
     default:
       return path satisfies never;
   }

@@ -209,7 +209,8 @@ class EnvoyEngine implements Engine {
     }
   }
 
-  #refusedBy(refusal: Refusal): void {
+  #refusedBy({ message, ...rest }: Refusal): void {
+    const refusal = { ...rest, message: reasonIn(message) };
     const names = refusal.typeUrl === types.listener ? refusal.names : [];
     for (const name of names) this.#refused.set(name, refusal.message);
     const ours = names.length === 0 || codeOf(refusal.message) === undefined;
@@ -287,6 +288,12 @@ function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoExceptio
 
 function ignore(): void {
   // Whoever called hears of it.
+}
+
+/** Without the whole of the resource, which Envoy repeats in front of what is wrong with it. */
+export function reasonIn(message: string): string {
+  const at = message.lastIndexOf('\n: ');
+  return at < 0 ? message.trim() : message.slice(at + 3).trim();
 }
 
 /** The operating system's word for why a listener could not listen, in what Envoy says of it. */

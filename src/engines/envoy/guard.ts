@@ -2,7 +2,7 @@
 // 421, query parameters decoded for the matches, and methods that end here. What fails in it refuses the request.
 import { GUARD, luaFilter, luaText } from './lua.ts';
 import { METADATA, queryKey } from './routes/match.ts';
-import type { HeaderPlan } from '../../routing/filters/header-changes.ts';
+import { type HeaderPlan, isFieldName } from '../../routing/filters/header-changes.ts';
 import type { Message } from './tree.ts';
 
 /** What a connection is for: constants of the script of its filter chain. */
@@ -65,7 +65,7 @@ export function routeMetadata({ bare, once, before }: GuardedRoute): Message {
 
 function changes({ dropped, appended }: HeaderPlan): Message {
   return {
-    ...(dropped.size > 0 ? { drop: [...dropped] } : {}),
+    ...(dropped.size > 0 ? { drop: [...dropped].filter(isFieldName) } : {}),
     ...(appended.length > 0
       ? { add: appended.map((text, i) => (i % 2 === 0 ? text : Buffer.from(text, 'latin1').toString('utf8'))) }
       : {}),

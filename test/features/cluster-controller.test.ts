@@ -96,6 +96,19 @@ test('GatewayInfrastructure: a class is accepted, a Gateway programmed at an add
   await eventually(() => finalizers(server).length === 0, 'the finalizer goes with the last Gateway');
 });
 
+test('the finalizer of a class is written though its status was, at the same moment', async (t) => {
+  const { server, port } = await world(t);
+  await eventually(() => finalizers(server).length === 1, 'the finalizer of the class');
+  let refused = 0;
+  server.refuse = (method, path) => {
+    if (method !== 'PATCH' || !path.endsWith('/gatewayclasses/portolan') || refused++ > 0) return undefined;
+    return 409;
+  };
+  server.delete(gateway(port));
+  await eventually(() => finalizers(server).length === 0, 'the finalizer goes, after a conflict that nobody tells of');
+  assert.equal(refused, 2);
+});
+
 function finalizers(server: FakeApiServer): readonly unknown[] {
   return list(server.get('GatewayClass', 'portolan')?.metadata['finalizers']);
 }

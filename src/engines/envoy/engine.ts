@@ -13,6 +13,7 @@ import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../st
 import { bootstrap } from './bootstrap.ts';
 import { defaultLimits, type EnvoyLimits } from './limits.ts';
 import { order, types } from './names.ts';
+import { codeOf, reasonIn } from './refusals.ts';
 import { ask, listenersOf, statSum } from './process/admin.ts';
 import { findEnvoy } from './process/binary.ts';
 import { EnvoyProcess } from './process/envoy-process.ts';
@@ -288,17 +289,4 @@ function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoExceptio
 
 function ignore(): void {
   // Whoever called hears of it.
-}
-
-/** Without the whole of the resource, which Envoy repeats in front of what is wrong with it. */
-export function reasonIn(message: string): string {
-  const at = message.lastIndexOf('\n: ');
-  return at < 0 ? message.trim() : message.slice(at + 3).trim();
-}
-
-/** The operating system's word for why a listener could not listen, in what Envoy says of it. */
-export function codeOf(message: string): string | undefined {
-  if (message.includes('Address already in use')) return 'EADDRINUSE';
-  if (message.includes('Permission denied')) return 'EACCES';
-  return message.includes('Cannot assign requested address') ? 'EADDRNOTAVAIL' : undefined;
 }

@@ -1,7 +1,6 @@
 // Gateways served by this process: each at an address of this machine, from the pool of the command line or that of its parameters,
 // with a Service and an EndpointSlice that lead there.
 import { startEngine } from '../engines/embedded/engine.ts';
-import type { Engine } from '../engines/embedded/engine.ts';
 import type { EngineOptions } from '../engines/embedded/options.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { BoundGateway } from '../routing/bound.ts';
@@ -15,7 +14,7 @@ import type { Owner } from './infrastructure/owned.ts';
 import { resourceName } from './infrastructure/owned.ts';
 import { Provisioner } from './infrastructure/provisioner.ts';
 import { serviceAccountOf, servicesAtAddress } from './infrastructure/service.ts';
-import type { Mode, Serving, ServingPorts } from './serving.ts';
+import type { DataPlane, Mode, Serving, ServingPorts } from './serving.ts';
 
 export interface AllInOneOptions {
   readonly pool: AddressPool;
@@ -27,24 +26,35 @@ export function allInOne(options: AllInOneOptions): Mode {
 }
 
 class AllInOne implements Serving {
-  readonly plane: Engine;
+  readonly plane: DataPlane;
   readonly #options: AllInOneOptions;
   readonly #ports: ServingPorts;
   readonly #provisioner: Provisioner;
   /** Of GatewayConfigs, by their range. */
   readonly #pools = new Map<string, AddressPool>();
   #placements: readonly Placement[] = [];
+  /** The engine has had a whole configuration. */
+  #inForce = false;
   #addresses: ReadonlyMap<string, string> = new Map();
 
   constructor(options: AllInOneOptions, ports: ServingPorts) {
     this.#options = options;
     this.#ports = ports;
     const { client, log } = ports;
-    this.plane = startEngine({
+    const engine = startEngine({
       ...options.engine,
       onReport: ports.report,
       onCrash: (error) => log({ level: 'error', message: `a worker ended and is started again: ${error.message}` }),
     });
+    this.plane = {
+      apply: async (update) => {
+        await engine.apply(update);
+        this.#inForce = true;
+      },
+      metrics: () => engine.metrics(),
+      drain: (deadline) => engine.drain(deadline),
+      close: () => engine.close(),
+    };
     this.#provisioner = new Provisioner({
       client,
       settled: (gateway, error) => {
@@ -56,7 +66,7 @@ class AllInOne implements Serving {
   }
 
   waiting(): readonly string[] {
-    return [];
+    return this.#inForce ? [] : ['the first configuration to be in force'];
   }
 
   start(): void {

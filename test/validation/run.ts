@@ -1,11 +1,10 @@
 // npm run validation: thousands of mutated objects, what `portolan lint` refuses of each against what a real API server refuses. In the
 // lab (test/lab), once for each channel of CRDs, or against any cluster (--kubeconfig). One difference fails.
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Channel } from '../../src/api/kinds.ts';
 import { validate } from '../../src/api/validate.ts';
+import { runInside } from '../lab/inside.ts';
 import { basesByKind, namespace } from './bases.ts';
 import { generated, type Generated } from './generated.ts';
 import { recordedFile, type Recorded } from './recorded.ts';
@@ -34,9 +33,6 @@ const { values } = parseArgs({
 });
 
 const PARALLEL = 12;
-const here = import.meta.dirname;
-const lab = join(here, '../lab');
-const name = process.env['LAB'] ?? 'kubelab';
 
 process.exitCode = await main();
 
@@ -46,32 +42,20 @@ async function main(): Promise<number> {
     return 0;
   }
   if (values.here || values.kubeconfig !== undefined) return compare(Number(values.count));
-  if (process.getuid?.() !== 0)
-    return stop('the lab is a network namespace, which only root can make: or give --kubeconfig');
-  const channels = values.channel === 'both' ? ['experimental', 'standard'] : [values.channel];
+  const channels = (['experimental', 'standard'] as const).filter(
+    (channel) => values.channel === 'both' || values.channel === channel,
+  );
+  if (channels.length === 0) return stop(`--channel ${values.channel}: there are standard, experimental and both`);
   let failed = 0;
   for (const channel of channels) failed += inLab(channel, Math.ceil(Number(values.count) / channels.length));
   return failed === 0 ? 0 : 1;
 }
 
 /** Has the comparison run inside the lab's network namespace. */
-function inLab(channel: string, count: number): number {
-  const env = { ...process.env, CHANNEL: channel };
-  const up = spawnSync(join(lab, 'up.sh'), [], { stdio: ['ignore', 'inherit', 'inherit'], env });
-  if (up.status !== 0) return stop('the lab could not be started');
-  const kubeconfig = join(lab, `.state/${name}/pki/admin.kubeconfig`);
-  const args = [
-    '--here',
-    '--count',
-    String(count),
-    '--seed',
-    values.seed,
-    ...(values.record === undefined ? [] : ['--record', values.record]),
-  ];
-  const command = [`--net=/run/netns/${name}`, '--', process.execPath, import.meta.filename, ...args];
-  const { status } = spawnSync('nsenter', command, { stdio: 'inherit', env: { ...env, KUBECONFIG: kubeconfig } });
-  spawnSync(join(lab, 'down.sh'), [], { stdio: 'ignore', env });
-  return status ?? 1;
+function inLab(channel: 'standard' | 'experimental', count: number): number {
+  const recording = values.record === undefined ? [] : ['--record', values.record];
+  const args = ['--here', '--count', String(count), '--seed', values.seed, ...recording];
+  return runInside({ script: import.meta.filename, args, channel });
 }
 
 interface Compared extends Generated {

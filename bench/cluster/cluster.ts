@@ -73,6 +73,12 @@ export function absent(error: unknown): undefined {
   throw error;
 }
 
+function unlessAway(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ECONNRESET' && code !== 'ECONNREFUSED' && code !== 'EPIPE') throw error;
+  return undefined;
+}
+
 export function collectionOf({ apiVersion, kind, metadata }: KubeObject): string {
   const base = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const within = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
@@ -178,11 +184,11 @@ export function isAccepted(route: unknown): boolean {
     });
 }
 
-/** @throws when it does not come true in time */
+/** Asked for again and again, also while the server is away. @throws when it does not come true in time */
 export async function until<T>(what: string, seconds: number, look: () => Promise<T | undefined | false>): Promise<T> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
-    const found = await look();
+    const found = await look().catch(unlessAway);
     if (found !== undefined && found !== false) return found;
     if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s`);
     await new Promise((resolve) => setTimeout(resolve, 50));

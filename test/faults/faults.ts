@@ -99,17 +99,21 @@ test('etcd and the API server are killed together; versions that a controller ha
   await controller.stop();
 });
 
-test('connections to the API server are cut, in the middle of lists, events and answers to writes', async () => {
+test('connections to the API server are cut, in the middle of lists, events and answers to writes', async (t) => {
   const names = Array.from({ length: dose(60, 300) }, (_, n) => `cut-${n}`);
   await world.cluster.each(names, 8, (name) => world.cluster.apply(route(name)));
   const proxy = await startCuttingProxy(() => 3000 + Math.trunc(Math.random() * 60_000));
+  t.after(() => proxy.close());
   const started = world.controller({ kubeconfig: proxy.kubeconfig });
   // Whole lists do not come through at first.
   await seconds(3);
-  proxy.after = () => 20_000 + Math.trunc(Math.random() * 400_000);
+  // The list of CRDs alone has more than a million.
+  proxy.after = () => 20_000 + Math.trunc(Math.random() * 5_000_000);
   const controller = await started;
   const address = await world.address();
   for (const name of names) await serves(address, hostname(name), 200, 40);
+  // Watches go on where they were, and need no lists.
+  proxy.after = () => 10_000 + Math.trunc(Math.random() * 200_000);
   await world.underLoad(address, async () => {
     await world.cluster.each(names, 8, (name) =>
       world.cluster.patch(route(name), { spec: { hostnames: [hostname(`${name}-b`)] } }),
@@ -123,11 +127,11 @@ test('connections to the API server are cut, in the middle of lists, events and 
   proxy.after = () => Infinity;
   await world.assertSettled(address);
   await controller.stop();
-  proxy.close();
 });
 
-test('the leader is killed: the follower has served all the time, and writes statuses from then on', async () => {
+test('the leader is killed: the follower has served all the time, and writes statuses from then on', async (t) => {
   const second = new SecondNode();
+  t.after(() => second.remove());
   const leader = await world.controller({ args: [], netns: second.netns, admin: second.admin });
   await until('the leader leads', 30, async () => leader.log().includes('this replica writes statuses now'));
   const address = await world.address();
@@ -143,7 +147,6 @@ test('the leader is killed: the follower has served all the time, and writes sta
   await world.cluster.delete(route('orphan'));
   await world.assertSettled(address);
   await follower.stop();
-  second.remove();
 });
 
 test('a certificate is another one each second, under HTTPS load', async () => {
@@ -174,8 +177,9 @@ test('objects that are very large or very odd, and yet accepted by the API serve
   await controller.stop();
 });
 
-test('a kind that may not be read is named, and everything else goes on; with the right to read it, all is well', async () => {
+test('a kind that may not be read is named, and everything else goes on; with the right to read it, all is well', async (t) => {
   const access = await limitedAccess(world, ['referencegrants']);
+  t.after(() => access.remove());
   const controller = await world.controller({ kubeconfig: access.kubeconfig });
   const address = await world.address();
   await world.underLoad(address, async () => {
@@ -210,7 +214,6 @@ test('a kind that may not be read is named, and everything else goes on; with th
   });
   await world.assertSettled(address);
   await controller.stop();
-  await access.remove();
 });
 
 test('a CRD is deleted and installed again: its routes go and come back, the others serve', async () => {

@@ -88,7 +88,7 @@ function oddRoutes(): KubeObject[] {
       rules: Array.from({ length: 16 }, (_, n) => ({
         matches: Array.from({ length: 8 }, (_, m) => ({
           path: { type: 'PathPrefix', value: `/${n}/${'x'.repeat(1000)}${m}` },
-          headers: Array.from({ length: 16 }, (_, h) => ({ name: `x-${h}`, value: 'v'.repeat(4000) })),
+          headers: Array.from({ length: 16 }, (_, h) => ({ name: `x-${h}`, value: 'v'.repeat(250) })),
         })),
         backendRefs: Array.from({ length: 16 }, (_, b) => ({ name: `nowhere-${b}`, port: b + 1, weight: 1_000_000 })),
       })),
@@ -115,7 +115,7 @@ function oddRoutes(): KubeObject[] {
     }),
     odd('many-parents', {
       parentRefs: Array.from({ length: 32 }, (_, n) =>
-        n === 0 ? parent : { name: gatewayName, sectionName: `s${n}` },
+        n === 0 ? { ...parent, sectionName: 'http' } : { name: gatewayName, sectionName: `s${n}` },
       ),
       hostnames: ['*.many-parents.example.com'],
       rules: [{ backendRefs: [backend] }],

@@ -9,6 +9,7 @@ import {
   backendObjects,
   classObject,
   Cluster,
+  collectionOf,
   gatewayObject,
   isAccepted,
   namespaceObject,
@@ -27,7 +28,7 @@ import { labKubeconfig, labState } from '../lab/inside.ts';
 export const namespace = 'faults';
 /** The lab's node: what listens there stands for a Pod. */
 export const node = '10.244.0.1';
-export const gatewayName = 'edge';
+export const gatewayName: string = 'edge';
 /** Seconds, in the short dose and in the long one. */
 export function dose(short: number, long: number): number {
   return process.env['FAULTS_LONG'] === '1' ? long : short;
@@ -126,6 +127,16 @@ export class World {
       (error: unknown) => error instanceof SyntaxError,
     );
     if (!answers) restartLab();
+    for (const [kind, kept] of [
+      ['HTTPRoute', stableNames],
+      ['Gateway', [gatewayName]],
+    ] as const) {
+      const some: KubeObject = { apiVersion: 'gateway.networking.k8s.io/v1', kind, metadata: { namespace, name: '' } };
+      const found = list(record(await this.cluster.client.request('GET', collectionOf(some)))['items']).map(record);
+      const names = found.map((object) => String(record(object['metadata'])['name']));
+      for (const name of names.filter((name) => !kept.includes(name)))
+        await this.cluster.delete({ ...some, metadata: { namespace, name } });
+    }
   }
 
   /** What all controllers wrote. */

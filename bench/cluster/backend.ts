@@ -24,5 +24,8 @@ export async function startBackend(address: string): Promise<Backend> {
 const data = workerData as { backend?: string } | undefined;
 if (parentPort !== null && data?.backend !== undefined) {
   const server = http.createServer({ keepAliveTimeout: 120_000 }, (_, response) => response.end('ok\n'));
-  server.listen(0, data.backend, () => parentPort?.postMessage((server.address() as { port: number }).port));
+  server.listen(0, data.backend, () => {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
+    parentPort?.postMessage((server.address() as { port: number }).port);
+  });
 }

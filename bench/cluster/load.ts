@@ -40,6 +40,7 @@ export function startLoad(options: LoadOptions): RunningLoad {
   });
   return {
     stop: async () => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
       worker.postMessage('stop');
       const told = await result;
       await worker.terminate();
@@ -55,13 +56,13 @@ async function run(options: LoadOptions): Promise<void> {
   const times: number[] = [];
   const failures: Record<string, number> = {};
   let failed = 0;
-  let stopped = false;
-  parentPort?.on('message', () => (stopped = true));
+  const stop = new AbortController();
+  parentPort?.on('message', () => stop.abort());
   const agent = new (options.secure === true ? https : http).Agent({ keepAlive: true, maxSockets: CLIENTS });
   let sent = 0;
   const client = async (): Promise<void> => {
     let due = performance.now();
-    while (!stopped) {
+    while (!stop.signal.aborted) {
       due += (1000 * CLIENTS) / options.rate;
       const wait = due - performance.now();
       if (wait > 1) await pause(wait);
@@ -86,6 +87,7 @@ async function run(options: LoadOptions): Promise<void> {
     p99: at(0.99),
     longest: at(1),
   };
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
   parentPort?.postMessage(result);
 }
 

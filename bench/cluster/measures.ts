@@ -99,14 +99,14 @@ export async function probeIdle(bench: Bench, count: number): Promise<string> {
 }
 
 export async function probeWhileAdding(bench: Bench, count: number): Promise<string> {
-  let adding = true;
+  const enough = new AbortController();
   let added = 0;
   const began = nowMs();
   const background = (async () => {
-    for (; adding; added += 20) await bench.addRoutes('scale', `busy-${added}`, 20, 4);
+    for (; !enough.signal.aborted; added += 20) await bench.addRoutes('scale', `busy-${added}`, 20, 4);
   })();
   const probes = await probe(bench, 'adding', count);
-  adding = false;
+  enough.abort();
   await background;
   const rate = added / ((nowMs() - began) / 1000);
   const lines = [

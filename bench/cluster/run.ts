@@ -84,7 +84,7 @@ async function measure(bench: Bench, print: (line: string) => void): Promise<voi
   await bench.standing(stand);
   print(bench.judge(`memory of the controller at ${stand} routes: `, bench.controller.memory(), 250, 'MiB'));
   print(await probeIdle(bench, 300 / share));
-  print(await probeWhileAdding(bench, 300 / share));
+  print(await probeWhileAdding(bench, 100 / share));
   print(await routeChange(bench, 300 / share));
   print(await churn(bench, values.smoke ? 0.1 : Number(values.churn)));
   if (bench.missed.length > 0) print(`missed: ${bench.missed.join('; ')}`);

@@ -34,6 +34,7 @@ async function watch(path: string): Promise<void> {
   const { client } = new Cluster();
   const listed = record(await client.request('GET', path, { query: { limit: '1' } }));
   let resourceVersion = text(record(listed['metadata'])['resourceVersion']) ?? '';
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
   parentPort?.postMessage('ready');
   for (;;) {
     await client.watch(
@@ -49,7 +50,8 @@ async function watch(path: string): Promise<void> {
           if (type === 'BOOKMARK') return;
           const [listener] = list(record(record(object)['status'])['listeners']);
           const attached = Number(record(listener)['attachedRoutes'] ?? 0);
-          parentPort?.postMessage({ name, type, at, accepted: isAccepted(object), attached } as Seen);
+          // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
+          parentPort?.postMessage({ name, type, at, accepted: isAccepted(object), attached });
         },
       },
     );

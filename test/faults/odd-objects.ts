@@ -22,7 +22,7 @@ export function oddObjects(): KubeObject[] {
       { name: 'odd', port: 1, protocol: 'example.com/none' },
     ]),
     secret('garbage', 'x'.repeat(600_000)),
-    secret('many', `${'-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'.repeat(9000)}`),
+    secret('many', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'.repeat(9000)),
     slice('many', { addressType: 'IPv4', endpoints: Array.from({ length: 1000 }, (_, n) => endpoint(n)) }),
     slice('names', { addressType: 'FQDN', endpoints: [{ addresses: ['a.example.com'] }] }),
     slice('nothing', { addressType: 'IPv6', endpoints: [], ports: [{ port: 0 }, { name: 'a', port: 99_999 }] }),

@@ -40,6 +40,7 @@ const plurals: Readonly<Record<string, string>> = {
   GatewayClass: 'gatewayclasses',
   Gateway: 'gateways',
   HTTPRoute: 'httproutes',
+  ReferenceGrant: 'referencegrants',
   Ingress: 'ingresses',
   IngressClass: 'ingressclasses',
   Deployment: 'deployments',

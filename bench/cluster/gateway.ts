@@ -45,7 +45,9 @@ export function startController(options: ControllerOptions): RunningController {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   // Nothing is left behind, however this ends.
-  process.once('exit', () => child.kill('SIGKILL'));
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   child.stderr?.pipe(createWriteStream(log, { flags: 'a' }));
   const readiness = (): Promise<{ status: number; text: string }> => fetchText(`http://${admin}/readyz`);
   return {

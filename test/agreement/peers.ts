@@ -138,8 +138,7 @@ export class Client {
       this.#session.on('error', () => {});
     }
     const fields: Record<string, string[]> = {};
-    // An empty member would leave a space at the end of the list, which HTTP/2 does not allow.
-    for (const [name, value] of headers) if (value !== '') (fields[name.toLowerCase()] ??= []).push(value);
+    for (const [name, value] of headers) (fields[name.toLowerCase()] ??= []).push(value);
     const joined = Object.fromEntries(Object.entries(fields).map(([name, all]) => [name, all.join(', ')]));
     const stream = this.#session.request({
       ':method': 'POST',

@@ -33,6 +33,7 @@ async function measure(count: number, shape: 'many hosts' | 'one host'): Promise
     limits: defaultLimits,
     trustedHops: 0,
     requestIds: true,
+    sharesPorts: false,
     accessLog: '',
     systemTrust: '',
   });

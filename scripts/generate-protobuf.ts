@@ -32,6 +32,7 @@ const envoyMessages: readonly (readonly [name: string, file: string])[] = [
   ['envoy.config.listener.v3.Listener', 'listener'],
   ['envoy.config.route.v3.RouteConfiguration', 'route'],
   ['envoy.config.route.v3.VirtualHost', 'route_components'],
+  ['envoy.config.route.v3.ScopedRouteConfiguration', 'scoped_route'],
   ['envoy.config.route.v3.FilterConfig', 'route_components'],
   ['envoy.config.cluster.v3.Cluster', 'cluster'],
   ['envoy.config.endpoint.v3.ClusterLoadAssignment', 'endpoint'],
@@ -67,6 +68,7 @@ const envoyMessages: readonly (readonly [name: string, file: string])[] = [
   ['envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation', 'header_mutation'],
   ['envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', 'uuid'],
   ['envoy.extensions.access_loggers.file.v3.FileAccessLog', 'file'],
+  ['envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter', 'cel'],
   ['envoy.extensions.access_loggers.stream.v3.StdoutAccessLog', 'stream'],
   ['envoy.extensions.upstreams.http.v3.HttpProtocolOptions', 'http_protocol_options'],
   ['envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate', 'previous_hosts'],
@@ -75,6 +77,7 @@ const envoyMessages: readonly (readonly [name: string, file: string])[] = [
   ['envoy.extensions.matching.common_inputs.network.v3.SourcePortInput', 'network_inputs'],
   ['envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing', 'consistent_hashing'],
   ['envoy.type.matcher.v3.HttpRequestHeaderMatchInput', 'http_inputs'],
+  ['envoy.extensions.filters.common.matcher.action.v3.SkipFilter', 'skip_action'],
 ];
 
 const outputs: readonly Output[] = [

@@ -63,6 +63,7 @@ function manifests(values: readonly string[]): string {
       line.includes('managed-by: portolan') ? line : '',
     )
     .replaceAll(/^# Source: .*\n/gm, '')
+    .replaceAll(/\n+---\n/g, '\n---\n')
     .replace(/^---\n/, '');
   return `# Made of deploy/helm/portolan by scripts/manifests.ts; do not edit. Digest of the chart: ${chartDigest()}\n${namespace}---\n${plain}`;
 }

@@ -13,3 +13,11 @@ export function stopSignal(): Promise<void> {
     process.on('SIGTERM', stop);
   });
 }
+
+/** Milliseconds. */
+const FAREWELL = 1000;
+
+/** When all is done: sockets whose peers vanished without a word would keep the process for minutes. */
+export function leaveSoon(): void {
+  setTimeout(() => process.exit(), FAREWELL).unref();
+}

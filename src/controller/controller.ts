@@ -18,7 +18,8 @@ import { finalizeClass } from './finalizers.ts';
 import { Lease } from './lease.ts';
 import type { LogEntry } from './log.ts';
 import { keptParameters, ownerOf } from './owners.ts';
-import { placeOf } from './paths.ts';
+import { replicaMetrics } from './metrics.ts';
+import { placeOf, refOfKey } from './paths.ts';
 import type { DataPlane, Mode, Serving } from './serving.ts';
 import { StatusWriter } from './status-writer.ts';
 import { isServed, Told } from './told.ts';
@@ -120,6 +121,11 @@ export class Controller {
   /** Kinds that cannot be read now, with the reason; the rest is served. */
   failing(): readonly string[] {
     return this.#source.failing();
+  }
+
+  /** In the text format of Prometheus: of this replica, and of the data plane where it is in this process. */
+  async metrics(): Promise<string> {
+    return `${replicaMetrics(this)}${await this.plane.metrics()}`;
   }
 
   get statusWrites(): number {
@@ -266,6 +272,7 @@ export class Controller {
     if (update === undefined) this.#write(refs);
     else this.#serve(update, refs);
     for (const { changes } of settled) this.#provide(pipeline, changes);
+    this.#provideAnew(pipeline, live);
     this.#resolver.want(pipeline.tables.wantedHosts.keys());
   }
 
@@ -366,14 +373,27 @@ export class Controller {
       const gateway = gateways.get(key);
       const before = this.#provided.get(key);
       if (gateway?.className !== before?.className) this.#refinalize([gateway?.className, before?.className]);
-      if (gateway?.managed === true) {
-        this.#provided.set(key, gateway);
-        const owner = ownerOf(gateway, { pipeline, source: this.#source }, this.#options.namespace);
-        if (owner !== undefined) this.#serving.provide(owner);
-      } else if (before !== undefined) {
+      if (gateway?.managed === true) this.#provideFor(pipeline, gateway);
+      else if (before !== undefined) {
         this.#provided.delete(key);
         this.#serving.withdraw(key, gateway === undefined ? 'gone' : 'left');
       }
+    }
+  }
+
+  #provideFor(pipeline: Pipeline, gateway: BoundGateway): void {
+    this.#provided.set(gateway.key, gateway);
+    const owner = ownerOf(gateway, { pipeline, source: this.#source }, this.#options.namespace);
+    if (owner !== undefined) this.#serving.provide(owner);
+  }
+
+  /** A Gateway that was deleted and made again is the same to the model, and another to those that it owns. */
+  #provideAnew(pipeline: Pipeline, live: ReadonlySet<string>): void {
+    if (!this.leads) return;
+    for (const key of live) {
+      const { kind, namespace, name } = refOfKey(key);
+      const gateway = kind === 'Gateway' ? pipeline.tables.gateways.get(`${namespace}/${name}`) : undefined;
+      if (gateway?.managed === true) this.#provideFor(pipeline, gateway);
     }
   }
 
@@ -386,10 +406,4 @@ export class Controller {
 function take(pipeline: Pipeline, report: BindReport): void {
   if (report.state === 'failed' && report.code === 'ENOPROXY') pipeline.unreport(report.bind);
   else pipeline.report(report);
-}
-
-/** group/kind/namespace/name: none of them holds a slash, but for names of no kind that is written to. */
-function refOfKey(key: string): ObjectRef {
-  const [group = '', kind = '', namespace = '', name = ''] = key.split('/');
-  return { group, kind, namespace, name };
 }

@@ -32,7 +32,8 @@ export interface Fleet {
   reload(): void;
   /** HOST:PORT of the replica that leads; undefined: this one. */
   relayTo(address: string | undefined): void;
-  metrics?(): Promise<string>;
+  /** Data planes that are connected to this replica. */
+  nodes(): readonly { readonly gateway: string }[];
   close(): Promise<void>;
 }
 
@@ -81,8 +82,13 @@ export class FleetPlane implements DataPlane {
     return (await this.#started).apply(update);
   }
 
-  async metrics(): Promise<string> {
-    return (await this.#fleet?.metrics?.()) ?? '';
+  metrics(): Promise<string> {
+    const connected = new Map<string, number>();
+    for (const { gateway } of this.#fleet?.nodes() ?? []) connected.set(gateway, (connected.get(gateway) ?? 0) + 1);
+    const name = 'portolan_controller_data_planes';
+    const lines = [...connected].map(([gateway, count]) => `${name}{gateway="${gateway}"} ${count}\n`);
+    const head = `# HELP ${name} Data planes that are connected to this replica.\n# TYPE ${name} gauge\n`;
+    return Promise.resolve(`${head}${lines.join('')}`);
   }
 
   async drain(): Promise<void> {

@@ -33,3 +33,9 @@ export function placeOf({ group, kind, namespace, name }: ObjectRef): Place | un
     apiVersion: `${group}/${version}`,
   };
 }
+
+/** group/kind/namespace/name: none of them holds a slash, but for names of no kind that is written to. */
+export function refOfKey(key: string): ObjectRef {
+  const [group = '', kind = '', namespace = '', name = ''] = key.split('/');
+  return { group, kind, namespace, name };
+}

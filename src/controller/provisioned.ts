@@ -8,14 +8,15 @@ import type { ClusterChange } from '../sources/cluster/source.ts';
 import { objectKey } from '../sources/cluster/source.ts';
 import type { WatchedKind } from '../sources/cluster/watched.ts';
 import { equal } from '../support/equal.ts';
-import { list, record } from '../support/untrusted.ts';
+import { list, record, text } from '../support/untrusted.ts';
 import type { FleetPlane } from './fleet-plane.ts';
 import { Authority } from './identity/authority.ts';
 import { ensureIdentity } from './identity/identities.ts';
-import { exposureOf } from './infrastructure/exposure.ts';
+import { addressesOf, exposureOf } from './infrastructure/exposure.ts';
 import type { Owner, Plural, Provided } from './infrastructure/owned.ts';
 import { managedByLabel, manager, metadataOf, resourceName } from './infrastructure/owned.ts';
 import { Provisioner } from './infrastructure/provisioner.ts';
+import { Refusals } from './infrastructure/refusals.ts';
 import { serviceAccountOf, serviceOfPods } from './infrastructure/service.ts';
 import type { WorkloadOptions } from './infrastructure/workload.ts';
 import { deploymentOf, disruptionBudgetOf } from './infrastructure/workload.ts';
@@ -27,6 +28,8 @@ export interface ProvisionedOptions extends WorkloadOptions {
   /** @param gateway namespace/name @returns the URI by which its data planes are known */
   readonly uriOf: (gateway: string) => string;
   readonly plane: (ports: ServingPorts) => FleetPlane;
+  /** Milliseconds after which an address that was asked for counts as refused. Default 15 s. */
+  readonly patience?: number;
 }
 
 /** Only those of ours, by their label. */
@@ -57,6 +60,7 @@ class Provisioned implements Serving {
   readonly #names = new Map<string, string>();
   readonly #placements = new Map<string, readonly Placement[]>();
   readonly #failures = new Map<string, string>();
+  readonly #refusals: Refusals;
   /** Gateways whose objects changed in the cluster. */
   #touched = new Set<string>();
   readonly #provided = new Set<string>();
@@ -77,6 +81,7 @@ class Provisioned implements Serving {
         this.#again();
       },
     });
+    this.#refusals = new Refusals((gateway) => this.#touch(gateway), options.patience);
     this.#provisioner = new Provisioner({ client, settled: (gateway, error) => this.#settled(gateway, error) });
   }
 
@@ -121,7 +126,7 @@ class Provisioned implements Serving {
   provide(owner: Owner): void {
     const { gateway, namespace, reference } = owner;
     // Without parameters nothing is known of what it wants; without listeners nothing is needed yet.
-    const service = gateway.parameters === undefined ? undefined : serviceOfPods(owner);
+    const service = gateway.parameters === undefined ? undefined : serviceOfPods(owner, this.#refusals.of(gateway.key));
     if (service === undefined) return;
     const budget = disruptionBudgetOf(owner);
     const objects: Provided[] = [serviceAccountOf(owner), service, deploymentOf(owner, this.#options)];
@@ -165,6 +170,7 @@ class Provisioned implements Serving {
     clearInterval(this.#timer);
     this.#authority.close();
     this.#provisioner.close();
+    this.#refusals.close();
     await this.plane.close();
   }
 
@@ -190,6 +196,10 @@ class Provisioned implements Serving {
       const { log } = this.#ports;
       log({ level: 'error', message: `what Gateway ${gateway} needs could not be provided: ${message}` });
     }
+    this.#touch(gateway);
+  }
+
+  #touch(gateway: string): void {
     this.#touched.add(gateway);
     this.#ports.changed();
   }
@@ -203,6 +213,7 @@ class Provisioned implements Serving {
       this.#placements.delete(key);
       if (named !== undefined) this.#gateways.delete(named);
       this.#names.delete(key);
+      this.#refusals.forget(key);
       if (exposed !== undefined) pipeline.unexpose(key);
       return before !== undefined || exposed !== undefined;
     }
@@ -215,7 +226,13 @@ class Provisioned implements Serving {
     const address = families.includes('IPv6') ? '::' : '0.0.0.0';
     const placements = gateway.binds.map((bind) => ({ bind: bind.key, address, port: bind.port }));
     this.#placements.set(key, placements);
-    const exposure = exposureOf({ gateway: key, name, service, deployment, failure: this.#failures.get(key) });
+    const given = service === undefined ? [] : addressesOf(service.object, service.status).map(({ value }) => value);
+    const asked = text(record(service?.object['spec'])['loadBalancerIP']);
+    const wanted = gateway.addresses.map(({ value }) => value);
+    this.#refusals.note(key, asked, given, wanted);
+    const refused = this.#refusals.of(key);
+    const failure = this.#failures.get(key);
+    const exposure = exposureOf({ gateway: key, name, service, deployment, refused, failure });
     pipeline.expose(exposure);
     return !equal(before, placements) || !equal(exposed, exposure);
   }

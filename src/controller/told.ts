@@ -4,6 +4,7 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { BoundGateway } from '../routing/bound.ts';
 import type { ObjectRef } from '../routing/origin.ts';
 import { refKey } from '../routing/origin.ts';
+import { refOfKey } from './paths.ts';
 
 /** Milliseconds that they have. */
 const REUNION = 20_000;
@@ -64,8 +65,7 @@ export class Told {
     for (const [key, gateway] of this.#awaited) {
       if (!which(gateway)) continue;
       this.#awaited.delete(key);
-      const [group = '', kind = '', namespace = '', name = ''] = key.split('/');
-      refs.push({ group, kind, namespace, name });
+      refs.push(refOfKey(key));
     }
     if (refs.length > 0) this.#release(refs);
   }

@@ -1,6 +1,15 @@
 // What an engine is, whichever serves: updates of the model in, reports of binds and metrics out.
 import type { Update } from './update.ts';
 
+/** A row, or a part of one, that an engine cannot serve and has left out, while all the rest is served. */
+export interface LeftOut {
+  readonly table: 'rules' | 'entries' | 'certificates' | 'trustBundles' | 'frontends' | 'clusters';
+  /** Of the row; of an entry that of its rule. */
+  readonly key: string;
+  /** A clause for people: what is wrong. */
+  readonly reason: string;
+}
+
 export interface Engine {
   /**
    * Resolved when the update is in force and each bind that it names listens or has been reported as failed. Updates are applied in

@@ -35,6 +35,8 @@ export interface Placement {
 export interface Exposure {
   readonly gateway: string;
   readonly addresses: readonly { readonly type: 'IPAddress' | 'Hostname'; readonly value: string }[];
+  /** Addresses that were asked for and that nobody gave for a while. */
+  readonly refused?: readonly string[];
   /** Why it cannot be served or reached yet. */
   readonly missing?: {
     readonly reason: 'NoResources' | 'Pending' | 'AddressNotAssigned';

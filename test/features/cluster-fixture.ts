@@ -39,8 +39,16 @@ const plurals: Readonly<Record<string, string>> = {
   Lease: 'leases',
   GatewayClass: 'gatewayclasses',
   Gateway: 'gateways',
+  ListenerSet: 'listenersets',
   HTTPRoute: 'httproutes',
+  GRPCRoute: 'grpcroutes',
+  TLSRoute: 'tlsroutes',
+  TCPRoute: 'tcproutes',
+  UDPRoute: 'udproutes',
   ReferenceGrant: 'referencegrants',
+  BackendTLSPolicy: 'backendtlspolicies',
+  XBackend: 'xbackends',
+  XBackendTrafficPolicy: 'xbackendtrafficpolicies',
   Ingress: 'ingresses',
   IngressClass: 'ingressclasses',
   Deployment: 'deployments',
@@ -60,6 +68,7 @@ export class FakeApiServer {
   readonly #objects = new Map<string, Stored>();
   readonly #watchers = new Set<Watcher>();
   readonly #events: Event[] = [];
+  readonly #told: ((object: Stored) => void)[] = [];
   #version = 100;
 
   private constructor(server: http.Server) {
@@ -103,6 +112,16 @@ export class FakeApiServer {
     );
   }
 
+  /** Calls with every object that is written from now on. */
+  watch(told: (object: Stored) => void): void {
+    this.#told.push(told);
+  }
+
+  /** Whether there is an object at the path of a request. */
+  has(path: string): boolean {
+    return this.#objects.has(path);
+  }
+
   /** Ends every watch, in the middle of a line. */
   cut(): void {
     for (const { response } of this.#watchers) {
@@ -133,6 +152,7 @@ export class FakeApiServer {
 
   #tell(event: Event): void {
     this.#events.push(event);
+    if (event.type !== 'DELETED') for (const told of this.#told) told(event.object);
     for (const watcher of this.#watchers) tellTo(watcher, event);
   }
 

@@ -47,6 +47,10 @@ class StubFleet implements Fleet {
     this.relays.push(address);
   }
 
+  nodes(): readonly { readonly gateway: string }[] {
+    return [{ gateway: 'default/gw' }];
+  }
+
   close(): Promise<void> {
     this.acknowledge();
     return Promise.resolve();
@@ -89,6 +93,7 @@ function startReplica(t: TestContext, server: FakeApiServer): Omit<World, 'serve
       image: 'portolan:test',
       controller: 'portolan-controller.portolan.svc:9443',
       namespace: 'portolan',
+      patience: 300,
       uriOf: (key) => `spiffe://portolan.dev/gateway/${key}`,
       plane: (ports) =>
         new FleetPlane({
@@ -182,7 +187,7 @@ test('a Gateway is given a Deployment, a Service, a ServiceAccount, a budget and
 });
 
 test('a Gateway is programmed when a Pod is ready, an address is there and the configuration is in force', async (t) => {
-  const { server } = await world(t, gateway());
+  const { server, controller } = await world(t, gateway());
   await provided(server);
   await programmed(server, 'Pending');
   bringUp(server, 0);
@@ -202,6 +207,9 @@ test('a Gateway is programmed when a Pod is ready, an address is there and the c
   const service = server.get('Service', name) as Stored;
   server.apply({ ...service, status: { loadBalancer: {} } });
   await programmed(server, 'AddressNotAssigned');
+  const metrics = await controller.metrics();
+  assert.match(metrics, /^portolan_controller_leads 1$/m);
+  assert.match(metrics, /^portolan_controller_data_planes\{gateway="default\/gw"\} 1$/m);
 });
 
 test('an edit is told when a data plane has it in force, and until then the old one stands', async (t) => {
@@ -308,6 +316,26 @@ test('what somebody edits or deletes comes back; what belongs to somebody else i
   assert.equal(server.get('Deployment', 'taken-portolan'), undefined);
 });
 
+test('a Gateway that is deleted and made again owns what it is given', async (t) => {
+  const { server } = await world(t, gateway());
+  await provided(server);
+  const owned = (): readonly unknown[] =>
+    ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'Secret'].map(
+      (kind) => record(list(server.get(kind, name)?.metadata['ownerReferences'])[0])['uid'],
+    );
+  const kinds = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'Secret'];
+  const old = kinds.map((kind) => server.get(kind, name) as Stored);
+  server.delete(gateway());
+  server.apply({ ...gateway(), metadata: { name: 'gw', namespace: 'default', uid: 'second' } });
+  // The garbage collector comes some time after.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  for (const object of old) server.delete(object);
+  const second = ['second', 'second', 'second', 'second', 'second'];
+  await eventually(() => owned().join() === second.join(), 'everything is owned by the second', 15_000).catch(() =>
+    assert.deepEqual(owned(), second),
+  );
+});
+
 test('a Gateway that is not ours any more loses everything, and one of another class of ours moves', async (t) => {
   const second: Stored = { ...gatewayClass, metadata: { name: 'second' } };
   const { server } = await world(t, second, gateway());
@@ -351,6 +379,25 @@ test('addresses that are asked for go into the Service, and those that it does n
   server.apply(gateway({ addresses: [asked] }));
   await programmed(server);
   assert.deepEqual(addressesOf(server), ['IPAddress 192.0.2.7']);
+});
+
+test('an address that the load balancer does not give is said, and the next one asked for', async (t) => {
+  const [bad, good] = ['192.0.2.1', '192.0.2.7'].map((value) => ({ type: 'IPAddress', value }));
+  const { server } = await world(t, gateway({ addresses: [bad, good] }));
+  await provided(server);
+  const asked = (): unknown => record(server.get('Service', name)?.['spec'])['loadBalancerIP'];
+  assert.equal(asked(), '192.0.2.1');
+  const made = server.get('Deployment', name) as Stored;
+  server.apply({ ...made, status: { replicas: 1, readyReplicas: 1 } });
+  await programmed(server, 'AddressNotUsable');
+  await eventually(() => asked() === '192.0.2.7', 'the next');
+  bringUp(server);
+  server.apply(gateway({ addresses: [good] }));
+  await programmed(server);
+  assert.deepEqual(addressesOf(server), ['IPAddress 192.0.2.7']);
+  // Alone it is asked for again and again, since load balancers never say no.
+  server.apply(gateway({ addresses: [bad] }));
+  await eventually(() => asked() === '192.0.2.1', 'the only one');
 });
 
 test('an Ingress is served by Pods in the namespace of the controller, and told its address', async (t) => {

@@ -8,10 +8,15 @@ node="${NODE:-$LAB_ROOT/../../node_modules/node/bin/node}"
 url=http://10.201.7.7:8080
 failed=0
 
-check() { # check WHAT PATTERN CMD...: what CMD prints has to match
+# check WHAT PATTERN CMD...: what CMD prints has to match, within a few seconds:
+# the last endpoint of a Service may come a little after its Pod.
+check() {
   local what="$1" pattern="$2" out; shift 2
-  out="$("$@" 2>&1)" || true
-  if grep -qE -- "$pattern" <<<"$out"; then say "ok: $what"; return; fi
+  for _ in 1 2 3 4 5 6; do
+    out="$("$@" 2>&1)" || true
+    if grep -qE -- "$pattern" <<<"$out"; then say "ok: $what"; return; fi
+    sleep 0.5
+  done
   say "FAILED: $what: wanted $pattern, got: $out"
   failed=1
 }
@@ -41,6 +46,25 @@ check "datagrams" 'ping back' in_lab timeout 5 "$node" -e "
 check "Pod in the node's network" node get "http://$NODE_IP:8099/"
 smoke wait --for=condition=complete --timeout=20s job/once >/dev/null || true
 check "Job" 'done once' smoke logs job/once
+smoke wait --for=condition=Ready --timeout=20s pod/stubborn >/dev/null || true
+asked_to_end() {
+  local t0=$SECONDS; smoke delete pod stubborn --timeout=20s >/dev/null
+  echo "after $((SECONDS - t0)) s: $(cat "$STATE/kubelet/logs/smoke_stubborn_stubborn.log")"
+}
+check "SIGTERM, then SIGKILL after the grace period" 'after [345] s: told' asked_to_end
+
+pod="$(smoke get pods -l app=web -o jsonpath='{.items[0].metadata.name}')"
+check "kubectl exec" '^65532 in$' smoke exec -i "$pod" -- node -e "process.stdin.on('data', (d) => console.log(process.getuid() + ' ' + d))" <<<in
+exit_code() { smoke exec "$pod" -- node -e "process.exit(7)" >/dev/null 2>&1 || echo "exit $?"; }
+check "its exit code" 'exit 7' exit_code
+forwarded() {
+  local pid n
+  nsenter --net="/run/netns/$LAB" -- kubectl --kubeconfig "$STATE/pki/admin.kubeconfig" -n smoke port-forward "pod/$pod" 18080:80 >/dev/null 2>&1 &
+  pid=$!
+  for n in 1 2 3 4 5 6 7 8 9; do sleep 0.5; if get http://127.0.0.1:18080/ 2>/dev/null; then break; fi; done
+  kill $pid
+}
+check "kubectl port-forward" v1 forwarded
 
 smoke create secret generic word --from-literal=word=two --dry-run=client -o yaml | smoke apply -f - >/dev/null 2>&1
 wait_for 5 "Secret in a running Pod" is '"word":"two"' get $url/about

@@ -20,6 +20,7 @@ const server = http.createServer(async (request, response) => {
     '/api': async () => (await fetch('https://kubernetes.default.svc/api/v1/namespaces/smoke', { headers: { authorization: `Bearer ${readFileSync(`${account}/token`, 'utf8')}` } })).status,
     '/sick': () => writeFileSync('/tmp/sick', ''),
   };
+  if (!ready) response.setHeader('connection', 'close');
   try {
     response.end(`${JSON.stringify(await answers[pathname]())}\n`);
   } catch (error) {
@@ -56,7 +57,8 @@ function isWritable(path) {
 const datagrams = dgram.createSocket('udp4', (message, from) => datagrams.send(`${message} back`, from.port, from.address));
 datagrams.bind(53);
 server.listen(80);
+// Clients that keep connections are asked to leave, for a while: closing under them could cross a request on its way.
 process.on('SIGTERM', () => {
   ready = false;
-  server.close(() => process.exit(0));
+  setTimeout(() => server.close(() => process.exit(0)), 1000);
 });

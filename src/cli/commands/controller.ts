@@ -13,7 +13,7 @@ import { parseListen } from '../model/names.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
 import { controllerMode } from '../run/controller-mode.ts';
-import { stopSignal } from '../stop-signal.ts';
+import { leaveSoon, stopSignal } from '../stop-signal.ts';
 
 export const run: Run = async (args) => {
   const access = accessOf(args);
@@ -40,6 +40,7 @@ export const run: Run = async (args) => {
     return 0;
   } finally {
     await controller.plane.close();
+    leaveSoon();
   }
 };
 
@@ -81,7 +82,7 @@ async function openAdmin(args: Arguments, controller: Controller): Promise<Admin
   return startAdmin(parseListen('--admin', text), {
     waiting: () => controller.waiting(),
     failing: () => controller.failing(),
-    metrics: () => controller.plane.metrics(),
+    metrics: () => controller.metrics(),
     config: () => (controller.pipeline === undefined ? {} : dump(controller.pipeline.tables)),
   });
 }

@@ -13,7 +13,7 @@ import { readSessionKeys } from '../proxy/session-keys.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
 import { parseLimits } from '../run/limits.ts';
-import { stopSignal } from '../stop-signal.ts';
+import { leaveSoon, stopSignal } from '../stop-signal.ts';
 import { version } from '../version.ts';
 
 export const run: Run = async (args) => {
@@ -62,6 +62,7 @@ export const run: Run = async (args) => {
   } finally {
     stopRenewing();
     await node.engine.close();
+    leaveSoon();
   }
 };
 

@@ -11,19 +11,26 @@ export interface Observed {
   /** Undefined: there is none. */
   readonly service: { readonly object: KubeObject; readonly status: UnknownRecord } | undefined;
   readonly deployment: { readonly status: UnknownRecord } | undefined;
+  /** Addresses that the load balancer was asked for and did not give in time. */
+  readonly refused: readonly string[];
   /** Why something could not be applied. */
   readonly failure: string | undefined;
 }
 
 type Address = Exposure['addresses'][number];
 
-export function exposureOf({ gateway, name, service, deployment, failure }: Observed): Exposure {
+export function exposureOf({ gateway, name, service, deployment, refused, failure }: Observed): Exposure {
   const addresses = service === undefined ? [] : addressesOf(service.object, service.status);
   const missing = missingOf({ name, service, deployment, failure }) ?? unaddressed(name, addresses);
-  return { gateway, addresses, ...(missing === undefined ? {} : { missing }) };
+  return {
+    gateway,
+    addresses,
+    ...(refused.length === 0 ? {} : { refused }),
+    ...(missing === undefined ? {} : { missing }),
+  };
 }
 
-function missingOf({ name, service, deployment, failure }: Omit<Observed, 'gateway'>): Exposure['missing'] {
+function missingOf({ name, service, deployment, failure }: Omit<Observed, 'gateway' | 'refused'>): Exposure['missing'] {
   if (service === undefined || deployment === undefined) {
     const kind = deployment === undefined ? 'Deployment' : 'Service';
     if (failure !== undefined) return { reason: 'NoResources', message: failure };
@@ -53,7 +60,8 @@ function unaddressed(name: string, addresses: readonly Address[]): Exposure['mis
   return { reason: 'AddressNotAssigned', message };
 }
 
-function addressesOf({ spec: written }: KubeObject, status: UnknownRecord): readonly Address[] {
+/** Where the Service can be reached. */
+export function addressesOf({ spec: written }: KubeObject, status: UnknownRecord): readonly Address[] {
   const spec = record(written);
   if (spec['type'] !== 'LoadBalancer') return clusterAddresses(spec);
   const found = list(record(status['loadBalancer'])['ingress']).flatMap((entry): Address[] => {

@@ -42,14 +42,14 @@ export function servicesAtAddress(owner: Owner, address: string | undefined): re
   return [service, slice];
 }
 
-/** In front of Pods. */
-export function serviceOfPods(owner: Owner): Provided | undefined {
+/** In front of Pods. @param refused addresses that the load balancer did not give */
+export function serviceOfPods(owner: Owner, refused: readonly string[] = []): Provided | undefined {
   const { gateway } = owner;
   const ports = portsOf(gateway);
   if (ports.length === 0) return undefined;
   const parameters = gateway.parameters?.service ?? {};
   return serviceOf(owner, parameters.annotations ?? {}, {
-    ...exposedBy(parameters, requestedAddress(gateway)),
+    ...exposedBy(parameters, requestedAddress(gateway, refused)),
     ports,
     selector: selectorOf(gateway),
   });
@@ -91,9 +91,10 @@ function exposedBy(parameters: ServiceParameters, address: string | undefined): 
   }
 }
 
-/** A load balancer can be asked for one. */
-function requestedAddress({ addresses }: BoundGateway): string | undefined {
-  return addresses.find(({ type, value }) => type === 'IPAddress' && isIP(value) !== 0)?.value;
+/** A load balancer can be asked for one: the first that it did not refuse, or, when it refused all, the first. */
+function requestedAddress({ addresses }: BoundGateway, refused: readonly string[]): string | undefined {
+  const wanted = addresses.filter(({ type, value }) => type === 'IPAddress' && isIP(value) !== 0);
+  return (wanted.find(({ value }) => !refused.includes(value)) ?? wanted[0])?.value;
 }
 
 interface ServicePort {

@@ -59,7 +59,7 @@ function skipping(limits: EnvoyLimits): Message {
     max_ejection_percent: 90,
     interval: duration(limits.skipTimeout),
     base_ejection_time: duration(limits.skipTimeout),
-    max_ejection_time: duration(limits.longestSkip),
+    max_ejection_time: duration(Math.max(limits.skipTimeout, limits.longestSkip)),
   };
 }
 
@@ -124,7 +124,8 @@ function tlsContext(tls: ClusterTls, protocol: Cluster['protocol'], systemTrust:
     san_type: type === 'dns' ? 'DNS' : 'URI',
     matcher: { exact: value },
   }));
-  const expected = { match_typed_subject_alt_names: names };
+  // Of no names none will do: Envoy would take any.
+  const expected = { match_typed_subject_alt_names: names.length > 0 ? names : [noName] };
   return {
     tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
     ...(protocol === 'h2' ? { alpn_protocols: ['h2'] } : protocol === 'http1' ? { alpn_protocols: ['http/1.1'] } : {}),
@@ -141,6 +142,8 @@ function tlsContext(tls: ClusterTls, protocol: Cluster['protocol'], systemTrust:
         }),
   };
 }
+
+const noName: Message = { san_type: 'DNS', matcher: { exact: '.' } };
 
 export function secretOf(name: string): Message {
   return { name, sds_config: overAds };

@@ -1,15 +1,22 @@
 // What Envoy does with HTTP before and after routes: limits, times, forwarded headers, answers of its own. The same for all listeners,
 // and equal to what the embedded engine does.
+import { accessLogs } from './access-log.ts';
 import { http1Options, http2Options } from './clusters.ts';
 import { type GuardedConnection, guardFilter } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { localReplies } from './routes/answers.ts';
+import { SHARD_HEADER } from './route-tables.ts';
+import { checkFilter, LISTENER_CHECK, RULE_CHECK } from './routes/checks.ts';
+import { sessionFilter } from './routes/sessions.ts';
+import { shardFilter } from './shard-filter.ts';
 import { any, duration, extension, type Message, overAds } from './tree.ts';
 
 export interface HttpSettings {
   readonly limits: EnvoyLimits;
   readonly trustedHops: number;
   readonly requestIds: boolean;
+  /** Several threads listen on one port. Without it another program that would share the port is noticed. */
+  readonly sharesPorts: boolean;
   /** File of the access log; '' = none. */
   readonly accessLog: string;
 }
@@ -42,23 +49,27 @@ const commands = [
 ];
 
 export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes'> {
-  /** Name of the RouteConfiguration. */
-  readonly routes: string;
+  /** Key of the bind whose routes it has. */
+  readonly bind: string;
   /** Host and port of the socket: what requests of HTTP/1.0 without a host are for. */
   readonly authority: string;
 }
 
 export function connectionManager(
-  { routes, authority, ...connection }: ManagedConnection,
+  { bind, authority, ...connection }: ManagedConnection,
   settings: HttpSettings,
 ): Message {
   const { limits, trustedHops } = settings;
   return extension(HTTP_MANAGER, 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
-    stat_prefix: routes,
+    stat_prefix: bind,
     codec_type: 'AUTO',
-    rds: { route_config_name: routes, config_source: overAds },
+    scoped_routes: scopedRoutes,
     http_filters: [
+      shardFilter(bind),
       guardFilter({ ...connection, targetBytes: limits.targetBytes }),
+      checkFilter(LISTENER_CHECK),
+      checkFilter(RULE_CHECK),
+      sessionFilter,
       extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router', {
         suppress_envoy_headers: true,
       }),
@@ -67,6 +78,8 @@ export function connectionManager(
     // X-Forwarded-For is written by the early mutations: Envoy itself would name another address for clients on loopback.
     use_remote_address: false,
     skip_xff_append: true,
+    // Nobody is within: Envoy would say so in a header.
+    internal_address_config: { cidr_ranges: [{ address_prefix: '255.255.255.255', prefix_len: 32 }] },
     ...requestIds(settings.requestIds),
     server_header_transformation: 'PASS_THROUGH',
     // The guard does it.
@@ -86,12 +99,24 @@ export function connectionManager(
     proxy_100_continue: true,
     http2_protocol_options: http2Options(limits),
     local_reply_config: localReplies(),
+    ...accessLogs(settings.accessLog, 'http'),
   });
 }
+
+/** What the header says that the guard sets decides which routes a request has; the same for all listeners, so that they share them. */
+const scopedRoutes: Message = {
+  name: 'portolan',
+  scope_key_builder: {
+    fragments: [{ header_value_extractor: { name: SHARD_HEADER, index: 0 } }],
+  },
+  rds_config_source: overAds,
+  scoped_rds: { scoped_rds_config_source: overAds },
+};
 
 function earlyMutations(trusted: boolean): Message {
   const removed = [
     ...commands,
+    SHARD_HEADER,
     ...(trusted ? [] : ['x-forwarded-for', 'x-forwarded-port', 'x-forwarded-proto', 'forwarded']),
   ];
   return extension(

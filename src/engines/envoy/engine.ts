@@ -1,9 +1,10 @@
 // The Envoy engine on this machine: updates in, translated and sent over a socket in the file system to an Envoy of our own; reports
 // of binds and metrics out. Who else may open the folder could be the Envoy, so it is ours alone.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Engine } from '../../routing/engine.ts';
+import type { Engine, LeftOut } from '../../routing/engine.ts';
 import type { BindReport, Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
 import { DeltaServer } from '../stream/delta-server.ts';
@@ -31,6 +32,8 @@ export interface EnvoyEngineOptions {
   readonly onReport?: (report: BindReport) => void;
   /** Told of an Envoy that ended by itself; it is started again. */
   readonly onCrash?: (error: Error) => void;
+  /** Told of what is not served, since Envoy would refuse it. */
+  readonly onLeftOut?: (what: LeftOut) => void;
   /** Told of what Envoy refused although it should not have: a mistake of ours. */
   readonly onRefusal?: (refusal: Refusal) => void;
 }
@@ -40,9 +43,14 @@ const SCOPE = 'run/local';
 const LISTENING_WITHIN = 10_000;
 const LOOK_AGAIN = 20;
 const DRAIN_LOOK = 50;
+/** Between two looks at a port that another program has. */
+const PROBE_AGAIN = 5000;
 
-/** Rejects as findEnvoy and listen do. */
+/** Rejects as findEnvoy and listen do, and with the error of the operating system when the access log cannot be opened. */
 export async function startEnvoyEngine(options: EnvoyEngineOptions = {}): Promise<Engine> {
+  const { accessLog = '' } = options;
+  // Envoy would refuse its listeners.
+  if (accessLog !== '' && accessLog !== '-') closeSync(openSync(accessLog, 'a', 0o640));
   const binary = await findEnvoy(options.envoy);
   const folder = mkdtempSync(join(tmpdir(), 'portolan-envoy-'));
   const engine = new EnvoyEngine(options, folder, binary.path);
@@ -67,6 +75,9 @@ class EnvoyEngine implements Engine {
   readonly #placements = new Map<string, Placement>();
   readonly #binds = new Set<string>();
   readonly #reported = new Map<string, string>();
+  /** Placements whose port another program has, so that Envoy is not told of them. */
+  readonly #taken = new Map<string, Placement>();
+  #probing: NodeJS.Timeout | null = null;
   /** Names of listeners that Envoy refused, and why. */
   readonly #refused = new Map<string, string>();
   #nodesChanged: () => void = () => {};
@@ -82,9 +93,11 @@ class EnvoyEngine implements Engine {
       limits: this.#limits,
       trustedHops: options.trustedHops ?? 0,
       requestIds: options.requestIds ?? true,
-      accessLog: options.accessLog === '-' ? '/dev/stdout' : (options.accessLog ?? ''),
+      sharesPorts: (options.workers ?? 1) > 1,
+      accessLog: options.accessLog ?? '',
       systemTrust: systemTrustFile(folder),
       scopeOf: () => SCOPE,
+      onLeftOut: (what) => options.onLeftOut?.(what),
     });
     this.#server = new DeltaServer({
       order,
@@ -127,19 +140,57 @@ class EnvoyEngine implements Engine {
   }
 
   apply(update: Update): Promise<void> {
-    const changes = this.#translation.apply(update).get(SCOPE) ?? [];
-    for (const { key } of update.binds?.set ?? []) this.#binds.add(key);
-    for (const key of update.binds?.delete ?? []) this.#binds.delete(key);
-    for (const row of update.placements?.set ?? []) this.#placements.set(row.bind, row);
-    for (const key of update.placements?.delete ?? []) {
-      this.#placements.delete(key);
-      this.#reported.delete(key);
-      this.#refused.delete(key);
-    }
-    const published = this.#publish(changes);
-    const applied = this.#queue.then(() => published).then(() => this.#lookAtListeners());
-    this.#queue = applied.catch(() => {});
-    return applied;
+    const sent = this.#queue.then(() => this.#send(update));
+    // Only sending is in order; waiting for Envoy is not part of the queue.
+    this.#queue = sent.then(ignore, ignore);
+    return sent.then(({ inForce }) => inForce);
+  }
+
+  async #send(update: Update): Promise<{ readonly inForce: Promise<void> }> {
+    const { binds, placements } = update;
+    for (const { key } of binds?.set ?? []) this.#binds.add(key);
+    for (const key of binds?.delete ?? []) this.#binds.delete(key);
+    for (const key of placements?.delete ?? []) this.#forget(key);
+    const taken = new Set<string>();
+    for (const row of placements?.set ?? []) if (await this.#isTaken(row)) taken.add(row.bind);
+    for (const row of placements?.set ?? []) if (!taken.has(row.bind)) this.#placements.set(row.bind, row);
+    const free = {
+      set: (placements?.set ?? []).filter(({ bind }) => !taken.has(bind)),
+      delete: [...(placements?.delete ?? []), ...taken],
+    };
+    const changes = this.#translation.apply(placements === undefined ? update : { ...update, placements: free });
+    const published = this.#publish(changes.get(SCOPE) ?? []);
+    return { inForce: published.then(() => this.#lookAtListeners()) };
+  }
+
+  #forget(bind: string): void {
+    this.#placements.delete(bind);
+    this.#taken.delete(bind);
+    this.#reported.delete(bind);
+    this.#refused.delete(bind);
+  }
+
+  /** Each new place is tried first: threads that share a port would share it with another program as well. */
+  async #isTaken(row: Placement): Promise<boolean> {
+    const before = this.#placements.get(row.bind);
+    this.#taken.delete(row.bind);
+    const ours = [...this.#placements.values()].some(({ port }) => port === row.port);
+    if (ours || (before?.port === row.port && before.address === row.address)) return false;
+    if (row.bind.endsWith('/udp')) return false;
+    const error = await tryToListen(row);
+    if (error === null) return false;
+    this.#placements.delete(row.bind);
+    this.#taken.set(row.bind, row);
+    this.#report({ bind: row.bind, state: 'failed', code: error.code ?? 'EIO', message: error.message });
+    this.#probing ??= setTimeout(() => this.#probeAgain(), PROBE_AGAIN).unref();
+    return true;
+  }
+
+  #probeAgain(): void {
+    this.#probing = null;
+    const again = [...this.#taken.values()];
+    if (again.length === 0 || this.#closed) return;
+    void this.apply({ version: 0, placements: { set: again, delete: [] } });
   }
 
   /** Until an Envoy has it in force, or refused some of it. */
@@ -218,11 +269,24 @@ class EnvoyEngine implements Engine {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#probing !== null) clearTimeout(this.#probing);
     this.#nodesChanged();
     await this.#process.stop();
     await this.#listener?.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', resolve);
+    server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(null)));
+  });
+}
+
+function ignore(): void {
+  // Whoever called hears of it.
 }
 
 /** The operating system's word for why a listener could not listen, in what Envoy says of it. */

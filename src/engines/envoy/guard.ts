@@ -1,10 +1,9 @@
 // What Envoy has no setting for, as a Lua filter in front of all others: the one form of a path (routing/match/path.ts, step by step),
 // 421, query parameters decoded for the matches, and methods that end here. What fails in it refuses the request.
+import { GUARD, luaFilter, luaText } from './lua.ts';
 import { METADATA, queryKey } from './routes/match.ts';
+import type { HeaderPlan } from '../../routing/filters/header-changes.ts';
 import type { Message } from './tree.ts';
-import { extension } from './tree.ts';
-
-export const GUARD = 'envoy.filters.http.lua';
 
 /** What a connection is for: constants of the script of its filter chain. */
 export interface GuardedConnection {
@@ -24,16 +23,14 @@ export interface GuardedHost {
   readonly insists?: string;
   /** Names of query parameters that its matches ask for. */
   readonly queries: readonly string[];
-  /** Some of its rules time their attempts and repeat none. */
-  readonly once: boolean;
-  /** Some of its routes redirect to the host that the client named: without a port. */
-  readonly redirects: boolean;
+  /** Some of its routes have metadata for the guard. */
+  readonly told: boolean;
+  /** What is changed in every request before a route is looked for. */
+  readonly before: HeaderPlan;
 }
 
 export function guardFilter(connection: GuardedConnection): Message {
-  return extension(GUARD, 'envoy.extensions.filters.http.lua.v3.Lua', {
-    default_source_code: { inline_string: constants(connection) + script },
-  });
+  return luaFilter(constants(connection) + script);
 }
 
 /** Metadata of a VirtualHost. */
@@ -44,18 +41,36 @@ export function guardMetadata(host: GuardedHost): Message {
         frontend: host.frontend,
         ...(host.insists === undefined ? {} : { insists: host.insists }),
         ...(host.queries.length > 0 ? { queries: [...host.queries] } : {}),
-        ...(host.redirects ? { redirects: true } : {}),
-        ...(host.once ? { once: true } : {}),
+        ...(host.told ? { told: true } : {}),
+        ...changes(host.before),
       },
     },
   };
 }
 
-/** Metadata of a Route that redirects to the host that was asked for. */
-export const bareHost: Message = { filter_metadata: { [GUARD]: { bare: true } } };
+export interface GuardedRoute {
+  /** It redirects to the host that the client named: without a port. */
+  readonly bare: boolean;
+  /** It times its attempts, and repeats none. */
+  readonly once: boolean;
+  /** What is changed before anybody is asked about the request. */
+  readonly before: HeaderPlan;
+}
 
-/** Metadata of a Route that times its attempts and repeats none. */
-export const once: Message = { filter_metadata: { [GUARD]: { once: true } } };
+/** The field `metadata` of a Route, where it needs one. */
+export function routeMetadata({ bare, once, before }: GuardedRoute): Message {
+  const told = { ...(bare ? { bare } : {}), ...(once ? { once } : {}), ...changes(before) };
+  return Object.keys(told).length === 0 ? {} : { metadata: { filter_metadata: { [GUARD]: told } } };
+}
+
+function changes({ dropped, appended }: HeaderPlan): Message {
+  return {
+    ...(dropped.size > 0 ? { drop: [...dropped] } : {}),
+    ...(appended.length > 0
+      ? { add: appended.map((text, i) => (i % 2 === 0 ? text : Buffer.from(text, 'latin1').toString('utf8'))) }
+      : {}),
+  };
+}
 
 function constants({ frontend, validation, targetBytes }: GuardedConnection): string {
   return [
@@ -64,16 +79,6 @@ function constants({ frontend, validation, targetBytes }: GuardedConnection): st
     `local LONGEST = ${targetBytes}`,
     '',
   ].join('\n');
-}
-
-/** A text as Lua reads it: whatever is not plain by number. */
-export function luaText(text: string): string {
-  let octets = '';
-  for (const octet of Buffer.from(text, 'utf8')) {
-    const character = String.fromCharCode(octet);
-    octets += /[A-Za-z0-9 _./:*|-]/.test(character) ? character : `\\${String(octet).padStart(3, '0')}`;
-  }
-  return `"${octets}"`;
 }
 
 const script =
@@ -159,6 +164,13 @@ local PHRASES = {
   ["500"] = "Internal Server Error", ["501"] = "Not Implemented",
 }
 
+local function change(headers, told)
+  local drop, add = told:get("drop"), told:get("add")
+  if drop then for _, name in ipairs(drop) do headers:remove(name) end end
+  if add then for i = 1, #add, 2 do headers:add(add[i], add[i + 1]) end end
+  return drop or add
+end
+
 -- A kept connection may turn out to be closed: what can be repeated is sent once more.
 local REPEATABLE = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
 
@@ -183,7 +195,6 @@ local function judge(handle)
     if not normalised then return "400", "bad-target" end
     if normalised ~= path then
       headers:replace(":path", normalised .. query)
-      handle:clearRouteCache()
     end
   end
   if method == "OPTIONS" or method == "TRACE" then
@@ -210,13 +221,17 @@ local function judge(handle)
     end
     handle:clearRouteCache()
   end
-  if REPEATABLE[method] and not (host:get("once") and handle:metadata():get("once")) then
+  if change(headers, host) then handle:clearRouteCache() end
+  local route = host:get("told") and handle:metadata()
+  if REPEATABLE[method] and not (route and route:get("once")) then
     headers:replace("x-envoy-retry-on", "reset")
   end
-  if host:get("redirects") and handle:metadata():get("bare") then
-    local authority = headers:get(":authority") or ""
-    local name = match(authority, "^(%[[^%]]*%])") or match(authority, "^([^:]*)")
-    if name ~= authority then headers:replace(":authority", name) end
+  if not route then return end
+  change(headers, route)
+  if route:get("bare") then
+    local named = headers:get(":authority") or ""
+    local bare = match(named, "^(%[[^%]]*%])") or match(named, "^([^:]*)")
+    if bare ~= named then headers:replace(":authority", bare) end
   end
 end
 

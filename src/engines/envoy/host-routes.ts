@@ -3,19 +3,30 @@
 // hosts that fall through to it.
 import { compareEntries } from '../../routing/match/precedence.ts';
 import { coversHost, isWildcard } from '../../routing/match/hostnames.ts';
+import type { LeftOut } from '../../routing/engine.ts';
 import type { Entry, Frontend, Rule } from '../../routing/model.ts';
 import type { VirtualHostChange } from '../../routing/update.ts';
 import { insertSorted, removeSorted } from '../../support/sorted.ts';
 import { codec, digest } from './encode.ts';
 import { guardMetadata } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
+import { answer } from './routes/answers.ts';
 import { type StreamHost, validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
-import { isOnce } from './routes/retries.ts';
-import { routesOf } from './routes/route.ts';
+import { listenerFilters } from './routes/listener-filters.ts';
+import { isTold, routesOf } from './routes/route.ts';
+import { refusedMatch, refusedRule } from './screening/entries.ts';
+import type { Message } from './tree.ts';
 
 const ROUTE = 'envoy.config.route.v3.Route';
 const VIRTUAL_HOST = 'envoy.config.route.v3.VirtualHost';
+
+/** Behind the routes of each host, so that there is a route wherever there is a host: the guard asks for one. */
+const noRoute = codec.encode(ROUTE, {
+  name: 'no-route',
+  match: { prefix: '/' },
+  direct_response: answer(404, 'no-route'),
+});
 
 export interface EncodedHost {
   readonly hostname: string;
@@ -41,15 +52,17 @@ export type FindRule = (key: string) => Rule | undefined;
 export class HostRoutes {
   readonly #rule: FindRule;
   readonly #limits: EnvoyLimits;
+  readonly #leftOut: (what: LeftOut) => void;
   readonly #hosts = new Map<string, Host>();
   /** Hosts whose entries name a rule, and how many of them do. */
   readonly #users = new Map<string, Map<string, number>>();
   #entries = new WeakMap<Entry, EncodedEntry>();
   #frontend: Frontend | undefined;
   #facts: ListenerFacts | undefined;
-  #all: readonly EncodedHost[] | undefined;
+  #staleHosts = new Set<string>();
 
-  constructor(rule: FindRule, limits: EnvoyLimits) {
+  constructor(rule: FindRule, limits: EnvoyLimits, leftOut: (what: LeftOut) => void) {
+    this.#leftOut = leftOut;
     this.#rule = rule;
     this.#limits = limits;
   }
@@ -63,8 +76,10 @@ export class HostRoutes {
     this.#frontend = frontend;
     this.#facts = frontend === undefined ? undefined : factsOf(frontend);
     this.#entries = new WeakMap();
-    this.#all = undefined;
-    for (const host of this.#hosts.values()) host.encoded = undefined;
+    for (const [hostname, host] of this.#hosts) {
+      host.encoded = undefined;
+      this.#staleHosts.add(hostname);
+    }
   }
 
   change({ hostname, removed, inserted }: VirtualHostChange): void {
@@ -88,20 +103,27 @@ export class HostRoutes {
     return users !== undefined;
   }
 
-  /** All of them, with one for the frontend's own hostname in any case; empty while the frontend is not known. */
-  encoded(): readonly EncodedHost[] {
+  /** With one for the frontend's own hostname in any case; none while the frontend is not known. */
+  hostnames(): Iterable<string> {
+    return this.#frontend === undefined ? [] : new Set([...this.#hosts.keys(), this.#frontend.hostname]);
+  }
+
+  /** Those that may have changed since they were last taken. */
+  takeStale(): ReadonlySet<string> {
+    const stale = this.#staleHosts;
+    this.#staleHosts = new Set();
+    return stale;
+  }
+
+  /** undefined: there is no such host. */
+  encoded(hostname: string): EncodedHost | undefined {
     const frontend = this.#frontend;
-    if (frontend === undefined) return [];
-    if (this.#all !== undefined) return this.#all;
-    const hostnames = new Set([...this.#hosts.keys(), frontend.hostname]);
-    this.#all = [...hostnames].map((hostname) => {
-      const host = this.#hosts.get(hostname);
-      if (host?.encoded !== undefined) return host.encoded;
-      const encoded = this.#encode(hostname, frontend);
-      if (host !== undefined) host.encoded = encoded;
-      return encoded;
-    });
-    return this.#all;
+    const host = this.#hosts.get(hostname);
+    if (frontend === undefined || (host === undefined && hostname !== frontend.hostname)) return undefined;
+    if (host?.encoded !== undefined) return host.encoded;
+    const encoded = this.#encode(hostname, frontend);
+    if (host !== undefined) host.encoded = encoded;
+    return encoded;
   }
 
   /** Of a listener for streams: for each name the rule that takes every connection, if there is one. */
@@ -124,27 +146,31 @@ export class HostRoutes {
   }
 
   #stale(hostname: string): void {
-    this.#all = undefined;
+    this.#staleHosts.add(hostname);
     const host = this.#hosts.get(hostname);
     if (host !== undefined) host.encoded = undefined;
     if (hostname !== '' && !isWildcard(hostname)) return;
-    for (const [other, below] of this.#hosts) if (coversHost(hostname, other)) below.encoded = undefined;
+    for (const [other, below] of this.#hosts) {
+      if (!coversHost(hostname, other)) continue;
+      below.encoded = undefined;
+      this.#staleHosts.add(other);
+    }
   }
 
   #encode(hostname: string, frontend: Frontend): EncodedHost {
-    const routes: Uint8Array[] = [];
+    const listener = listenerFilters(frontend.filters ?? [], this.#limits);
+    const routes: Uint8Array[] = listener.first.map((tree) => codec.encode(ROUTE, tree));
     const digests: string[] = [];
     const queries = new Set<string>();
-    let redirects = false;
-    let once = false;
+    let told = false;
     for (const entry of this.#reachable(hostname)) {
       const encoded = this.#encodeEntry(entry);
       routes.push(...encoded.routes);
       digests.push(encoded.digest);
       for (const { name } of entry.match.query) queries.add(name);
-      redirects ||= encoded.rule?.action.kind === 'redirect';
-      once ||= encoded.rule !== undefined && isOnce(encoded.rule);
+      told ||= encoded.rule !== undefined && isTold(encoded.rule);
     }
+    routes.push(noRoute);
     const validation = validationOf(frontend);
     const insists = frontend.tls?.mode === 'terminate' && frontend.tls.clients?.mode === 'require';
     const head = {
@@ -154,13 +180,15 @@ export class HostRoutes {
         frontend: frontend.key,
         ...(insists ? { insists: validation } : {}),
         queries: [...queries].sort(),
-        redirects,
-        once,
+        told,
+        before: listener.before,
       }),
       per_request_buffer_limit_bytes: this.#limits.replayBytes,
+      ...listener.fields,
     };
     const bytes = codec.encode(VIRTUAL_HOST, { ...head, routes });
-    return { hostname, bytes, digest: digest(JSON.stringify(head) + digests.join()) };
+    const others = [head, listener.first];
+    return { hostname, bytes, digest: digest(JSON.stringify(others) + digests.join()) };
   }
 
   /** Of the host and of those that it falls through to, in the order in which they are asked. */
@@ -170,11 +198,29 @@ export class HostRoutes {
     }
   }
 
+  #routes(entry: Entry, rule: Rule): readonly Message[] {
+    const { match } = entry;
+    const wrong = refusedMatch(match);
+    if (wrong !== undefined) {
+      this.#leftOut({ table: 'entries', key: entry.rule, reason: wrong });
+      return [];
+    }
+    const refused = refusedRule(rule);
+    if (refused === undefined) return routesOf(entry, rule, this.#facts as ListenerFacts, this.#limits);
+    this.#leftOut({ table: 'rules', key: rule.key, reason: refused });
+    return routesOf(
+      entry,
+      { ...rule, filters: [], action: { kind: 'respond', status: 500 } },
+      this.#facts as ListenerFacts,
+      this.#limits,
+    );
+  }
+
   #encodeEntry(entry: Entry): EncodedEntry {
     const rule = this.#rule(entry.rule);
     const known = this.#entries.get(entry);
     if (known !== undefined && known.rule === rule) return known;
-    const trees = rule === undefined ? [] : routesOf(entry, rule, this.#facts as ListenerFacts);
+    const trees = rule === undefined ? [] : this.#routes(entry, rule);
     const routes = trees.map((tree) => codec.encode(ROUTE, tree));
     const encoded = { rule, routes, digest: digest(Buffer.concat(routes)) };
     this.#entries.set(entry, encoded);

@@ -5,7 +5,7 @@ import type { Bind, Frontend, Placement, Rule } from '../../routing/model.ts';
 import { secretOf } from './clusters.ts';
 import { connectionManager, type HttpSettings } from './connection-manager.ts';
 import { certificateSecret, trustSecret } from './names.ts';
-import { type StreamSettings, tcpProxy, udpProxy } from './streams.ts';
+import { LARGEST_DATAGRAM, type StreamSettings, tcpProxy, udpProxy } from './streams.ts';
 import { duration, extension, type Message } from './tree.ts';
 
 const TLS = 'envoy.transport_sockets.tls';
@@ -41,9 +41,9 @@ export function listenerResource(
     return {
       name: bind.key,
       address: socketAddress(placement, 'UDP'),
-      udp_listener_config: {},
+      udp_listener_config: { downstream_socket_config: { max_rx_datagram_size: LARGEST_DATAGRAM } },
       listener_filters: [udpProxy(bind.key, owners[0]?.streams[0]?.rule, settings)],
-      enable_reuse_port: true,
+      enable_reuse_port: settings.sharesPorts,
     };
   }
   const filters = listenerFilters(bind);
@@ -57,7 +57,7 @@ export function listenerResource(
     ...(filters.length > 0 ? { listener_filters: filters } : {}),
     listener_filters_timeout: duration(limits.headTimeout),
     per_connection_buffer_limit_bytes: limits.bufferBytes,
-    enable_reuse_port: true,
+    enable_reuse_port: settings.sharesPorts,
   };
 }
 
@@ -70,7 +70,7 @@ function plainChain(
   const tcp = owners.find(({ frontend }) => frontend.protocol === 'TCP');
   const filter =
     tcp === undefined
-      ? connectionManager({ routes: bind.key, authority: authorityOf(placement), validation: '' }, settings)
+      ? connectionManager({ bind: bind.key, authority: authorityOf(placement), validation: '' }, settings)
       : tcpProxy(bind.key, tcp.streams[0]?.rule, false, settings);
   return { name: bind.key, filters: [filter] };
 }
@@ -86,7 +86,7 @@ function tlsChains(
   for (const owner of owners) {
     if (table.get(owner.frontend.hostname) === undefined) table.set(owner.frontend.hostname, owner);
   }
-  const http = { routes: bind.key, authority: authorityOf(placement) };
+  const http = { bind: bind.key, authority: authorityOf(placement) };
   return [...table.values()].flatMap((owner) => {
     const { frontend, streams } = owner;
     const certified = frontend.tls?.mode !== 'terminate' || frontend.tls.certificates.some(settings.certified);

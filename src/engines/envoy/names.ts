@@ -5,6 +5,7 @@ export const types = {
   cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
   endpoints: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
   listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  scopes: 'type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration',
   routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
 } as const;
 
@@ -16,6 +17,7 @@ export const order: readonly ResourceType[] = [
   types.cluster,
   types.endpoints,
   types.listener,
+  types.scopes,
   types.routes,
 ];
 

@@ -1,6 +1,7 @@
 // Key material and authorities -> Secrets, which listeners and clusters only name: a rotation touches neither.
 import type { CertificateSet, TrustBundle } from '../../routing/model.ts';
 import { nobody } from './nobody.ts';
+import { readableAuthorities } from './screening/certificates.ts';
 import type { Message } from './tree.ts';
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');
@@ -17,7 +18,7 @@ export function certificateResource(name: string, row: CertificateSet): Message 
 
 /** @param bundles those that stand there; of none nobody is believed */
 export function trustResource(name: string, bundles: readonly TrustBundle[]): Message {
-  const pem = bundles.map(({ certificates }) => certificates.trim()).filter((text) => text !== '');
+  const pem = bundles.flatMap(({ certificates }) => readableAuthorities(certificates));
   return {
     name,
     validation_context: { trusted_ca: { inline_bytes: utf8(`${pem.length > 0 ? pem.join('\n') : nobody}\n`) } },

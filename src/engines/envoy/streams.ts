@@ -2,10 +2,13 @@
 import type { Rule } from '../../routing/model.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { UNRESOLVED } from './routes/route.ts';
+import { accessLogs } from './access-log.ts';
 import { any, duration, extension, type Message } from './tree.ts';
 
 /** Endpoints that are tried for one connection. */
 const ATTEMPTS = 3;
+/** Octets. */
+export const LARGEST_DATAGRAM = 65_535;
 const UDP_ROUTE = 'envoy.extensions.filters.udp.udp_proxy.v3.Route';
 
 /** Of a cluster for streams: the same without TLS of its own, for streams that are TLS already. */
@@ -15,6 +18,8 @@ export function plainVariant(cluster: string): string {
 
 export interface StreamSettings {
   readonly limits: EnvoyLimits;
+  /** File of the access log; '' = none. */
+  readonly accessLog: string;
 }
 
 interface Share {
@@ -38,6 +43,7 @@ export function tcpProxy(
       : { cluster: first?.cluster ?? UNRESOLVED }),
     max_connect_attempts: ATTEMPTS,
     idle_timeout: duration(settings.limits.tunnelTimeout),
+    ...accessLogs(settings.accessLog, { listener: name }),
   });
 }
 
@@ -48,6 +54,7 @@ export function udpProxy(name: string, rule: Rule | undefined, { limits }: Strea
     stat_prefix: name,
     matcher: udpMatcher(shares.length > 0 ? shares : [{ cluster: UNRESOLVED, weight: 1 }]),
     idle_timeout: duration(limits.udpIdleTimeout),
+    upstream_socket_config: { max_rx_datagram_size: LARGEST_DATAGRAM },
   });
 }
 

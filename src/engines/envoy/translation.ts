@@ -10,6 +10,7 @@ import type {
   CertificateSet,
   TrustBundle,
 } from '../../routing/model.ts';
+import type { LeftOut } from '../../routing/engine.ts';
 import type { RowChanges, Update } from '../../routing/update.ts';
 import type { Resource, ResourceChanges } from '../stream/resource.ts';
 import { clusterResource } from './clusters.ts';
@@ -20,7 +21,8 @@ import { HostRoutes } from './host-routes.ts';
 import { listenerResource } from './listeners.ts';
 import { certificateSecret, order, type ResourceType, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
-import { routeConfiguration } from './route-configuration.ts';
+import { RouteTables, scopesOf, shards, tableName } from './route-tables.ts';
+import { refusedCertificate } from './screening/certificates.ts';
 import { certificateResource, trustResource } from './secrets.ts';
 import { plainVariant } from './streams.ts';
 
@@ -28,6 +30,8 @@ export interface TranslationOptions extends HttpSettings {
   /** PEM file with the authorities of the machine that Envoy runs on. */
   readonly systemTrust: string;
   /** Where the resources of a gateway go. Default: each gateway by itself. */
+  /** Told of what is not sent, since Envoy would refuse it: again whenever it is translated. */
+  readonly onLeftOut?: (what: LeftOut) => void;
   readonly scopeOf?: (gateway: string) => string;
 }
 
@@ -40,6 +44,8 @@ export class Translation {
   readonly #placements = new Map<string, Placement>();
   readonly #frontends = new Map<string, Frontend>();
   readonly #hosts = new Map<string, HostRoutes>();
+  /** By bind. */
+  readonly #tables = new Map<string, RouteTables>();
   readonly #rules = new Map<string, Rule>();
   readonly #clusters = new Map<string, Cluster>();
   readonly #endpoints = new Map<string, EndpointSet>();
@@ -65,7 +71,7 @@ export class Translation {
     this.#takeBinds(update, stale);
     this.#takeRoutes(update, stale);
     for (const key of stale.listeners) this.#listener(key, batch);
-    for (const key of stale.routes) this.#routes(key, batch);
+    for (const key of stale.routes) this.#routes(key, stale.listeners.has(key), batch);
     for (const key of update.clusters?.delete ?? []) this.#deleteCluster(key, batch);
     return batch.changes();
   }
@@ -80,9 +86,10 @@ export class Translation {
     for (const key of merge(this.#endpoints, endpoints)) {
       for (const scope of this.#endpointUsers.scopesOf(key)) this.#sendEndpoints(scope, key, batch);
     }
-    for (const row of certificates?.set ?? []) if (!this.#certificates.has(row.key)) stale.certificates.add(row.key);
-    for (const key of certificates?.delete ?? []) stale.certificates.add(key);
-    for (const key of merge(this.#certificates, certificates)) {
+    const usable = this.#screened(certificates);
+    for (const row of usable?.set ?? []) if (!this.#certificates.has(row.key)) stale.certificates.add(row.key);
+    for (const key of usable?.delete ?? []) stale.certificates.add(key);
+    for (const key of merge(this.#certificates, usable)) {
       const name = certificateSecret(key);
       for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
     }
@@ -92,6 +99,18 @@ export class Translation {
       if (!keys.some((key) => bundles.has(key))) continue;
       for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
     }
+  }
+
+  /** Without certificates that Envoy would refuse, which then do not stand there. */
+  #screened(changes: RowChanges<CertificateSet> | undefined): RowChanges<CertificateSet> | undefined {
+    if (changes === undefined) return undefined;
+    const refused = changes.set.flatMap((row) => {
+      const reason = refusedCertificate(row);
+      if (reason === undefined) return [];
+      this.#options.onLeftOut?.({ table: 'certificates', key: row.key, reason });
+      return [row.key];
+    });
+    return { set: changes.set.filter(({ key }) => !refused.includes(key)), delete: [...changes.delete, ...refused] };
   }
 
   #sendEndpoints(scope: string, key: string, batch: Batch): void {
@@ -222,7 +241,14 @@ export class Translation {
   #hostsOf(frontend: string): HostRoutes {
     let hosts = this.#hosts.get(frontend);
     if (hosts === undefined)
-      this.#hosts.set(frontend, (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits)));
+      this.#hosts.set(
+        frontend,
+        (hosts = new HostRoutes(
+          (key) => this.#rules.get(key),
+          this.#options.limits,
+          (what) => this.#options.onLeftOut?.(what),
+        )),
+      );
     return hosts;
   }
 
@@ -247,20 +273,31 @@ export class Translation {
       ...this.#options,
       certified: (certificate) => this.#certificates.has(certificate),
     });
-    const asks = frontends.some(isHttp) ? [{ typeUrl: types.routes, name: key }] : [];
-    batch.set(scope, types.listener, encodeResource(types.listener, key, tree, asks));
+    batch.set(scope, types.listener, encodeResource(types.listener, key, tree));
   }
 
-  #routes(key: string, batch: Batch): void {
+  /** @param anew the listeners of the bind changed, too */
+  #routes(key: string, anew: boolean, batch: Batch): void {
     const bind = this.#binds.get(key);
     const scope = this.#scope(bind?.gateway ?? gatewayOfBind(key));
-    if (bind === undefined || !this.#placements.has(key) || !this.#frontendsOf(bind).some(isHttp)) {
-      batch.remove(scope, types.routes, key);
+    const frontends = bind === undefined ? [] : this.#frontendsOf(bind).filter(isHttp);
+    if (frontends.length === 0 || !this.#placements.has(key)) {
+      this.#tables.delete(key);
+      for (const shard of shards) {
+        batch.remove(scope, types.scopes, tableName(key, shard));
+        batch.remove(scope, types.routes, tableName(key, shard));
+      }
       return;
     }
-    const frontends = this.#frontendsOf(bind).filter(isHttp);
-    const owners = frontends.map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) }));
-    batch.set(scope, types.routes, routeConfiguration(key, owners));
+    const known = this.#tables.get(key);
+    const tables = known ?? new RouteTables(key);
+    if (known === undefined) for (const resource of scopesOf(key)) batch.set(scope, types.scopes, resource);
+    this.#tables.set(key, tables);
+    const changed =
+      anew || known === undefined
+        ? tables.rebuild(frontends.map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) })))
+        : tables.refresh();
+    for (const resource of changed) batch.set(scope, types.routes, resource);
   }
 }
 

@@ -28,7 +28,10 @@ export function judgeAddresses(
       : exposure.addresses.map(({ value }) => value);
   const requests = (sourced.object.spec.addresses ?? []).map(({ type, value = '', routability }, index) => {
     const at = originOf(sourced, `spec.addresses[${index}]`);
-    const problem = wrongWith({ type, value, routability: routability ?? '' }, placed);
+    const isRefused = exposure?.refused?.includes(value) === true;
+    const problem: Wrong | undefined = isRefused
+      ? { code: 'AddressNotUsable', value }
+      : wrongWith({ type, value, routability: routability ?? '' }, placed);
     if (problem !== undefined) problems.push({ ...problem, at });
     return { type, value, routability: routability ?? '', satisfied: problem === undefined && placed.length > 0 };
   });

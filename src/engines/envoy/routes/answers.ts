@@ -1,6 +1,6 @@
 // What Envoy answers by itself, in the words of the embedded engine (engines/embedded/answers.ts).
 import { STATUS_CODES } from 'node:http';
-import type { Message } from '../tree.ts';
+import { extension, type Message } from '../tree.ts';
 
 /** `404 Not Found: no-route` and a line feed. */
 export function answerText(status: number, reason: string): string {
@@ -13,8 +13,12 @@ export function answer(status: number, reason: string): Message {
 }
 
 interface Failure {
+  /** TLS with the backend: what Envoy tells of it begins so. */
+  readonly tls?: true;
   /** As Envoy marks it: a response flag. */
   readonly flags: readonly string[];
+  /** Its details, in the words of Envoy. */
+  readonly details?: string;
   readonly status: number;
   readonly reason: string;
 }
@@ -23,9 +27,11 @@ interface Failure {
 const failures: readonly Failure[] = [
   { flags: ['NR'], status: 404, reason: 'no-route' },
   { flags: ['NC'], status: 500, reason: 'unresolved-backend' },
+  { flags: ['UAEX'], details: 'ext_authz_error', status: 503, reason: 'auth-unreachable' },
   { flags: ['UH'], status: 503, reason: 'no-endpoint' },
   { flags: ['UO'], status: 503, reason: 'overload' },
   { flags: ['UT', 'SI', 'DT'], status: 504, reason: 'timeout' },
+  { flags: ['UF', 'URX'], tls: true, status: 502, reason: 'backend-tls' },
   { flags: ['UF', 'URX'], status: 503, reason: 'unreachable' },
   { flags: ['UC', 'UR', 'UPE', 'LR'], status: 502, reason: 'broken-response' },
 ];
@@ -89,8 +95,22 @@ function grpcStatus(code: number): Message {
   return { header: { key: 'grpc-status', value: String(code) }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' };
 }
 
-function flagged({ flags }: Failure): Message {
-  return { response_flag_filter: { flags } };
+function flagged({ flags, tls, details }: Failure): Message {
+  const filter = { response_flag_filter: { flags } };
+  if (details !== undefined) return both([filter, expression(`response.code_details == '${details}'`)]);
+  return tls === true
+    ? both([filter, expression("upstream.transport_failure_reason.startsWith('TLS_error')")])
+    : filter;
+}
+
+function expression(text: string): Message {
+  return {
+    extension_filter: extension(
+      'envoy.access_loggers.extension_filters.cel',
+      'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+      { expression: text },
+    ),
+  };
 }
 
 function statusIs(status: number): Message {

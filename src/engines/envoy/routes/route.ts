@@ -1,11 +1,14 @@
 // An entry and its rule -> Routes of Envoy, in the order in which they are to be asked: as many as its backends and the origins of
 // its requests call for.
 import type { Cors, Filter } from '../../../routing/filters.ts';
+import { type HeaderPlan, noHeaderChanges } from '../../../routing/filters/header-changes.ts';
 import { compileFilters, type FilterPlan } from '../../../routing/filters/plan.ts';
 import type { Entry, Rule, WeightedBackend } from '../../../routing/model.ts';
-import { bareHost, once } from '../guard.ts';
+import { routeMetadata } from '../guard.ts';
+import type { EnvoyLimits } from '../limits.ts';
 import type { Message, Tree } from '../tree.ts';
 import { answer } from './answers.ts';
+import { checkConfig, RULE_CHECK, splitAtCheck } from './checks.ts';
 import { type CorsVariant, originVariants, preflightVariants } from './cors.ts';
 import type { ListenerFacts } from './facts.ts';
 import { headerChanges } from './header-changes.ts';
@@ -13,6 +16,7 @@ import { routeMatch } from './match.ts';
 import { pathSubstitution } from './path-rewrite.ts';
 import { redirectAction } from './redirect.ts';
 import { isOnce, timesAndRetries } from './retries.ts';
+import { sessionConfig } from './sessions.ts';
 
 /** Names no cluster: what goes there is answered 500. */
 export const UNRESOLVED = 'portolan/unresolved';
@@ -25,15 +29,27 @@ export function routeName({ rule, rank }: Entry): string {
   return `${rule}|${rank.match}`;
 }
 
-export function routesOf(entry: Entry, rule: Rule, facts: ListenerFacts): readonly Message[] {
+export function routesOf(entry: Entry, whole: Rule, facts: ListenerFacts, limits: EnvoyLimits): readonly Message[] {
+  const { auth, before, rest } = splitAtCheck(whole.filters);
+  const rule = { ...whole, filters: rest };
   const name = routeName(entry);
   const match = routeMatch(entry.match);
   const cors = corsOf(rule.filters);
   const preflights = cors === undefined ? [] : preflightRoutes(name, entry, cors);
-  const actions = actionsOf(rule, facts);
+  const cluster = auth?.cluster;
+  const unasked = auth !== undefined && cluster === undefined && rule.action.kind !== 'respond';
+  const actions = unasked ? [{ direct_response: answer(500, 'auth-unresolved') }] : actionsOf(rule, facts);
+  const common = {
+    name,
+    ...metadataOf(rule, before),
+    ...filterConfigs({
+      ...(auth === undefined || cluster === undefined ? {} : checkConfig(RULE_CHECK, { ...auth, cluster }, limits)),
+      ...(rule.action.kind === 'forward' ? sessionConfig(rule.action.backends) : {}),
+    }),
+  };
   const { action } = rule;
   const routes = actions.flatMap((each) => {
-    const plain = { name, ...each, match: { ...match, ...(each['match'] as Message | undefined) } };
+    const plain = { ...common, ...each, match: { ...match, ...(each['match'] as Message | undefined) } };
     return cors === undefined || action.kind !== 'forward' ? [plain] : [...withOrigins(plain, cors), plain];
   });
   // What is not honoured is not honoured for preflights either.
@@ -81,7 +97,6 @@ function actionsOf(rule: Rule, facts: ListenerFacts): readonly Message[] {
       return [
         {
           redirect: redirectAction(action.redirect, facts),
-          ...(action.redirect.hostname === undefined ? { metadata: bareHost } : {}),
         },
       ];
     case 'forward':
@@ -115,7 +130,6 @@ function single(rule: Rule, { backend, plan }: Share): Message {
   const { target } = backend;
   if (target.kind === 'unresolved') return { direct_response: answer(500, 'unresolved-backend') };
   return {
-    ...metadataOf(rule),
     route: { cluster: target.cluster, ...forwarding(rule, plan) },
     ...headerChanges(plan.request, plan.response),
   };
@@ -129,13 +143,26 @@ function weighted(rule: Rule, shares: readonly Share[]): Message {
   }));
   const plan = compileFilters(rule.filters);
   return {
-    ...metadataOf(rule),
     route: { weighted_clusters: { clusters }, ...forwarding(rule, plan) },
   };
 }
 
-function metadataOf(rule: Rule): Message {
-  return isOnce(rule) ? { metadata: once } : {};
+function metadataOf(rule: Rule, before: HeaderPlan): Message {
+  const { action } = rule;
+  return routeMetadata({
+    bare: action.kind === 'redirect' && action.redirect.hostname === undefined,
+    once: action.kind === 'forward' && isOnce(rule),
+    before: action.kind === 'respond' ? noHeaderChanges : before,
+  });
+}
+
+/** Whether the guard has to look at the routes of a rule. */
+export function isTold(rule: Rule): boolean {
+  return Object.keys(metadataOf(rule, splitAtCheck(rule.filters).before)).length > 0;
+}
+
+function filterConfigs(configs: Message): Message {
+  return Object.keys(configs).length === 0 ? {} : { typed_per_filter_config: configs };
 }
 
 /** A route for each, taken by chance: Envoy asks all of them with the same number. */

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -243,20 +242,12 @@ func (c *container) port(p intstr.IntOrString) (string, error) {
 
 // exec runs a command inside the container.
 func (c *container) exec(command []string, limit time.Duration) error {
-	c.mu.Lock()
-	pid, box := c.pid, c.box
-	c.mu.Unlock()
-	if pid == 0 || len(command) == 0 {
-		return errors.New("no process or no command")
-	}
 	ctx, cancel := context.WithTimeout(c.r.ctx, limit)
 	defer cancel()
-	args := append([]string{
-		"--target", strconv.Itoa(pid), "--mount", "--net", "--pid", "--ipc", "--uts",
-		"--setuid", strconv.Itoa(box.UID), "--setgid", strconv.Itoa(box.GID), "--",
-	}, command...)
-	cmd := exec.CommandContext(ctx, "nsenter", args...)
-	cmd.Env, cmd.WaitDelay = box.Env, time.Second
+	cmd, err := c.enter(ctx, command)
+	if err != nil {
+		return err
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %.200s", err, out)

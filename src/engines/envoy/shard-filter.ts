@@ -1,0 +1,35 @@
+// Which RouteConfiguration a request is looked up in (route-tables.ts), as a Lua filter in front of the guard: one of its own, since what
+// a script has asked of a virtual host stays as it was for all of that script.
+import { luaFilter, luaText } from './lua.ts';
+import { PATTERNS, SHARD_HEADER, SHARDS, tableName } from './route-tables.ts';
+import type { Message } from './tree.ts';
+
+/** @param bind its key */
+export function shardFilter(bind: string): Message {
+  const constants = [
+    `local HEADER, SHARDS = ${luaText(SHARD_HEADER)}, ${SHARDS}`,
+    `local TABLES, PATTERNS = ${luaText(tableName(bind, ''))}, ${luaText(tableName(bind, PATTERNS))}`,
+    '',
+  ];
+  return luaFilter(constants.join('\n') + script);
+}
+
+// A script that fails leaves the header away, so that no route is found.
+const script = String.raw`
+local byte, match, sub, lower = string.byte, string.match, string.sub, string.lower
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local authority = lower(headers:get(":authority") or "")
+  local name = match(authority, "^(%[[^%]]*%])") or match(authority, "^([^:]*)")
+  if sub(name, -1) == "." then name = sub(name, 1, -2) end
+  local hash = 0
+  for i = 1, #name do hash = (hash * 31 + byte(name, i)) % 65536 end
+  headers:replace(HEADER, TABLES .. (hash % SHARDS))
+  handle:clearRouteCache()
+  if not handle:virtualHost():metadata():get("frontend") then
+    headers:replace(HEADER, PATTERNS)
+    handle:clearRouteCache()
+  end
+end
+`;

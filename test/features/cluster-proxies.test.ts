@@ -1,0 +1,151 @@
+// The controller with data planes that are real: processes made of the Deployments that it applies, over the stream, by the identities
+// that it issues. What is served, what is told of it, and what happens when one of the two goes away.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { Controller } from '../../src/controller/controller.ts';
+import { FleetPlane } from '../../src/controller/fleet-plane.ts';
+import { provisioned } from '../../src/controller/provisioned.ts';
+import { startFleet } from '../../src/engines/stream/fleet/fleet.ts';
+import { controllerUri, gatewayUri } from '../../src/engines/stream/identity.ts';
+import { KubeClient } from '../../src/sources/cluster/client.ts';
+import { list, record } from '../../src/support/untrusted.ts';
+import type { Stored } from './cluster-fixture.ts';
+import { FakeApiServer } from './cluster-fixture.ts';
+import { Kubelet } from './cluster-kubelet.ts';
+import { conditionsOf, definition, gateway, gatewayClass, group } from './cluster-objects.ts';
+import { eventually, freePort } from './engine-fixture.ts';
+import { ask } from './gateway-fixture.ts';
+
+const name = 'gw-portolan';
+/** A process has to start on a machine that may be busy. */
+const patience = 30_000;
+
+interface World {
+  readonly server: FakeApiServer;
+  /** Of the Gateway. */
+  readonly port: number;
+  readonly streamPort: number;
+  readonly kubelet: Kubelet;
+  controller: Controller;
+}
+
+async function world(t: TestContext): Promise<World> {
+  const server = await FakeApiServer.start(t);
+  const [port, streamPort] = [await freePort(), await freePort()];
+  for (const object of [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } },
+    definition('GatewayClass', 'gatewayclasses', 'Cluster'),
+    definition('Gateway', 'gateways'),
+    definition('HTTPRoute', 'httproutes'),
+    gatewayClass,
+    gateway(port),
+    redirect('first.example'),
+  ])
+    server.apply(object);
+  const controller = startController(t, server, streamPort);
+  const kubelet = await Kubelet.run(t, server, name);
+  await eventually(() => server.get('Service', name) !== undefined, 'the Service', patience);
+  const service = server.get('Service', name) as Stored;
+  server.apply({ ...service, status: { loadBalancer: { ingress: [{ ip: '127.0.0.1' }] } } });
+  await eventually(() => isProgrammed(server), 'the Gateway is programmed', patience).catch(() =>
+    assert.fail(`${conditionsOf(server.get('Gateway', 'gw')).join(', ')}\n${kubelet.log}`),
+  );
+  return { server, port, streamPort, kubelet, controller };
+}
+
+function startController(t: TestContext, server: FakeApiServer, port: number): Controller {
+  const controller = new Controller({
+    client: new KubeClient(server.access),
+    controllerName: 'portolan.dev/gateway-controller',
+    mode: provisioned({
+      image: 'portolan:test',
+      controller: `127.0.0.1:${port}`,
+      namespace: 'portolan',
+      uriOf: gatewayUri,
+      plane: ({ report, changed, log }) =>
+        new FleetPlane({
+          start: (options) => startFleet({ address: '127.0.0.1', port, ...options, log }),
+          names: ['portolan-controller'],
+          uri: controllerUri,
+          report,
+          changed,
+          log,
+        }),
+    }),
+    namespace: 'portolan',
+    electsLeader: false,
+    log: () => {},
+  });
+  controller.start();
+  t.after(() => controller.stop(0));
+  return controller;
+}
+
+/** Answers without a backend: those of a test are on loopback, which the controller refuses. */
+function redirect(hostname: string): Stored {
+  const filter = { type: 'RequestRedirect', requestRedirect: { hostname, statusCode: 302 } };
+  return {
+    apiVersion: `${group}/v1`,
+    kind: 'HTTPRoute',
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { parentRefs: [{ name: 'gw' }], rules: [{ filters: [filter] }] },
+  };
+}
+
+function isProgrammed(server: FakeApiServer): boolean {
+  return conditionsOf(server.get('Gateway', 'gw')).includes('Programmed=True Programmed');
+}
+
+async function redirectsTo(port: number, hostname: string): Promise<void> {
+  const host = async (): Promise<string> => {
+    const answer = await ask({ port }).catch(() => undefined);
+    return new URL(answer?.headers['location'] ?? 'http://none').hostname;
+  };
+  await eventually(async () => (await host()) === hostname, `redirects to ${hostname}`, patience);
+}
+
+test('a data plane serves, follows changes, and outlives its controller; the next one finds all as it was', async (t) => {
+  const { server, port, streamPort, kubelet, controller } = await world(t);
+  await redirectsTo(port, 'first.example');
+  server.apply(redirect('second.example'));
+  await redirectsTo(port, 'second.example');
+  await kubelet.saves('second.example');
+  await controller.stop(0);
+  // Nothing may be told of the Gateway that is not so, at no time.
+  const told: string[] = [];
+  server.watch((object) => {
+    if (object.kind === 'Gateway') told.push(...conditionsOf(object));
+  });
+  await redirectsTo(port, 'second.example');
+  await kubelet.kill();
+  await redirectsTo(port, 'second.example');
+  server.apply(redirect('third.example'));
+  startController(t, server, streamPort);
+  await redirectsTo(port, 'third.example');
+  server.apply({ ...gateway(port), metadata: { name: 'gw', namespace: 'default', labels: { a: 'b' } } });
+  await eventually(() => isProgrammed(server), 'programmed', patience);
+  assert.deepEqual(
+    told.filter((condition) => condition.startsWith('Programmed') && condition !== 'Programmed=True Programmed'),
+    [],
+  );
+});
+
+test('the generation that is programmed is the one that is served', async (t) => {
+  const { server, port } = await world(t);
+  await redirectsTo(port, 'first.example');
+  const other = await freePort();
+  server.apply({
+    ...gateway(port),
+    spec: {
+      ...record(gateway(port)['spec']),
+      listeners: [port, other].map((number, index) => ({ name: `l${index}`, port: number, protocol: 'HTTP' })),
+    },
+  });
+  const generation = (): unknown =>
+    list(record(server.get('Gateway', 'gw')?.['status'])['conditions']).map(
+      (condition) => record(condition)['observedGeneration'],
+    )[1];
+  await eventually(() => generation() === 2 && isProgrammed(server), 'the second generation', patience);
+  assert.equal((await ask({ port: other })).status, 302);
+});

@@ -1,0 +1,343 @@
+// The chart, installed by helm into the cluster of $KUBECONFIG, which has to have the images of the lab. Run by lab.ts.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { accessFrom } from '../../src/sources/cluster/access.ts';
+import { ApiError, KubeClient } from '../../src/sources/cluster/client.ts';
+import { list, record, text } from '../../src/support/untrusted.ts';
+import type { UnknownRecord } from '../../src/support/untrusted.ts';
+import { helm } from '../../scripts/manifests.ts';
+import { eventually } from '../features/engine-fixture.ts';
+import { objectsIn, root } from './manifests.ts';
+import { asked, bindings } from './people.ts';
+
+const chart = join(root, 'deploy/helm/portolan');
+const client = new KubeClient(accessFrom());
+
+/** Milliseconds: images start slowly on a busy machine. */
+const LONG = 120_000;
+
+interface Ran {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+function run(command: string, args: readonly string[], input = ''): Ran {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', input, maxBuffer: 64 * 1_048_576 });
+  return { status, output: `${stdout}${stderr}` };
+}
+
+function mustRun(command: string, args: readonly string[], input = ''): string {
+  const { status, output } = run(command, args, input);
+  assert.equal(status, 0, `${command} ${args.join(' ')}: ${output}`);
+  return output;
+}
+
+function chartCommand(verb: string, ...values: readonly string[]): readonly string[] {
+  return [verb, 'portolan', chart, '--namespace', 'portolan', ...values.flatMap((value) => ['--set', value])];
+}
+
+function apply(items: readonly UnknownRecord[]): void {
+  const all = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  mustRun('kubectl', ['apply', '--server-side', '-f', '-'], all);
+}
+
+async function found(path: string): Promise<UnknownRecord | undefined> {
+  try {
+    return record(await client.request('GET', path));
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** What the world of the tests is made of: an application, and a Gateway that leads to it. */
+const application = (port: number): string => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop, namespace: shop }
+spec:
+  selector: { matchLabels: { app: shop } }
+  template:
+    metadata: { labels: { app: shop } }
+    spec:
+      containers:
+      - name: echo
+        image: registry.k8s.io/gateway-api/conformance/echo-basic:any
+        env:
+        - { name: POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+        - { name: NAMESPACE, valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: shop, namespace: shop }
+spec: { selector: { app: shop }, ports: [{ port: 80, targetPort: 3000 }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: web, namespace: shop }
+spec:
+  gatewayClassName: portolan
+  listeners: [{ name: http, protocol: HTTP, port: ${port} }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: shop, namespace: shop }
+spec:
+  parentRefs: [{ name: web }]
+  rules: [{ backendRefs: [{ name: shop, port: 80 }] }]
+`;
+
+async function gatewayAddress(): Promise<string | undefined> {
+  const gateway = await found('/apis/gateway.networking.k8s.io/v1/namespaces/shop/gateways/web');
+  const { conditions, addresses } = record(gateway?.['status']);
+  const isProgrammed = list(conditions).some((condition) => {
+    const { type, status } = record(condition);
+    return type === 'Programmed' && status === 'True';
+  });
+  return isProgrammed ? text(record(list(addresses)[0])['value']) : undefined;
+}
+
+/** Of an answer; 0: there was none. */
+function ask(address: string, port = 80): Promise<number> {
+  return new Promise((resolve) => {
+    const request = http.get({ host: address, port, path: '/', timeout: 5000, agent: false }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+      response.on('error', () => resolve(0));
+    });
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => resolve(0));
+  });
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + LONG;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error(`did not happen: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** The application is answered through the Gateway; at which address. */
+async function served(port = 80): Promise<string> {
+  let address: string | undefined;
+  await until('the Gateway is programmed', async () => (address = await gatewayAddress()) !== undefined);
+  await until('the application answers', async () => (await ask(address as string, port)) === 200);
+  return address as string;
+}
+
+/** Of every controller that there is. */
+function logs(): string {
+  return mustRun('kubectl', ['-n', 'portolan', 'logs', '-l', 'app.kubernetes.io/name=portolan', '--tail=-1']);
+}
+
+/** Nothing was refused, and nothing went wrong. */
+function assertQuiet(): void {
+  const lines = logs().split('\n');
+  assert.ok(lines.some((line) => line.includes('everything is listed')));
+  assert.deepEqual(
+    lines.filter((line) => /forbidden|cannot|could not|"level":"error"/i.test(line)),
+    [],
+  );
+}
+
+function rollout(workload: string): void {
+  mustRun('kubectl', ['-n', 'portolan', 'rollout', 'status', workload, `--timeout=${LONG / 1000}s`]);
+}
+
+test('helm finds nothing wrong with the chart, and the manifests are what it makes', () => {
+  for (const mode of ['provisioned', 'all-in-one'])
+    mustRun(helm(), ['lint', '--strict', chart, '--set', `mode=${mode}`]);
+  mustRun(process.execPath, [join(root, 'scripts/manifests.ts'), '--check']);
+});
+
+test('whatever values there are, what comes out is YAML that the server takes', async (t) => {
+  mustRun('kubectl', ['apply', '--server-side', '-f', join(root, 'deploy/crds')]);
+  apply(['portolan', 'shop', 'infra'].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })));
+  const variants: Readonly<Record<string, readonly string[]>> = {
+    'of one tenant': [
+      'watch.namespaces={shop,infra}',
+      'controllerName=tenant.example/controller',
+      'rbac.personas=false',
+    ],
+    'by labels': ['watch.namespaceSelector=tenant=a', 'watch.selector=app in (a\\,b)', 'gatewayClass.create=false'],
+    'with parameters': ['gatewayConfig.create=true', 'gatewayConfig.spec.replicas=2', 'image.tag=v1.2_3'],
+    guarded: ['networkPolicy.create=true', 'networkPolicy.adminFrom[0].podSelector.matchLabels.app=prometheus'],
+    placed: [
+      'nodeSelector.disk=fast',
+      'tolerations[0].operator=Exists',
+      'priorityClassName=system-cluster-critical',
+      'podDisruptionBudget.maxUnavailable=50%',
+      'resources.limits.memory=1Gi',
+      'podLabels.team=edge',
+      'podAnnotations.note=x',
+      'imagePullSecrets[0].name=registry',
+    ],
+    'all in one, a Deployment without low ports': [
+      'mode=all-in-one',
+      'allInOne.kind=Deployment',
+      'allInOne.lowPorts=false',
+      'allInOne.limits.body-bytes=10485760',
+      'allInOne.accessLog=true',
+      'allInOne.addressPool=10.200.0.0/16',
+      'allInOne.adminAddress=::1',
+    ],
+    'all in one, on each node': ['mode=all-in-one', 'admin.port=9911', 'allInOne.adminAddress=0.0.0.0'],
+  };
+  for (const [name, values] of Object.entries(variants)) {
+    await t.test(name, () => {
+      const yaml = mustRun(helm(), chartCommand('template', ...values));
+      assert.ok(objectsIn(yaml).length > 5);
+      mustRun('kubectl', ['apply', '--dry-run=server', '-f', '-'], yaml);
+    });
+  }
+});
+
+test('values that are wrong are refused by name', () => {
+  for (const [value, named] of [
+    ['mode=sidecar', '/mode'],
+    ['replicas=-1', '/replicas'],
+    ['replica=3', 'replica'],
+    ['image.repo=x', 'repo'],
+    ['image.digest=sha256:12', '/image/digest'],
+    ['controllerName=portolan', '/controllerName'],
+    ['stream.port=443', '/stream/port'],
+    ['allInOne.addressPool=eth0', '/allInOne/addressPool'],
+    ['allInOne.limits.body-bytes=many', '/allInOne/limits/body-bytes'],
+    ['podDisruptionBudget.maxUnavailable=0', '/podDisruptionBudget/maxUnavailable'],
+    ['gatewayClass.create=false,gatewayConfig.create=true', '/gatewayClass/create'],
+    ['watch.namespaces={a},watch.namespaceSelector=b=c', '/watch'],
+  ] as const) {
+    const { status, output } = run(helm(), chartCommand('template', value));
+    assert.equal(status, 1, value);
+    assert.ok(output.includes(named), `${value}: ${output}`);
+  }
+});
+
+test('provisioned: helm install, and traffic goes through data planes; nothing is refused to the controller', async () => {
+  mustRun(helm(), [...chartCommand('install'), '--wait', '--timeout', '120s']);
+  apply(objectsIn(application(80)));
+  await served();
+  const pods = record(
+    await client.request('GET', '/api/v1/namespaces/portolan/pods', {
+      query: { labelSelector: 'app.kubernetes.io/component=controller' },
+    }),
+  );
+  assert.equal(list(pods['items']).length, 2);
+  assertQuiet();
+});
+
+test('people may do what the guide says', async (t) => {
+  apply(bindings());
+  const rows = asked();
+  await until('roles are aggregated', async () => {
+    const role = await found('/apis/rbac.authorization.k8s.io/v1/clusterroles/portolan-cluster-operator');
+    const edit = await found('/apis/rbac.authorization.k8s.io/v1/clusterroles/edit');
+    return list(role?.['rules']).length > 3 && JSON.stringify(edit).includes('httproutes');
+  });
+  const wrong: string[] = [];
+  await Promise.all(
+    rows.map(async ({ user, verb, resource: named, namespace, may }) => {
+      const [whole = '', subresource] = named.split('/');
+      const [resource = '', ...group] = whole.split('.');
+      const review = await client.request('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+        body: {
+          apiVersion: 'authorization.k8s.io/v1',
+          kind: 'SubjectAccessReview',
+          spec: {
+            user,
+            groups: ['system:authenticated'],
+            resourceAttributes: {
+              verb,
+              group: group.join('.'),
+              resource,
+              ...(namespace === '' ? {} : { namespace }),
+              ...(subresource === undefined ? {} : { subresource }),
+            },
+          },
+        },
+      });
+      const allowed = record(record(review)['status'])['allowed'];
+      if (allowed !== may) wrong.push(`${user} ${verb} ${named} ${namespace}: ${String(allowed)}`);
+    }),
+  );
+  t.diagnostic(`${rows.length} questions`);
+  assert.deepEqual(wrong, []);
+});
+
+test('an upgrade of the controller costs no request', async () => {
+  const address = await served();
+  let failed = 0;
+  let done = 0;
+  const enough = new AbortController();
+  const asking = (async () => {
+    while (!enough.signal.aborted) {
+      if ((await ask(address)) !== 200) failed++;
+      done++;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  mustRun(helm(), chartCommand('upgrade', 'podAnnotations.again=yes'));
+  await until('controllers are replaced', async () => {
+    const deployment = await found('/apis/apps/v1/namespaces/portolan/deployments/portolan-controller');
+    const { updatedReplicas, readyReplicas, replicas, observedGeneration } = record(deployment?.['status']);
+    const isNew = observedGeneration === record(deployment?.['metadata'])['generation'];
+    return isNew && updatedReplicas === 2 && readyReplicas === 2 && replicas === 2;
+  });
+  enough.abort();
+  await asking;
+  assert.ok(done > 50, `${done} requests`);
+  assert.equal(failed, 0);
+  assertQuiet();
+});
+
+test('uninstalled in the order of the guide, nothing of it stays', async () => {
+  mustRun('kubectl', ['-n', 'shop', 'delete', 'gateway', 'web', '--timeout=60s']);
+  mustRun('kubectl', ['delete', 'gatewayclass', 'portolan', '--timeout=60s']);
+  mustRun(helm(), ['uninstall', 'portolan', '--namespace', 'portolan', '--wait']);
+  mustRun('kubectl', ['-n', 'portolan', 'delete', 'secret/portolan-ca', 'lease/portolan-controller']);
+  await until('what the Gateway was given is gone', async () => {
+    const left = mustRun('kubectl', ['-n', 'shop', 'get', 'deploy,svc,sa,pdb,secret', '-o', 'name']);
+    return !left.includes('web-portolan');
+  });
+  const people = ['platform-provider', 'cluster-operator', 'application-developer'].map((name) => `portolan-${name}`);
+  await until('roles of people give nothing', async () => {
+    const roles = await Promise.all(
+      people.map((name) => found(`/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`)),
+    );
+    return roles.every((role) => role !== undefined && list(role['rules']).length === 0);
+  });
+  mustRun('kubectl', ['delete', 'clusterrole', ...people]);
+  const roles = mustRun('kubectl', ['get', 'clusterroles,clusterrolebindings', '-o', 'name']);
+  assert.doesNotMatch(roles, /portolan/);
+});
+
+test('all in one: the plain manifests, and traffic goes through the one process', async () => {
+  const yaml = readFileSync(join(root, 'deploy/manifests/portolan-all-in-one.yaml'), 'utf8');
+  mustRun('kubectl', ['apply', '--server-side', '-f', '-'], yaml);
+  rollout('daemonset/portolan-controller');
+  apply(objectsIn(application(80)));
+  await served();
+  assertQuiet();
+  await eventually(() => logs().includes('writes statuses now'), 'one of them leads');
+});
+
+test('all in one, as nobody and with addresses of a pool', async () => {
+  mustRun('kubectl', ['-n', 'shop', 'delete', 'gateway', 'web', '--timeout=60s']);
+  mustRun('kubectl', ['delete', '-f', join(root, 'deploy/manifests/portolan-all-in-one.yaml'), '--timeout=120s']);
+  const values = ['kind=Deployment', 'lowPorts=false', 'addressPool=10.200.0.0/16'].map((value) => `allInOne.${value}`);
+  mustRun(helm(), [
+    ...chartCommand('install', 'mode=all-in-one', 'replicas=1', ...values),
+    '--create-namespace',
+    '--wait',
+    '--timeout',
+    '120s',
+  ]);
+  apply(objectsIn(application(8080)));
+  assert.match(await served(8080), /^10\.200\./);
+  assertQuiet();
+});

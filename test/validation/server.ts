@@ -25,6 +25,13 @@ export class DryRunServer {
     if (status !== 201 && status !== 409) throw new Error(`the namespace ${name} cannot be made: ${status}`);
   }
 
+  /** Whether it has the kind of the object in its version. */
+  async has({ apiVersion, kind }: KubeObject, channel: Channel): Promise<boolean> {
+    const { plural = '' } = kindOf(groupOf(apiVersion), kind, channel) ?? {};
+    const base = apiVersion.includes('/') ? '/apis' : '/api';
+    return (await this.#send('GET', `${base}/${apiVersion}/${plural}?limit=1`)).status === 200;
+  }
+
   /** As kubectl would create it, but that unknown fields are told and not refused, so that everything else is told as well. */
   async ask(object: KubeObject, namespace: string, channel: Channel): Promise<Answer> {
     const group = groupOf(object.apiVersion);
@@ -63,7 +70,7 @@ export class DryRunServer {
           const chunks: Buffer[] = [];
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
           response.on('end', () => {
-            const said = JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+            const said = jsonOf(Buffer.concat(chunks).toString('utf8'));
             const warnings = warningsIn(text(response.headers['warning']) ?? '');
             resolve({ status: response.statusCode ?? 0, body: said, warnings });
           });
@@ -73,6 +80,15 @@ export class DryRunServer {
       request.on('error', reject);
       request.end(body);
     });
+  }
+}
+
+/** Of an API that is not there the server speaks in plain text. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return {};
   }
 }
 

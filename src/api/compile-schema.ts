@@ -5,9 +5,10 @@ import { compilePattern } from './patterns.ts';
 import type { Branches, Checked, Node, Schema } from './schema.ts';
 import { Walk } from './walk.ts';
 
-export function compileSchema(schema: Schema): (value: unknown) => Checked {
+/** The check takes the value and whether CEL rules are evaluated; they are if nothing is said. */
+export function compileSchema(schema: Schema): (value: unknown, ruled?: boolean) => Checked {
   const root = compile(schema);
-  return (value) => new Walk().check(root, value);
+  return (value, ruled = true) => new Walk().check(root, value, ruled);
 }
 
 /** Whether there are CEL rules in the node or below it. */
@@ -29,6 +30,10 @@ function compile(schema: Schema): Node {
       const { default: standard } = node.schema;
       return standard === undefined ? [] : [[name, frozen(new Walk().check(node, standard).value)] as const];
     }),
+    standard:
+      schema.default === undefined
+        ? undefined
+        : frozen(new Walk().check(compile({ ...schema, default: undefined }), schema.default).value),
     open: schema.type === undefined || schema['x-kubernetes-preserve-unknown-fields'] === true,
     accepts: schema.pattern === undefined ? undefined : compilePattern(schema.pattern),
     rules: (schema['x-kubernetes-validations'] ?? []).map((rule) => ({ rule, check: celCheck(rule) })),

@@ -28,6 +28,13 @@ function slice(fields: Readonly<Record<string, unknown>>): unknown {
   };
 }
 
+function secret(fields: Readonly<Record<string, unknown>>): unknown {
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'a', namespace: 'b' }, ...fields };
+}
+function configMap(fields: Readonly<Record<string, unknown>>): unknown {
+  return { ...(secret(fields) as object), kind: 'ConfigMap' };
+}
+
 function ingressClass(spec: unknown): unknown {
   return { apiVersion: 'networking.k8s.io/v1', kind: 'IngressClass', metadata: { name: 'a' }, spec };
 }
@@ -78,16 +85,21 @@ for (const [what, object] of accepted) {
 }
 
 const refused: readonly [what: string, object: unknown, path: string, words: RegExp][] = [
-  ['an Ingress without spec', ingress(undefined), 'spec', /is required/],
+  ['an Ingress without spec', ingress(undefined), 'spec', /either defaultBackend or rules/],
   ['an Ingress with nothing to do', ingress({}), 'spec', /either defaultBackend or rules/],
-  ['a relative path', path({ path: 'a' }), 'spec.rules[0].http.paths[0]', /path must be absolute/],
-  ['no path', path({ path: undefined }), 'spec.rules[0].http.paths[0]', /path must be absolute/],
-  ['//', path({ path: '/a//b' }), 'spec.rules[0].http.paths[0]', /must not contain/],
-  ['an encoded slash', path({ path: '/a%2Fb', pathType: 'Exact' }), 'spec.rules[0].http.paths[0]', /must not contain/],
-  ['a dot segment at the end', path({ path: '/a/..' }), 'spec.rules[0].http.paths[0]', /must not contain/],
+  ['a relative path', path({ path: 'a' }), 'spec.rules[0].http.paths[0].path', /path must be absolute/],
+  ['no path', path({ path: undefined }), 'spec.rules[0].http.paths[0].path', /path must be absolute/],
+  ['//', path({ path: '/a//b' }), 'spec.rules[0].http.paths[0].path', /must not contain/],
+  [
+    'an encoded slash',
+    path({ path: '/a%2Fb', pathType: 'Exact' }),
+    'spec.rules[0].http.paths[0].path',
+    /must not contain/,
+  ],
+  ['a dot segment at the end', path({ path: '/a/..' }), 'spec.rules[0].http.paths[0].path', /must not contain/],
   ['no pathType', path({ pathType: undefined }), 'spec.rules[0].http.paths[0].pathType', /is required/],
   ['another pathType', path({ pathType: 'Regex' }), 'spec.rules[0].http.paths[0].pathType', /one of Exact, Prefix/],
-  ['no backend', path({ backend: undefined }), 'spec.rules[0].http.paths[0].backend', /is required/],
+  ['no backend', path({ backend: undefined }), 'spec.rules[0].http.paths[0].backend', /exactly one/],
   ['an empty backend', path({ backend: {} }), 'spec.rules[0].http.paths[0].backend', /exactly one of service and res/],
   [
     'a service and a resource',
@@ -98,20 +110,15 @@ const refused: readonly [what: string, object: unknown, path: string, words: Reg
   [
     'a port by name and number',
     ingress({ defaultBackend: { service: { name: 'a', port: { name: 'http', number: 80 } } } }),
-    'spec.defaultBackend.service.port',
-    /exactly one of name and number/,
+    'spec.defaultBackend',
+    /exactly one of service.port.name and service.port.number/,
   ],
-  [
-    'no port',
-    ingress({ defaultBackend: { service: { name: 'a', port: {} } } }),
-    'spec.defaultBackend.service.port',
-    /exactly one/,
-  ],
+  ['no port', ingress({ defaultBackend: { service: { name: 'a', port: {} } } }), 'spec.defaultBackend', /exactly one/],
   [
     'the name of a port without letter',
     ingress({ defaultBackend: { service: { name: 'a', port: { name: '80' } } } }),
     'spec.defaultBackend.service.port.name',
-    /must contain a letter/,
+    /a letter among them/,
   ],
   ['no paths', ingress({ rules: [{ http: { paths: [] } }] }), 'spec.rules[0].http.paths', /at least 1 item/],
   ['a host that is an address', ingress({ rules: [{ host: '192.0.2.1' }] }), 'spec.rules[0].host', /not an IP address/],
@@ -130,11 +137,11 @@ const refused: readonly [what: string, object: unknown, path: string, words: Reg
     'spec.controller',
     /a domain, '\/' and a path/,
   ],
-  ['a Service without ports', service({ selector: { app: 'web' } }), 'spec', /ports are required/],
+  ['a Service without ports', service({ selector: { app: 'web' } }), 'spec.ports', /ports are required/],
   [
     'ports without names',
     service({ ports: [{ name: 'a', port: 80 }, { port: 81 }] }),
-    'spec.ports',
+    'spec.ports[1].name',
     /must have a name/,
   ],
   [
@@ -145,7 +152,7 @@ const refused: readonly [what: string, object: unknown, path: string, words: Reg
         { name: 'a', port: 81 },
       ],
     }),
-    'spec.ports',
+    'spec.ports[1].name',
     /unique/,
   ],
   [
@@ -159,8 +166,8 @@ const refused: readonly [what: string, object: unknown, path: string, words: Reg
     'spec.ports[1]',
     /repeats port 80/,
   ],
-  ['a port that is none', service({ ports: [{ port: 0 }] }), 'spec.ports[0].port', /at least 1/],
-  ['an ExternalName without name', service({ type: 'ExternalName' }), 'spec', /externalName is required/],
+  ['a port that is none', service({ ports: [{ port: 0 }] }), 'spec.ports[0].port', /1 to 65535/],
+  ['an ExternalName without name', service({ type: 'ExternalName' }), 'spec.externalName', /externalName is required/],
   ['an EndpointSlice without type', slice({ addressType: undefined }), 'addressType', /is required/],
   [
     'an endpoint without addresses',
@@ -168,7 +175,58 @@ const refused: readonly [what: string, object: unknown, path: string, words: Reg
     'endpoints[0].addresses',
     /at least 1 item/,
   ],
-  ['the ports of a slice by one name', slice({ ports: [{ port: 80 }, { port: 81, name: '' }] }), 'ports', /unique/],
+  [
+    'the ports of a slice by one name',
+    slice({ ports: [{ port: 80 }, { port: 81, name: '' }] }),
+    'ports[1].name',
+    /unique/,
+  ],
+  ['a null among the ports of a Service', service({ ports: [null] }), 'spec.ports[0].port', /is required/],
+  [
+    'a selector that selects nothing',
+    service({ ports: [{ port: 80 }], selector: { 'a b': 'c' } }),
+    'spec.selector',
+    /a key must be a qualified name/,
+  ],
+  [
+    'the name of a target port',
+    service({ ports: [{ port: 80, targetPort: 'a--b' }] }),
+    'spec.ports[0].targetPort',
+    /--/,
+  ],
+  [
+    'an address of the other family',
+    slice({ endpoints: [{ addresses: ['2001:db8::1'] }] }),
+    'endpoints[0].addresses',
+    /addresses of IPv4/,
+  ],
+  [
+    'a name where an address must be',
+    slice({ endpoints: [{ addresses: ['a.b'] }] }),
+    'endpoints[0].addresses[0]',
+    /IP/,
+  ],
+  [
+    'an address that is none',
+    slice({ endpoints: [{ addresses: ['0.0.0.0'] }] }),
+    'endpoints[0].addresses[0]',
+    /endpoint/,
+  ],
+  ['data that is not base64', secret({ data: { a: 'x' } }), 'data.a', /base64/],
+  ['a key that is no file name', secret({ stringData: { 'a/b': 'x' } }), 'stringData.a/b', /letters, digits/],
+  [
+    'a TLS Secret without key',
+    secret({ type: 'kubernetes.io/tls', stringData: { 'tls.crt': '' } }),
+    'data.tls.key',
+    /TLS|tls/,
+  ],
+  ['the same key twice', configMap({ data: { a: '' }, binaryData: { a: '' } }), 'data.a', /as well/],
+  [
+    'parameters with a namespace',
+    ingressClass({ controller: 'a.b/c', parameters: { kind: 'A', name: 'b', namespace: 'c' } }),
+    'spec.parameters.namespace',
+    /scope 'Cluster'/,
+  ],
 ];
 
 for (const [what, object, path, words] of refused) {

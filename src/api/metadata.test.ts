@@ -10,7 +10,6 @@ const refused: readonly [what: string, kind: string, metadata: unknown, path: st
   ['capitals in a name', 'HTTPRoute', { name: 'Web' }, 'metadata.name', /is "Web"; must be a DNS name/],
   ['a long name', 'HTTPRoute', { name: 'a'.repeat(254) }, 'metadata.name', /must be a DNS name: at most 253/],
   ['a dot in the name of a Service', 'Service', { name: 'a.b' }, 'metadata.name', /must be a DNS label/],
-  ['a digit in front of the name of a Service', 'Service', { name: '1a' }, 'metadata.name', /starting with a letter/],
   ['a dot in the name of a Namespace', 'Namespace', { name: 'a.b' }, 'metadata.name', /must be a DNS label/],
   ['a dot in a namespace', 'HTTPRoute', { name: 'a', namespace: 'b.c' }, 'metadata.namespace', /must be a DNS label/],
   ['a namespace of another type', 'HTTPRoute', { name: 'a', namespace: {} }, 'metadata.namespace', /DNS label/],

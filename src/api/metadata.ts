@@ -1,6 +1,6 @@
 // metadata: names, labels and annotations, as the API server checks them on every object.
 import { isRecord, record } from '../support/untrusted.ts';
-import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from './names.ts';
+import { isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from './names.ts';
 import type { Checked, FieldProblem } from './schema.ts';
 import { described, quote, similar } from './words.ts';
 
@@ -49,17 +49,12 @@ const label: NameForm = {
   accepts: isDns1123Label,
   words: "a DNS label: at most 63 lower-case letters, digits and '-', starting and ending with a letter or digit",
 };
-const label1035: NameForm = {
-  accepts: isDns1035Label,
-  words:
-    "a DNS label: at most 63 lower-case letters, digits and '-', starting with a letter and ending with a letter or digit",
-};
 const subdomain: NameForm = {
   accepts: isDns1123Subdomain,
   words: "a DNS name: at most 253 lower-case letters, digits, '-' and '.', starting and ending with a letter or digit",
 };
-/** Other kinds are named by DNS subdomains. */
-const nameForms: Readonly<Record<string, NameForm>> = { Namespace: label, Service: label1035 };
+/** Other kinds are named by DNS subdomains. Until Kubernetes 1.35 the name of a Service had to begin with a letter. */
+const nameForms: Readonly<Record<string, NameForm>> = { Namespace: label, Service: label };
 
 type Say = (path: string, rule: string, message: string) => void;
 

@@ -1,9 +1,8 @@
-// Names as Kubernetes defines them: DNS labels and subdomains (RFC 1123, RFC 1035), qualified names, label values. The
+// Names as Kubernetes defines them: DNS labels and subdomains (RFC 1123), qualified names, label values. The
 // regular expressions are unambiguous, so that JavaScript's engine takes linear time.
 
 const label = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const subdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
-const label1035 = /^[a-z](?:[-a-z0-9]*[a-z0-9])?$/;
 const namePart = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 
 export function isDns1123Label(text: string): boolean {
@@ -12,11 +11,6 @@ export function isDns1123Label(text: string): boolean {
 
 export function isDns1123Subdomain(text: string): boolean {
   return text.length <= 253 && subdomain.test(text);
-}
-
-/** What Services are called. */
-export function isDns1035Label(text: string): boolean {
-  return text.length <= 63 && label1035.test(text);
 }
 
 /** The key of a label or an annotation: an optional DNS subdomain and `/`, then at most 63 characters. */

@@ -62,10 +62,6 @@ export const known: ReadonlyMap<string, Known> = new Map<string, Known>([
     },
   ],
   [
-    String.raw`^$|^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`,
-    { words: "empty or a host name in lower case, with '*.' in front of it at most, without port" },
-  ],
-  [
     String.raw`^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$`,
     { equal: /^[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$/, words: 'the name of a kind, such as Service' },
   ],

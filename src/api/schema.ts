@@ -57,6 +57,8 @@ export interface Node {
   readonly values: Node | undefined;
   readonly items: Node | undefined;
   readonly defaults: readonly (readonly [name: string, value: unknown])[];
+  /** What a null in a list stands for. */
+  readonly standard: unknown;
   /** Fields that the schema does not name stay. */
   readonly open: boolean;
   readonly accepts: Accepts | undefined;

@@ -1,11 +1,13 @@
 // An object as it arrived -> the same object with defaults filled in, or what is wrong with it: field, rule, words. What
 // the API server would refuse is refused here, by the same schemas and CEL rules.
-import { isRecord } from '../support/untrusted.ts';
+import { isRecord, record } from '../support/untrusted.ts';
 import { compileSchema } from './compile-schema.ts';
+import { coreChecks } from './core/checks.ts';
 import { kindOf, type Channel, type Kind } from './kinds.ts';
 import { checkMetadata } from './metadata.ts';
 import { groupOf, versionOf, type KubeObject } from './objects.ts';
-import type { Checked, FieldProblem, Schema } from './schema.ts';
+import { fatal } from './walk.ts';
+import type { FieldProblem, Schema } from './schema.ts';
 
 export type { FieldProblem } from './schema.ts';
 
@@ -36,8 +38,13 @@ export function validateAs(
 function check(kind: Kind, version: string, object: KubeObject): Validation {
   const { apiVersion, kind: name, metadata, status, ...rest } = object;
   const meta = checkMetadata(kind.kind, metadata);
-  const body = checkOf(kind, version)(rest);
-  const problems = [...meta.problems, ...body.problems];
+  const ruled = !meta.problems.some(({ rule }) => fatal.has(rule));
+  const body = checkOf(kind, version)(rest, ruled);
+  const problems = [
+    ...meta.problems,
+    ...body.problems,
+    ...(body.problems.length > 0 ? [] : core(kind, object, body.value)),
+  ];
   const warnings = [...meta.warnings, ...body.warnings];
   if (problems.length > 0 || !isRecord(body.value)) return { ok: false, problems, warnings };
   return {
@@ -47,7 +54,16 @@ function check(kind: Kind, version: string, object: KubeObject): Validation {
   };
 }
 
-type Check = (value: unknown) => Checked;
+/** Of the values of core kinds. */
+function core(kind: Kind, { metadata }: KubeObject, body: unknown): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  coreChecks[`${kind.group}/${kind.kind}`]?.({ ...record(body), metadata }, (path, rule, message) => {
+    problems.push({ kind: 'invalid', path, rule, message });
+  });
+  return problems;
+}
+
+type Check = ReturnType<typeof compileSchema>;
 
 const checks = new WeakMap<Schema, Check>();
 

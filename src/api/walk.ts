@@ -9,7 +9,7 @@ import type { Checked, FieldProblem, Node, Schema } from './schema.ts';
 import { count, described, oneOf, quote, similar } from './words.ts';
 
 /** The API server evaluates no rules on an object with a problem of these kinds. */
-const fatal: ReadonlySet<string> = new Set([
+export const fatal: ReadonlySet<string> = new Set([
   'required',
   'type',
   'enum',
@@ -18,6 +18,9 @@ const fatal: ReadonlySet<string> = new Set([
   'maxItems',
   'maxProperties',
 ]);
+
+/** Of a list that is too long anyway. */
+const MOST_ITEMS = 4096;
 
 export class Walk {
   readonly #problems: FieldProblem[] = [];
@@ -30,18 +33,19 @@ export class Walk {
     this.#path = [...path];
   }
 
-  check(node: Node, value: unknown): Checked {
+  /** @param ruled whether CEL rules are evaluated */
+  check(node: Node, value: unknown, ruled = true): Checked {
     const checked = this.#visit(node, value);
-    if (!this.#fatal) this.#checkRules(node, checked);
+    if (ruled && !this.#fatal) this.#checkRules(node, checked);
     return { value: checked, problems: this.#problems, warnings: this.#warnings };
   }
 
   #visit(node: Node, value: unknown): unknown {
     const { schema } = node;
     if (value === null && schema.nullable === true) return null;
-    const before = this.#problems.length;
     const checked = this.#visitTyped(node, value);
-    if (node.branches !== undefined && this.#problems.length === before) this.#checkBranches(node, checked);
+    // Of the wrong type it is undefined.
+    if (node.branches !== undefined && checked !== undefined) this.#checkBranches(node, checked);
     return checked;
   }
 
@@ -59,7 +63,7 @@ export class Walk {
       case 'string':
         return typeof value === 'string' ? this.#string(node, value) : this.#mistyped('string', value);
       case 'integer':
-        return Number.isInteger(value) ? this.#number(schema, value as number) : this.#mistyped('integer', value);
+        return isInteger(value) ? this.#number(schema, value) : this.#mistyped('integer', value);
       case 'number':
         return typeof value === 'number' ? this.#number(schema, value) : this.#mistyped('number', value);
       case 'boolean':
@@ -71,6 +75,9 @@ export class Walk {
 
   /** A branch of oneOf and the like: it constrains what has the type for it. */
   #untyped(node: Node, value: unknown): unknown {
+    const { enum: values } = node.schema;
+    if (values !== undefined && typeof value !== 'string' && typeof value !== 'number')
+      this.#problem('enum', `must be ${oneOf(values)}`);
     if (isRecord(value)) return this.#object(node, value);
     if (Array.isArray(value)) return this.#array(node, value);
     if (typeof value === 'string') return this.#string(node, value);
@@ -87,10 +94,13 @@ export class Walk {
       if (property === undefined) {
         if (node.open) put(result, name, given);
         else this.#unknownField(name, node);
+      } else if (given === null && property === values && property.standard !== undefined) {
+        put(result, name, property.standard);
       } else if (given !== undefined && (given !== null || property.schema.nullable === true)) {
         // A null that may not be one counts as absent.
         this.#path.push(name);
-        put(result, name, this.#visit(property, given));
+        // Of the wrong type it stays as it is: branches look at it.
+        put(result, name, this.#visit(property, given) ?? given);
         this.#path.pop();
       }
     }
@@ -113,18 +123,19 @@ export class Walk {
     const { schema, items } = node;
     const { length } = value;
     if (schema.maxItems !== undefined && length > schema.maxItems) {
-      // Its items are not looked at: there may be millions.
       this.#problem('maxItems', `has ${count(length, 'item')}, at most ${schema.maxItems} are allowed`);
-      return undefined;
+      // Its items are not looked at: there may be millions.
+      if (length > MOST_ITEMS) return undefined;
     }
     if (schema.minItems !== undefined && length < schema.minItems)
       this.#problem('minItems', `must have at least ${count(schema.minItems, 'item')}`);
     if (items === undefined) return value;
     const result = value.map((item, at) => {
       this.#path.push(at);
-      const checked = this.#visit(items, item);
+      const given = item === null && items.schema.nullable !== true ? (items.standard ?? null) : item;
+      const checked = this.#visit(items, given);
       this.#path.pop();
-      return checked;
+      return checked ?? given;
     });
     this.#checkUnique(schema, result);
     return result;
@@ -134,6 +145,8 @@ export class Walk {
   #checkUnique(schema: Schema, items: readonly unknown[]): void {
     const type = schema['x-kubernetes-list-type'];
     if ((type !== 'set' && type !== 'map') || items.length < 2) return;
+    // The API server compares nothing where one of them is no object.
+    if (type === 'map' && !items.every(isRecord)) return;
     const keys = schema['x-kubernetes-list-map-keys'] ?? [];
     const times = new Map<string, number>();
     items.forEach((item, at) => {
@@ -176,6 +189,8 @@ export class Walk {
   }
 
   #number(schema: Schema, value: number): number {
+    if (schema.format === 'int32' && Math.trunc(value) !== (value | 0))
+      this.#problem('int32', `is ${value}; must be an integer of 32 bits`);
     if (schema.enum !== undefined && !schema.enum.includes(value))
       this.#problem('enum', `is ${value}; must be ${oneOf(schema.enum)}`);
     if (schema.minimum !== undefined && value < schema.minimum)
@@ -256,8 +271,16 @@ export class Walk {
 
   #adopt(problems: readonly FieldProblem[]): void {
     this.#fatal ||= problems.some(({ rule }) => fatal.has(rule));
-    this.#problems.push(...problems);
+    // The branches repeat what the schema itself says.
+    const known = ({ path, rule }: FieldProblem): boolean =>
+      this.#problems.some((problem) => problem.path === path && problem.rule === rule);
+    this.#problems.push(...problems.filter((problem) => !known(problem)));
   }
+}
+
+/** Of 64 bits: what is beyond is a float to the API server. */
+function isInteger(value: unknown): value is number {
+  return Number.isInteger(value) && Math.abs(value as number) < 2 ** 63;
 }
 
 /** What the branch that fits best complains of is the most useful thing to say. */

@@ -40,6 +40,8 @@ class AllInOne implements Serving {
   /** Of GatewayConfigs, by their range. */
   readonly #pools = new Map<string, AddressPool>();
   #placements: readonly Placement[] = [];
+  /** The engine has had a whole configuration. */
+  #inForce = false;
   #addresses: ReadonlyMap<string, string> = new Map();
 
   constructor(options: AllInOneOptions, ports: ServingPorts) {
@@ -48,9 +50,18 @@ class AllInOne implements Serving {
     const { client, log } = ports;
     const say = (message: string, severity: 'error' | 'warning'): void =>
       log({ level: severity === 'error' ? 'error' : 'warn', message });
-    this.plane = new LatePlane(options.start({ onReport: ports.report, say }), (error) =>
+    const plane = new LatePlane(options.start({ onReport: ports.report, say }), (error) =>
       say(`the engine did not start: ${error.message}`, 'error'),
     );
+    this.plane = {
+      apply: async (update) => {
+        await plane.apply(update);
+        this.#inForce = true;
+      },
+      metrics: () => plane.metrics(),
+      drain: (deadline) => plane.drain(deadline),
+      close: () => plane.close(),
+    };
     this.#provisioner = new Provisioner({
       client,
       settled: (gateway, error) => {
@@ -62,7 +73,7 @@ class AllInOne implements Serving {
   }
 
   waiting(): readonly string[] {
-    return [];
+    return this.#inForce ? [] : ['the first configuration to be in force'];
   }
 
   start(): void {

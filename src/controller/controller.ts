@@ -118,6 +118,11 @@ export class Controller {
     return waiting.length > 0 || this.#pipeline !== undefined ? waiting : ['the first configuration'];
   }
 
+  /** Kinds that cannot be read now, with the reason; the rest is served. */
+  failing(): readonly string[] {
+    return this.#source.failing();
+  }
+
   /** In the text format of Prometheus: of this replica, and of the data plane where it is in this process. */
   async metrics(): Promise<string> {
     return `${replicaMetrics(this)}${await this.plane.metrics()}`;
@@ -193,6 +198,7 @@ export class Controller {
     this.#reports = [];
     for (const report of reports) take(this.#pipeline, report);
     this.#told.heard(this.#pipeline);
+    this.#pipeline.forbidKinds(this.#source.forbidden());
     for (const [hostname, addresses] of this.#answers) this.#pipeline.resolve(hostname, addresses);
     this.#answers = new Map();
     this.#pipeline.serveKinds(this.#source.kinds());
@@ -246,6 +252,7 @@ export class Controller {
     });
     for (const object of this.#source.objects()) this.#apply(pipeline, object);
     pipeline.serveKinds(this.#source.kinds());
+    pipeline.forbidKinds(this.#source.forbidden());
     return pipeline;
   }
 

@@ -10,7 +10,7 @@ import type { ClusterSource } from '../sources/cluster/source.ts';
 import { isOutdated, mergeEntries, mergeStatus } from '../status/merge.ts';
 import type { ObjectStatus } from '../status/object-status.ts';
 import { equal } from '../support/equal.ts';
-import { record } from '../support/untrusted.ts';
+import { list, record } from '../support/untrusted.ts';
 import type { UnknownRecord } from '../support/untrusted.ts';
 import { placeOf } from './paths.ts';
 
@@ -31,6 +31,8 @@ export interface StatusWriterOptions {
 const PARALLEL = 16;
 const ATTEMPTS = 6;
 const FIRST_PAUSE = 100;
+/** Milliseconds between two writes of which the second only counts routes: thousands may come in a row. */
+const COUNTING_PAUSE = 1000;
 
 /** Routes and policies: `parents` or `ancestors`, with as many entries as the CRD takes. */
 const PARENTS = { listName: 'parents', ref: 'parentRef', most: 32 } as const;
@@ -40,6 +42,8 @@ export class StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #queue = new Map<string, ObjectRef>();
   readonly #busy = new Set<string>();
+  /** When an object that counts routes was written last. */
+  readonly #counted = new Map<string, number>();
   /** Written to the server, for measurements. */
   writes = 0;
 
@@ -79,10 +83,11 @@ export class StatusWriter {
     const { client, source } = this.#options;
     for (let attempt = 1; ; attempt++) {
       const body = this.#bodyFor(key, ref);
-      if (body === undefined) return;
+      if (body === undefined || this.#waits(key, ref, body.status)) return;
       try {
         this.writes++;
         const written = await client.request<KubeObject>('PUT', `${place.path}/status`, { body });
+        if (counting.has(ref.kind)) this.#counted.set(key, performance.now());
         source.wrote({ ...written, apiVersion: place.apiVersion, kind: ref.kind });
         return;
       } catch (error) {
@@ -94,13 +99,30 @@ export class StatusWriter {
     }
   }
 
+  /** Nothing but numbers of routes changed, and they were written a moment ago: the newest are written in a moment. */
+  #waits(key: string, ref: ObjectRef, status: UnknownRecord): boolean {
+    const before = this.#counted.get(key);
+    const stored = this.#options.source.live(key)?.status;
+    if (before === undefined || stored === undefined) return false;
+    const left = before + COUNTING_PAUSE - performance.now();
+    if (left <= 0 || !equal(withoutCounts(stored), withoutCounts(status))) {
+      this.#counted.delete(key);
+      return false;
+    }
+    setTimeout(() => this.enqueue([ref]), left).unref();
+    return true;
+  }
+
   async #read(ref: ObjectRef, path: string): Promise<void> {
     const read = await this.#options.client.request<KubeObject>('GET', path);
     this.#options.source.wrote({ ...read, kind: ref.kind });
   }
 
   /** Undefined when there is nothing to write. */
-  #bodyFor(key: string, ref: ObjectRef): unknown {
+  #bodyFor(
+    key: string,
+    ref: ObjectRef,
+  ): { readonly status: UnknownRecord; readonly [field: string]: unknown } | undefined {
     const { source, controllerName, wanted, generation } = this.#options;
     const live = source.live(key);
     const known = generation(ref);
@@ -157,6 +179,14 @@ export class StatusWriter {
     const empty = (merged[merging.listName] as readonly unknown[]).length === 0;
     return empty && stored[merging.listName] === undefined ? undefined : merged;
   }
+}
+
+/** Kinds whose status counts routes. */
+const counting: ReadonlySet<string> = new Set(['Gateway', 'ListenerSet']);
+
+function withoutCounts(status: UnknownRecord): UnknownRecord {
+  const listeners = list(status['listeners']).map((listener) => ({ ...record(listener), attachedRoutes: 0 }));
+  return { ...status, listeners, attachedListenerSets: 0 };
 }
 
 function keyOf({ group, kind, namespace, name }: ObjectRef): string {

@@ -55,6 +55,7 @@ export class Pipeline {
   readonly #exposures = new Source<Exposure>('exposures');
   readonly #lastParameters = new Source<Parameters>('last parameters');
   readonly #servedKinds = new Source<readonly string[]>('served kinds');
+  readonly #forbiddenKinds = new Source<readonly string[]>('forbidden kinds');
   readonly #checks: Checks;
   readonly #stages: Stages;
   readonly #options: PipelineOptions;
@@ -71,6 +72,7 @@ export class Pipeline {
       exposures: this.#exposures,
       lastParameters: this.#lastParameters,
       servedKinds: this.#servedKinds,
+      forbiddenKinds: this.#forbiddenKinds,
     };
     this.#stages = buildStages({ sources: this.#sources, checks: this.#checks, facts }, options);
     this.tables = this.#stages.tables;
@@ -130,6 +132,11 @@ export class Pipeline {
   /** The kinds (`group/kind`) that the API server has: features of others are not claimed. Before it is said, all are. */
   serveKinds(kinds: Iterable<string>): void {
     this.#servedKinds.apply('all', [...kinds].toSorted(), this.#changes);
+  }
+
+  /** Kinds (`httproutes.gateway.networking.k8s.io`) that the API server does not let us read: classes tell it. */
+  forbidKinds(kinds: Iterable<string>): void {
+    this.#forbiddenKinds.apply('all', [...kinds].toSorted(), this.#changes);
   }
 
   settle(): Settled {

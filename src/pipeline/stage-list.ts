@@ -22,6 +22,8 @@ export interface Facts {
   readonly lastParameters: Source<Parameters>;
   /** `group/kind` of what the API server has, by the one key `all`; no row: everything. */
   readonly servedKinds: Source<readonly string[]>;
+  /** Kinds that may not be read, by the one key `all`. */
+  readonly forbiddenKinds: Source<readonly string[]>;
   /** Answers of DNS, by hostname in lower case. */
   readonly resolutions: Source<Resolution>;
 }

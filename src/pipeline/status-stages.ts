@@ -38,7 +38,10 @@ const group = 'gateway.networking.k8s.io';
 export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
   const { classes, gateways, listenerSets, routes, attached, facts, options } = inputs;
   const classStatuses = new Derived('class statuses', classes, (bound, read) =>
-    classStatus(bound, options, read(facts.servedKinds, 'all')),
+    classStatus(bound, options, {
+      kinds: read(facts.servedKinds, 'all'),
+      forbidden: read(facts.forbiddenKinds, 'all'),
+    }),
   );
   const listenerFacts = (read: Read): ListenerFacts => ({
     attached: (frontend) => read(attached, frontend)?.length ?? 0,

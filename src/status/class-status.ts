@@ -8,12 +8,12 @@ import type { Condition, ObjectStatus } from './object-status.ts';
 
 /**
  * Undefined for a class that is not an object, or not ours.
- * @param kinds `group/kind` of what the API server has; absent: everything
+ * @param told what is known of the API server: `group/kind` of what it has (absent: everything), and kinds that may not be read
  */
 export function classStatus(
   bound: BoundClass,
   { engine, channel }: { readonly engine: Engine; readonly channel: Channel },
-  kinds?: readonly string[],
+  told: { readonly kinds?: readonly string[] | undefined; readonly forbidden?: readonly string[] | undefined } = {},
 ): ObjectStatus | undefined {
   if (bound.presumed || !bound.managed) return undefined;
   const subject = { ref: bound.ref, generation: bound.generation ?? firstGeneration };
@@ -24,10 +24,19 @@ export function classStatus(
   return {
     ref: bound.ref,
     status: {
-      conditions: version === undefined ? [accepted] : [accepted, version],
-      supportedFeatures: supportedFeatures(engine, channel, kinds).map((name) => ({ name })),
+      conditions: [accepted, version, incomplete(told.forbidden ?? [], subject)].filter(
+        (condition) => condition !== undefined,
+      ),
+      supportedFeatures: supportedFeatures(engine, channel, told.kinds).map((name) => ({ name })),
     },
   };
+}
+
+/** Only where something is missing. */
+function incomplete(forbidden: readonly string[], subject: Subject): Condition | undefined {
+  if (forbidden.length === 0) return undefined;
+  const message = `${forbidden.join(', ')} may not be read: what was read of them last counts, or nothing. See the roles of the controller`;
+  return { ...holds('portolan.dev/Complete', 'KindsNotRead', message, subject), status: 'False' };
 }
 
 /** Only where the versions of the CRDs are known. */

@@ -73,6 +73,7 @@ const types: ReadonlySet<string> = new Set([
   'Programmed',
   'ResolvedRefs',
   'SupportedVersion',
+  'portolan.dev/Complete',
 ]);
 
 /** As many as the CRDs take. */

@@ -37,7 +37,10 @@ interface World {
 }
 
 async function world(t: TestContext, ...objects: readonly Stored[]): Promise<World> {
-  const server = await FakeApiServer.start(t);
+  return worldOf(t, await FakeApiServer.start(t), objects);
+}
+
+async function worldOf(t: TestContext, server: FakeApiServer, objects: readonly Stored[]): Promise<World> {
   const port = await freePort();
   server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
   server.apply(definition('GatewayClass', 'gatewayclasses', 'Cluster'));
@@ -210,6 +213,34 @@ test('a Gateway of another class is left alone, and one that changes its class l
   server.apply(gateway(port, 'other'));
   await eventually(() => server.get('Service', 'gw-portolan') === undefined, 'the Service is gone');
   await assert.rejects(ask({ port }));
+});
+
+test('many routes one after the other cost few writes of the Gateway, and the last number is told', async (t) => {
+  const { server } = await world(t);
+  const before = writesTo(server, 'gateways');
+  for (let n = 0; n < 40; n++) {
+    server.apply({ ...route([{ name: 'gw' }]), metadata: { name: `many-${n}`, namespace: 'default' } });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const attached = (): unknown =>
+    record(list(record(server.get('Gateway', 'gw')?.['status'])['listeners'])[0])['attachedRoutes'];
+  await eventually(() => attached() === 40, 'all are counted', 5000);
+  assert.ok(writesTo(server, 'gateways') - before <= 4, `${writesTo(server, 'gateways') - before} writes`);
+});
+
+test('a kind that may not be read is named, holds up nothing, and is read once it may be', async (t) => {
+  const forbid = (_: string, path: string): number | undefined => (path.endsWith('/referencegrants') ? 403 : undefined);
+  const started = await FakeApiServer.start(t);
+  started.refuse = forbid;
+  const { server, controller, log } = await worldOf(t, started, [definition('ReferenceGrant', 'referencegrants')]);
+  const conditions = (): readonly string[] => conditionsOf(server.get('GatewayClass', 'portolan'));
+  await eventually(() => conditions().includes('portolan.dev/Complete=False KindsNotRead'), 'the class tells it');
+  assert.deepEqual(controller.waiting(), []);
+  assert.match(controller.failing().join(), /^referencegrants\.gateway\.networking\.k8s\.io: refused with 403/);
+  assert.equal(log.filter(({ message }) => message.startsWith('ReferenceGrant cannot be read')).length, 1);
+  server.refuse = () => undefined;
+  await eventually(() => !conditions().some((condition) => condition.includes('KindsNotRead')), 'all is read', 10_000);
+  assert.deepEqual(controller.failing(), []);
 });
 
 /** The engine of this process. */

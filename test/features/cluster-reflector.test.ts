@@ -102,3 +102,38 @@ test('a kind that may not be read is said, and tried again', async (t) => {
   await eventually(() => known.has('a'), 'the object at last');
   assert.ok(log.includes('synced'));
 });
+
+test('while the server is away it is asked ever less often, and a watch that goes on is told', async (t) => {
+  const server = await FakeApiServer.start(t);
+  server.apply(configMap('a'));
+  const { known, log } = await follow(t, server);
+  await eventually(() => log.includes('synced'), 'the first list');
+  let asked = 0;
+  server.refuse = () => {
+    asked++;
+    return 500;
+  };
+  server.cut();
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  // Pauses of 0.2, 0.4, 0.8 and 1.6 s, the half of them at least.
+  assert.ok(asked >= 2 && asked <= 6, `asked ${asked} times in 2.5 s`);
+  server.refuse = () => undefined;
+  server.apply(configMap('b'));
+  await eventually(() => known.has('b'), 'what changed meanwhile', 5000);
+});
+
+test('a version that is forgotten again and again leads to no storm of lists', async (t) => {
+  const server = await FakeApiServer.start(t);
+  server.apply(configMap('a'));
+  let lists = 0;
+  server.refuse = (_, path) => {
+    if (path === '/api/v1/configmaps') lists++;
+    return undefined;
+  };
+  server.forgotten = 1_000_000;
+  const { known } = await follow(t, server);
+  await eventually(() => known.has('a'), 'the list');
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  // Lists and watches are counted alike.
+  assert.ok(lists <= 14, `${lists} requests in 1.5 s`);
+});

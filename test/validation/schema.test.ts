@@ -244,3 +244,60 @@ test('an object deeper than any stack is walked only as deep as its schema', () 
     'standard',
   );
 });
+
+function problemPaths(object: KubeObject, channel: 'standard' | 'experimental' = 'standard'): readonly string[] {
+  const result = validate(object, channel);
+  return result.ok ? [] : result.problems.map(({ path }) => path);
+}
+
+function gateway(spec: Readonly<Record<string, unknown>>): KubeObject {
+  const listeners = [{ name: 'a', port: 80, protocol: 'HTTP' }];
+  return { ...route({ gatewayClassName: 'a', listeners, ...spec }), kind: 'Gateway' };
+}
+
+// Each was a difference to the API server once (npm run validation).
+test('of a list that is too long the items are looked at as well', () => {
+  const hostnames = ['not a name', ...Array.from({ length: 16 }, (_, at) => `h${at}.com`)];
+  assert.deepEqual(problemPaths(route({ hostnames })), ['spec.hostnames', 'spec.hostnames[0]']);
+});
+
+test('an integer is one of 64 bits, and of 32 where the schema says so', () => {
+  const policy = (denominator: number): KubeObject => ({
+    ...route({
+      targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'a' }],
+      tracing: {
+        mode: 'Enabled',
+        provider: { backendRef: { name: 'a', port: 1 } },
+        samplingRate: { numerator: 1, denominator },
+      },
+    }),
+    apiVersion: 'gateway.networking.x-k8s.io/v1alpha1',
+    kind: 'XTelemetryPolicy',
+  });
+  assert.deepEqual(problemPaths(policy(2 ** 31 - 1), 'experimental'), []);
+  assert.deepEqual(problemPaths(policy(2 ** 31), 'experimental'), ['spec.tracing.samplingRate.denominator']);
+  assert.deepEqual(problemPaths(policy(1e30), 'experimental'), ['spec.tracing.samplingRate.denominator']);
+});
+
+test('forms are told apart by what was written, also where its type is wrong', () => {
+  assert.deepEqual(problemPaths(gateway({ addresses: [{ type: 0, value: 'a.com' }] })), ['spec.addresses[0].type']);
+  assert.deepEqual(problemPaths(gateway({ addresses: [{ type: {}, value: 'a.com' }] })), ['spec.addresses[0].type']);
+  const both = problemPaths(gateway({ addresses: [{ value: 'a.com', type: 'IPAddress' }], infrastructure: 1 }));
+  assert.deepEqual(both, ['spec.addresses[0].value', 'spec.infrastructure']);
+});
+
+test('an IPv4 address may have leading zeros, which mean nothing', () => {
+  assert.deepEqual(problemPaths(gateway({ addresses: [{ value: '192.0.2.01' }] })), []);
+  assert.deepEqual(problemPaths(gateway({ addresses: [{ value: '192.0.2.0256' }] })), ['spec.addresses[0].value']);
+});
+
+test('items are not compared by their names where one of them is no object', () => {
+  const twice = { name: 'a', port: 80, protocol: 'HTTP' };
+  assert.deepEqual(problemPaths(gateway({ listeners: [twice, 0, twice] })), ['spec.listeners[1]']);
+});
+
+test('no rule is evaluated on an object whose metadata keeps it from being stored', () => {
+  const object = gateway({ listeners: [{ name: 'a', port: 80, protocol: 'HTTP', tls: {} }] });
+  assert.ok(problemPaths(object).length > 0);
+  assert.deepEqual(problemPaths({ ...object, metadata: { ...object.metadata, name: '' } }), ['metadata.name']);
+});

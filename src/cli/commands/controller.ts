@@ -81,6 +81,7 @@ async function openAdmin(args: Arguments, controller: Controller): Promise<Admin
   if (text === undefined) return undefined;
   return startAdmin(parseListen('--admin', text), {
     waiting: () => controller.waiting(),
+    failing: () => controller.failing(),
     metrics: () => controller.metrics(),
     config: () => (controller.pipeline === undefined ? {} : dump(controller.pipeline.tables)),
   });

@@ -9,6 +9,8 @@ import type { HostPort } from '../model/names.ts';
 export interface AdminPages {
   /** What is not ready yet; empty when all is. */
   readonly waiting: () => readonly string[];
+  /** What does not work, although the rest does. */
+  readonly failing?: () => readonly string[];
   /** Prometheus text format. */
   readonly metrics: () => Promise<string>;
   readonly config: () => unknown;
@@ -52,7 +54,8 @@ async function answer(url: string, response: ServerResponse, pages: AdminPages):
       return;
     case '/readyz': {
       const waiting = pages.waiting();
-      send(response, waiting.length === 0 ? 200 : 503, textType, `${waiting.join('\n') || 'ok'}\n`);
+      const lines = [...waiting, ...(pages.failing?.() ?? [])];
+      send(response, waiting.length === 0 ? 200 : 503, textType, `${lines.join('\n') || 'ok'}\n`);
       return;
     }
     case '/metrics':

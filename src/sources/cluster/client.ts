@@ -72,11 +72,16 @@ export class KubeClient {
   async watch(
     path: string,
     request: ApiRequest,
-    { line, silence }: { readonly line: (event: unknown) => void; readonly silence: number },
+    {
+      line,
+      opened,
+      silence,
+    }: { readonly line: (event: unknown) => void; readonly opened?: () => void; readonly silence: number },
   ): Promise<void> {
     const response = await this.#send('GET', path, request, TIMEOUT);
     const status = response.statusCode ?? 0;
     if (status !== 200) throw errorOf(status, await bodyOf(response));
+    opened?.();
     response.socket.setTimeout(silence, () => response.destroy(new Error('the watch fell silent')));
     let pending: Buffer[] = [];
     let size = 0;

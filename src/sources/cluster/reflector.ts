@@ -22,6 +22,8 @@ export interface Watcher {
   readonly synced: () => void;
   /** It goes on trying. */
   readonly failed: (error: Error) => void;
+  /** The server answers again, and tells what changes. */
+  readonly resumed?: () => void;
 }
 
 const PAGE = 500;
@@ -30,7 +32,9 @@ const WATCH = 300;
 /** Milliseconds without a word, bookmarks included, after the server should have ended the watch. */
 const SLACK = 30_000;
 const FIRST_PAUSE = 200;
-const LONGEST_PAUSE = 30_000;
+const LONGEST_PAUSE = 10_000;
+/** Milliseconds that a watch lasts at least which counts as one that worked. */
+const SHORTEST = 1000;
 
 /** Resolves when the signal aborts. */
 export async function reflect(
@@ -41,28 +45,39 @@ export async function reflect(
 ): Promise<void> {
   const known = new Map<string, KubeObject>();
   let version = '';
+  /** In a row, without a watch that lasted. */
   let failures = 0;
   while (!signal.aborted) {
+    let began = Infinity;
     try {
       if (version === '') {
         version = await relist(client, resource, { known, watcher, signal });
         watcher.synced();
       }
-      failures = 0;
-      version = await watch(client, resource, { known, watcher, signal, version });
+      const opened = (): void => {
+        began = performance.now();
+        watcher.resumed?.();
+      };
+      version = await watch(client, resource, { known, watcher, signal, version, opened });
+      if (performance.now() - began > SHORTEST) failures = 0;
+      // The server ends every watch in the end, but not at once.
+      else await backOff(failures++, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (isExpired(error)) {
-        version = '';
-        continue;
-      }
+      if (performance.now() - began > SHORTEST) failures = 0;
       // Of a kind that is gone, or that we may not read, everything may have changed meanwhile.
       if (error instanceof ApiError) version = '';
+      // A version that is forgotten is no fault; one after the other is.
+      if (isExpired(error) && failures++ === 0) continue;
       watcher.failed(error as Error);
-      const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++);
-      await pause(longest * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => {});
+      await backOff(failures++, signal);
     }
   }
+}
+
+async function backOff(failures: number, signal: AbortSignal): Promise<void> {
+  const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
+  await pause(longest * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => {});
 }
 
 interface Reading {
@@ -108,7 +123,7 @@ async function relist(client: KubeClient, resource: Resource, { known, watcher, 
 async function watch(
   client: KubeClient,
   resource: Resource,
-  { known, watcher, signal, version }: Reading & { readonly version: string },
+  { known, watcher, signal, version, opened }: Reading & { readonly version: string; readonly opened: () => void },
 ): Promise<string> {
   let last = version;
   const seconds = Math.trunc(WATCH * (1 + Math.random()));
@@ -142,7 +157,7 @@ async function watch(
       watcher.applied(object);
     }
   };
-  await client.watch(resource.path, { query, signal }, { line, silence: seconds * 1000 + SLACK });
+  await client.watch(resource.path, { query, signal }, { line, opened, silence: seconds * 1000 + SLACK });
   return last;
 }
 

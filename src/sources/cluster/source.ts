@@ -8,7 +8,17 @@ import type { KubeClient } from './client.ts';
 import { ApiError } from './client.ts';
 import { reflect } from './reflector.ts';
 import type { Live, WatchedKind } from './watched.ts';
-import { channelOf, coreKinds, definedKind, definitions, isSelectable, kept, liveOf, resourceOf } from './watched.ts';
+import {
+  channelOf,
+  coreKinds,
+  definedKind,
+  definitions,
+  isNeeded,
+  isSelectable,
+  kept,
+  liveOf,
+  resourceOf,
+} from './watched.ts';
 
 export interface ClusterSourceOptions {
   /** Only of these namespaces; absent: all. */
@@ -43,6 +53,8 @@ interface Running {
   /** Reflectors that have not told everything yet. */
   readonly waiting: Set<string>;
   error: string | undefined;
+  /** The server does not let us read it. */
+  forbidden: boolean;
 }
 
 export class ClusterSource {
@@ -82,19 +94,22 @@ export class ClusterSource {
   waiting(): readonly string[] {
     const found = [...this.#running.values()]
       .filter(({ waiting }) => waiting.size > 0)
-      .map(
-        ({ kind, error }) => `${kind.plural}${kind.group === '' ? '' : `.${kind.group}`}: ${error ?? 'not listed yet'}`,
-      );
+      .map(({ kind, error }) => `${resourceName(kind)}: ${error ?? 'not listed yet'}`);
     if (!this.#definitionsSeen) found.push('the kinds of the Gateway API: not known yet');
     if (!this.#bundlesLookedFor) found.push('the API of ClusterTrustBundles: not known yet');
     return found;
   }
 
-  /** Kinds that were listed once and cannot be read now. */
+  /** Kinds that hold up nothing, and yet cannot be read now, with the reason: they keep what was read of them last. */
   failing(): readonly string[] {
     return [...this.#running.values()]
       .filter(({ waiting, error }) => waiting.size === 0 && error !== undefined)
-      .map(({ kind, error }) => `${kind.plural}: ${error}`);
+      .map(({ kind, error }) => `${resourceName(kind)}: ${error}`);
+  }
+
+  /** Kinds that the server does not let us read, as in `httproutes.gateway.networking.k8s.io`. */
+  forbidden(): readonly string[] {
+    return [...this.#running.values()].filter(({ forbidden }) => forbidden).map(({ kind }) => resourceName(kind));
   }
 
   /** Of the CRDs that are installed; undefined when there are none. */
@@ -149,7 +164,13 @@ export class ClusterSource {
     if (this.#running.has(id) || this.#closed) return;
     const stop = new AbortController();
     const scopes = this.#scopesOf(kind);
-    const running: Running = { kind, stop, waiting: new Set(scopes.map((scope) => scope ?? '')), error: undefined };
+    const running: Running = {
+      kind,
+      stop,
+      waiting: new Set(scopes.map((scope) => scope ?? '')),
+      error: undefined,
+      forbidden: false,
+    };
     this.#running.set(id, running);
     for (const scope of scopes) {
       void reflect(
@@ -161,12 +182,19 @@ export class ClusterSource {
           synced: () => {
             running.waiting.delete(scope ?? '');
             running.error = undefined;
+            running.forbidden = false;
             if (kind === definitions) this.#definitionsSeen = true;
             this.#options.changed();
           },
           failed: (error) => {
+            // Told once, until it is another error or it went on meanwhile.
+            const isNews = running.error !== error.message;
             running.error = error.message;
-            this.#options.failed(kind.kind, error);
+            if (isNews) this.#options.failed(kind.kind, error);
+            this.#forbid(running, error, scope ?? '');
+          },
+          resumed: () => {
+            running.error = undefined;
           },
         },
         stop.signal,
@@ -207,6 +235,16 @@ export class ClusterSource {
       into.set(key, object);
       this.#touched.add(key);
     }
+  }
+
+  /** A kind that may not be read holds up nothing but itself, unless what is served without it would be wrong. */
+  #forbid(running: Running, error: Error, scope: string): void {
+    const forbidden = error instanceof ApiError && error.status === 403;
+    if (forbidden === running.forbidden) return;
+    running.forbidden = forbidden;
+    const { kind } = running;
+    if (forbidden && !isNeeded(kind)) running.waiting.delete(scope);
+    this.#options.changed();
   }
 
   /** Its objects are gone with it. */
@@ -290,6 +328,10 @@ export class ClusterSource {
       if (!this.#closed) this.#options.changed();
     }
   }
+}
+
+function resourceName({ group, plural }: WatchedKind): string {
+  return group === '' ? plural : `${plural}.${group}`;
 }
 
 function absent(error: unknown): undefined {

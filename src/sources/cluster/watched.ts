@@ -63,6 +63,14 @@ const gatewayKinds: ReadonlySet<string> = new Set([
   'portolan.dev/GatewayConfig',
 ]);
 
+/** Of the Gateway API, those without which it would be served wrongly: without BackendTLSPolicies in clear text. */
+const neededKinds: ReadonlySet<string> = new Set(['GatewayClass', 'Gateway', 'HTTPRoute', 'BackendTLSPolicy']);
+
+/** Whether nothing can be served before the kind was read. Others that may not be read count as if there were none. */
+export function isNeeded({ group, kind }: WatchedKind): boolean {
+  return !group.startsWith('gateway.networking.') || neededKinds.has(kind);
+}
+
 /** The kind that a CRD defines, in the version to read; undefined when it is none of ours, or not served yet. */
 export function definedKind(definition: KubeObject): WatchedKind | undefined {
   const spec = record(definition['spec']);

@@ -68,6 +68,22 @@ function output(...choices: readonly string[]): Flag {
   };
 }
 
+/** Which engine serves. */
+const engineFlags: readonly Flag[] = [
+  {
+    name: 'engine',
+    value: 'ENGINE',
+    choices: ['embedded', 'envoy'],
+    default: 'embedded',
+    help: 'What serves: the engine that comes with Portolan, or an Envoy on this machine.',
+  },
+  {
+    name: 'envoy',
+    value: 'PATH',
+    help: 'The Envoy to run; default: the one on PATH. It has to be 1.40 or later.',
+  },
+];
+
 const admin: Flag = {
   name: 'admin',
   value: 'HOST:PORT',
@@ -140,7 +156,7 @@ const run: Command = {
     },
     {
       title: 'The data plane',
-      flags: dataPlane,
+      flags: [...engineFlags, ...dataPlane],
     },
   ],
   examples: [
@@ -272,12 +288,37 @@ const status: Command = {
   exitCodes: [[0, 'The statuses are printed, whatever they say.'], [1, 'Nothing could be read.'], misuse],
 };
 
+const config: Command = {
+  name: 'config',
+  summary: 'Print what an engine is told.',
+  usage: 'config envoy -f PATH… [flags]',
+  description: [
+    'Prints the resources that an Envoy gets for these files: listeners, routes, clusters, endpoints and secrets, as Envoy itself writes them. Private keys are left out.',
+  ],
+  operands: { min: 1, max: Number.POSITIVE_INFINITY, what: 'an engine' },
+  flags: [
+    files,
+    reading,
+    {
+      title: 'Where it listens',
+      flags: [
+        { name: 'bind', value: 'ADDRESS', default: '127.0.0.1', help: 'The address of the listeners.' },
+        portOffset,
+      ],
+    },
+    { title: 'Output', flags: [output('json', 'yaml')] },
+  ],
+  examples: [{ what: 'The configuration of an Envoy', command: 'portolan config envoy -f manifests' }],
+  exitCodes: [[0, 'It is printed.'], [1, 'Nothing could be read.'], misuse],
+};
+
 export const commands: readonly Command[] = [
   run,
   explain,
   lint,
   upgrade,
   status,
-  controllerCommand([...dataPlane, admin], misuse),
+  config,
+  controllerCommand([...engineFlags, ...dataPlane, admin], misuse),
   proxyCommand([...dataPlane, admin], misuse),
 ];

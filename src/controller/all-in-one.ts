@@ -1,10 +1,9 @@
 // Gateways served by this process: each at an address of this machine, from the pool of the command line or that of its parameters,
 // with a Service and an EndpointSlice that lead there.
-import { startEngine } from '../engines/embedded/engine.ts';
-import type { EngineOptions } from '../engines/embedded/options.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { BoundGateway } from '../routing/bound.ts';
-import type { Placement } from '../routing/model.ts';
+import type { Engine } from '../routing/engine.ts';
+import type { BindReport, Placement } from '../routing/model.ts';
 import { refKey } from '../routing/origin.ts';
 import { equal } from '../support/equal.ts';
 import { list, record, text } from '../support/untrusted.ts';
@@ -14,15 +13,23 @@ import type { Owner } from './infrastructure/owned.ts';
 import { resourceName } from './infrastructure/owned.ts';
 import { Provisioner } from './infrastructure/provisioner.ts';
 import { serviceAccountOf, servicesAtAddress } from './infrastructure/service.ts';
+import { LatePlane } from './late-plane.ts';
 import type { DataPlane, Mode, Serving, ServingPorts } from './serving.ts';
 
 export interface AllInOneOptions {
   readonly pool: AddressPool;
-  readonly engine: Omit<EngineOptions, 'onReport' | 'onCrash'>;
+  readonly engine: Mode['engine'];
+  readonly start: (events: EngineEvents) => Promise<Engine>;
+}
+
+export interface EngineEvents {
+  readonly onReport: (report: BindReport) => void;
+  /** Something for people to read. */
+  readonly say: (message: string, severity: 'error' | 'warning') => void;
 }
 
 export function allInOne(options: AllInOneOptions): Mode {
-  return { kinds: [], begin: (ports) => new AllInOne(options, ports) };
+  return { kinds: [], engine: options.engine, begin: (ports) => new AllInOne(options, ports) };
 }
 
 class AllInOne implements Serving {
@@ -41,11 +48,11 @@ class AllInOne implements Serving {
     this.#options = options;
     this.#ports = ports;
     const { client, log } = ports;
-    const engine = startEngine({
-      ...options.engine,
-      onReport: ports.report,
-      onCrash: (error) => log({ level: 'error', message: `a worker ended and is started again: ${error.message}` }),
-    });
+    const say = (message: string, severity: 'error' | 'warning'): void =>
+      log({ level: severity === 'error' ? 'error' : 'warn', message });
+    const engine = new LatePlane(options.start({ onReport: ports.report, say }), (error) =>
+      say(`the engine did not start: ${error.message}`, 'error'),
+    );
     this.plane = {
       apply: async (update) => {
         await engine.apply(update);

@@ -247,7 +247,7 @@ export class Controller {
       controllerName: this.#options.controllerName,
       classes: 'by-controller',
       presume: false,
-      engine: 'embedded',
+      engine: this.#options.mode.engine,
       awaitEngine: true,
     });
     for (const object of this.#source.objects()) this.#apply(pipeline, object);
@@ -281,9 +281,7 @@ export class Controller {
     const { gateways } = pipeline.tables;
     for (const key of changes.of(gateways)) {
       const gateway = gateways.get(key);
-      if (gateway === undefined || gateway.keptParameters !== true) {
-        pipeline.keepParameters(key, gateway?.parameters);
-      }
+      if (gateway?.keptParameters !== true) pipeline.keepParameters(key, gateway?.parameters);
     }
   }
 

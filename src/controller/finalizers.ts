@@ -1,4 +1,5 @@
 // The finalizer of a GatewayClass, which stands for as long as Gateways use it (GatewayClass.spec, gateway-exists-finalizer).
+import type { KubeObject } from '../api/objects.ts';
 import type { KubeClient } from '../sources/cluster/client.ts';
 import { ApiError } from '../sources/cluster/client.ts';
 import type { ClusterSource } from '../sources/cluster/source.ts';
@@ -19,21 +20,23 @@ export function wantedFinalizers({ finalizers, deleting }: Live, used: boolean):
   return used ? [...finalizers, classFinalizer] : finalizers.filter((name) => name !== classFinalizer);
 }
 
-/** Somebody who was quicker is heard of through the watch, and it is tried again then. */
-export async function writeFinalizers(
+/** False: somebody was quicker, and it was not written. */
+async function writeFinalizers(
   client: KubeClient,
-  name: string,
+  path: string,
   { resourceVersion }: Live,
   finalizers: readonly string[],
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await client.request('PATCH', `/apis/gateway.networking.k8s.io/v1/gatewayclasses/${encodeURIComponent(name)}`, {
+    await client.request('PATCH', path, {
       type: 'application/merge-patch+json',
       body: { metadata: { resourceVersion, finalizers } },
     });
   } catch (error) {
-    if (!(error instanceof ApiError && (error.status === 409 || error.status === 404))) throw error;
+    if (error instanceof ApiError && error.status === 409) return false;
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
   }
+  return true;
 }
 
 export interface FinalizerOptions {
@@ -44,20 +47,38 @@ export interface FinalizerOptions {
   readonly log: (entry: LogEntry) => void;
 }
 
+const ATTEMPTS = 6;
+
 /** Of a class of ours; a Gateway that came or went wakes its class. */
 export function finalizeClass(pipeline: Pipeline, name: string, options: FinalizerOptions): void {
-  const { client, source, controllerName, leads, log } = options;
   const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name };
-  const live = source.live(refKey(ref));
-  const object = pipeline.object(ref);
-  if (live === undefined || object === undefined || !leads()) return;
-  if (record(object['spec'])['controllerName'] !== controllerName) return;
-  const finalizers = wantedFinalizers(live, isUsed(pipeline, name));
-  if (finalizers === undefined) return;
-  writeFinalizers(client, name, live, finalizers).catch((error: unknown) => {
+  finalize(pipeline, ref, options).catch((error: unknown) => {
     const message = `the finalizer of ${nameOf(ref)} could not be written: ${(error as Error).message}`;
-    log({ level: 'warn', message });
+    options.log({ level: 'warn', message });
   });
+}
+
+async function finalize(pipeline: Pipeline, ref: ObjectRef, options: FinalizerOptions): Promise<void> {
+  const { client, source, controllerName, leads } = options;
+  const path = `/apis/${ref.group}/v1/gatewayclasses/${encodeURIComponent(ref.name)}`;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const live = source.live(refKey(ref));
+    const object = pipeline.object(ref);
+    if (live === undefined || object === undefined || !leads()) return;
+    if (record(object['spec'])['controllerName'] !== controllerName) return;
+    const finalizers = wantedFinalizers(live, isUsed(pipeline, ref.name));
+    if (finalizers === undefined || (await writeFinalizers(client, path, live, finalizers))) return;
+    // As a rule it was our own hand, with the status of the class: what that left behind wakes nobody.
+    const read = await client.request<KubeObject>('GET', path).catch(absent);
+    if (read === undefined) return;
+    source.wrote({ ...read, kind: ref.kind });
+  }
+  throw new Error('others go on writing to it');
+}
+
+function absent(error: unknown): undefined {
+  if (error instanceof ApiError && error.status === 404) return undefined;
+  throw error;
 }
 
 function isUsed({ tables: { gateways } }: Pipeline, className: string): boolean {

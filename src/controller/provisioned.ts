@@ -46,7 +46,7 @@ const deployments: WatchedKind = {
 const LOOK_AGAIN = 600_000;
 
 export function provisioned(options: ProvisionedOptions): Mode {
-  return { kinds: [deployments], begin: (ports) => new Provisioned(options, ports) };
+  return { kinds: [deployments], engine: 'embedded', begin: (ports) => new Provisioned(options, ports) };
 }
 
 class Provisioned implements Serving {

@@ -60,5 +60,7 @@ export interface ServingPorts {
 export interface Mode {
   /** Read in addition to what the pipeline needs. */
   readonly kinds: readonly WatchedKind[];
+  /** What serves: classes say what it supports. */
+  readonly engine: 'embedded' | 'envoy';
   readonly begin: (ports: ServingPorts) => Serving;
 }

@@ -32,7 +32,8 @@ import { snapshot, updateOf } from './update.ts';
 export interface PipelineOptions extends ClassOptions {
   /** The channel of the CRDs that objects are validated by. */
   readonly channel: 'standard' | 'experimental';
-  readonly engine: 'embedded';
+  /** Whose features the classes claim. */
+  readonly engine: 'embedded' | 'envoy';
   /** Whether Programmed waits for a report of the engine; false where there is none (status from files, tests). */
   readonly awaitEngine: boolean;
   /** Whether endpoints may be addresses of this machine. Absent: as `presume`, which is for running from files. */

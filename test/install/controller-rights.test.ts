@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AddressPool } from '../../src/controller/addresses.ts';
+import { startEngine } from '../../src/engines/embedded/engine.ts';
+import type { Engine } from '../../src/routing/engine.ts';
+import type { EngineEvents } from '../../src/controller/all-in-one.ts';
 import { allInOne } from '../../src/controller/all-in-one.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { Fleet, FleetOptions } from '../../src/controller/fleet-plane.ts';
@@ -69,7 +72,8 @@ const byDataPlanes = (): Mode =>
       }),
   });
 
-const inOneProcess = (): Mode => allInOne({ pool: new AddressPool('127.77.0.0/24'), engine: {} });
+const inOneProcess = (): Mode =>
+  allInOne({ pool: new AddressPool('127.77.0.0/24'), engine: 'embedded', start: startEmbedded });
 
 /** What was asked for, `verb resource`, and what was refused. */
 interface Recorded {
@@ -233,3 +237,8 @@ test('a right that is missing is noticed', async (t) => {
   assert.equal(await statusOf('/api/v1/secrets'), 200);
   assert.equal(recorded.refused.size, 3);
 });
+
+/** The engine of this process. */
+function startEmbedded({ onReport }: EngineEvents): Promise<Engine> {
+  return Promise.resolve(startEngine({ onReport }));
+}

@@ -1,8 +1,6 @@
 // portolan run: files → a gateway on this machine, kept in step with the files until it is told to stop.
-import { startEngine } from '../../engines/embedded/engine.ts';
-import type { Engine } from '../../engines/embedded/engine.ts';
 import { dump } from '../../pipeline/dump.ts';
-import type { BindReport } from '../../routing/model.ts';
+import type { Engine } from '../../routing/engine.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { Run } from '../main.ts';
@@ -14,7 +12,7 @@ import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
 import { DevCertificates } from '../run/dev-certificates.ts';
 import { EchoBackends } from '../run/echo.ts';
-import { parseLimits } from '../run/limits.ts';
+import { startLocalEngine } from '../run/engines.ts';
 import { PortPlan } from '../run/ports.ts';
 import type { FixedPort, PortRules } from '../run/ports.ts';
 import { Report } from '../run/report.ts';
@@ -34,14 +32,10 @@ export const run: Run = async (args) => {
   const model = new Model({ ...modelOptions(args), serving: true });
   const sessions: Session[] = [];
   const naming: { ask: (secrets: readonly string[], name: string) => void } = { ask: () => {} };
-  const engine = startEngine({
-    workers: settings.workers,
-    trustedHops: settings.trustedHops,
-    limits: parseLimits(args.texts('limit')),
-    ...(settings.accessLog ? { accessLog: '-' } : {}),
-    onReport: (bind: BindReport) => sessions[0]?.report(bind),
+  const engine = await startLocalEngine(args, settings, {
+    onReport: (bind) => sessions[0]?.report(bind),
     ...(args.on('dev-certificates') ? { onMissingName: (secrets, name) => naming.ask(secrets, name) } : {}),
-    onCrash: (error) => report.say(paint.red(`a worker ended and is started again: ${error.message}`)),
+    say: (text, severity) => report.say(severity === 'error' ? paint.red(text) : text),
   });
   try {
     const certificates = args.on('dev-certificates') ? new DevCertificates(true) : undefined;

@@ -12,7 +12,7 @@ import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { HostPort } from '../model/names.ts';
 import { formatHostPort, parseHostPort, parseListen } from '../model/names.ts';
-import { parseLimits } from './limits.ts';
+import { startLocalEngine } from './engines.ts';
 
 export interface ControllerMode {
   readonly mode: Mode;
@@ -31,6 +31,9 @@ export function controllerMode(args: Arguments, namespace: string): ControllerMo
     throw new Misuse('--address-pool and --proxy-image go not together', 'serve in this process, or by Deployments');
   }
   if (range !== undefined) return { mode: inThisProcess(args, range) };
+  if (args.text('engine') === 'envoy') {
+    throw new Misuse('--engine envoy is for --address-pool', 'Deployments are of portolan proxy');
+  }
   const found = image ?? process.env['PORTOLAN_IMAGE'];
   if (found !== undefined && found !== '') return byDataPlanes(args, found, namespace);
   throw new Misuse(
@@ -40,13 +43,16 @@ export function controllerMode(args: Arguments, namespace: string): ControllerMo
 }
 
 function inThisProcess(args: Arguments, range: string): Mode {
-  const engine = {
+  const settings = {
     workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
     trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
-    limits: parseLimits(args.texts('limit')),
-    ...(args.on('access-log') ? { accessLog: '-' } : {}),
+    accessLog: args.on('access-log'),
   };
-  return allInOne({ pool: poolOf(range), engine });
+  return allInOne({
+    pool: poolOf(range),
+    engine: args.text('engine') === 'envoy' ? 'envoy' : 'embedded',
+    start: (events) => startLocalEngine(args, settings, events),
+  });
 }
 
 function poolOf(range: string): AddressPool {

@@ -43,6 +43,11 @@ export interface LimitName {
   readonly default: number;
 }
 
+/** As on the command line: `head-bytes`. */
+export function limitName(key: keyof Limits): string {
+  return dashed(key);
+}
+
 export function limitNames(): readonly LimitName[] {
   return (Object.keys(meanings) as (keyof Limits)[]).map((key) => ({
     name: dashed(key),

@@ -36,6 +36,11 @@ const reach = 1000;
 const highest = 65_535;
 
 export class PortPlan {
+  /** Where a declared port is served when nobody has the place: those below 1024 are moved by the offset. */
+  static local(port: number, offset: number): number {
+    return port < 1024 ? port + offset : port;
+  }
+
   readonly #rules: PortRules;
   readonly #probe: Probe;
   /** By bind, also of binds that are gone, so that one that comes back gets its port back. */
@@ -108,7 +113,7 @@ export class PortPlan {
   }
 
   #wanted(bind: Bind): number {
-    return bind.port < 1024 ? bind.port + this.#rules.offset : bind.port;
+    return PortPlan.local(bind.port, this.#rules.offset);
   }
 
   #fixedPort(bind: Bind): number | undefined {

@@ -103,7 +103,7 @@ function transportSocket({ tls, protocol, proxyProtocol }: Cluster, systemTrust:
     tls === undefined
       ? undefined
       : extension('envoy.transport_sockets.tls', 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
-          sni: tls.serverName,
+          sni: isServerName(tls.serverName) ? tls.serverName : '',
           common_tls_context: tlsContext(tls, protocol, systemTrust),
         });
   if (proxyProtocol === undefined) return inner;
@@ -125,7 +125,9 @@ function tlsContext(tls: ClusterTls, protocol: Cluster['protocol'], systemTrust:
     matcher: { exact: value },
   }));
   // Of no names none will do: Envoy would take any.
-  const expected = { match_typed_subject_alt_names: names.length > 0 ? names : [noName] };
+  const expected = {
+    match_typed_subject_alt_names: names.length > 0 && isServerName(tls.serverName) ? names : [noName],
+  };
   return {
     tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
     ...(protocol === 'h2' ? { alpn_protocols: ['h2'] } : protocol === 'http1' ? { alpn_protocols: ['http/1.1'] } : {}),
@@ -141,6 +143,11 @@ function tlsContext(tls: ClusterTls, protocol: Cluster['protocol'], systemTrust:
           },
         }),
   };
+}
+
+/** One that TLS can carry; with another one nobody is believed. */
+function isServerName(name: string): boolean {
+  return /^[\x21-\x7e]{1,255}$/.test(name);
 }
 
 const noName: Message = { san_type: 'DNS', matcher: { exact: '.' } };

@@ -1,5 +1,5 @@
 // Trees -> resources as they are sent: bytes, and a version that is a hash of what they say.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readDescriptors } from '../stream/descriptors.ts';
 import type { Resource, Asked } from '../stream/resource.ts';
 import { Codec } from './codec.ts';
@@ -17,5 +17,5 @@ export function encodeResource(type: ResourceType, name: string, tree: Message, 
 
 /** 96 bits: nobody chooses what is hashed so as to meet another. */
 export function digest(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('base64url').slice(0, 16);
+  return hash('sha256', bytes, 'base64url').slice(0, 16);
 }

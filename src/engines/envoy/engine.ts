@@ -13,6 +13,7 @@ import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../st
 import { bootstrap } from './bootstrap.ts';
 import { defaultLimits, type EnvoyLimits } from './limits.ts';
 import { order, types } from './names.ts';
+import { codeOf, reasonIn } from './refusals.ts';
 import { ask, listenersOf, statSum } from './process/admin.ts';
 import { findEnvoy } from './process/binary.ts';
 import { EnvoyProcess } from './process/envoy-process.ts';
@@ -209,7 +210,8 @@ class EnvoyEngine implements Engine {
     }
   }
 
-  #refusedBy(refusal: Refusal): void {
+  #refusedBy({ message, ...rest }: Refusal): void {
+    const refusal = { ...rest, message: reasonIn(message) };
     const names = refusal.typeUrl === types.listener ? refusal.names : [];
     for (const name of names) this.#refused.set(name, refusal.message);
     const ours = names.length === 0 || codeOf(refusal.message) === undefined;
@@ -287,11 +289,4 @@ function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoExceptio
 
 function ignore(): void {
   // Whoever called hears of it.
-}
-
-/** The operating system's word for why a listener could not listen, in what Envoy says of it. */
-export function codeOf(message: string): string | undefined {
-  if (message.includes('Address already in use')) return 'EADDRINUSE';
-  if (message.includes('Permission denied')) return 'EACCES';
-  return message.includes('Cannot assign requested address') ? 'EADDRNOTAVAIL' : undefined;
 }

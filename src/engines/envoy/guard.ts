@@ -2,7 +2,7 @@
 // 421, query parameters decoded for the matches, and methods that end here. What fails in it refuses the request.
 import { GUARD, luaFilter, luaText } from './lua.ts';
 import { METADATA, queryKey } from './routes/match.ts';
-import type { HeaderPlan } from '../../routing/filters/header-changes.ts';
+import { type HeaderPlan, isFieldName } from '../../routing/filters/header-changes.ts';
 import type { Message } from './tree.ts';
 
 /** What a connection is for: constants of the script of its filter chain. */
@@ -65,7 +65,7 @@ export function routeMetadata({ bare, once, before }: GuardedRoute): Message {
 
 function changes({ dropped, appended }: HeaderPlan): Message {
   return {
-    ...(dropped.size > 0 ? { drop: [...dropped] } : {}),
+    ...(dropped.size > 0 ? { drop: [...dropped].filter(isFieldName) } : {}),
     ...(appended.length > 0
       ? { add: appended.map((text, i) => (i % 2 === 0 ? text : Buffer.from(text, 'latin1').toString('utf8'))) }
       : {}),
@@ -181,7 +181,7 @@ local function judge(handle)
   if method == "CONNECT" then return "501", "not-honoured" end
   local target = headers:get(":path") or ""
   if #target > LONGEST then return "414", "bad-target" end
-  local query = ""
+  local query, changed = "", false
   if target ~= "*" then
     local path = target
     local mark = find(target, "?", 1, true)
@@ -195,6 +195,7 @@ local function judge(handle)
     if not normalised then return "400", "bad-target" end
     if normalised ~= path then
       headers:replace(":path", normalised .. query)
+      changed = true
     end
   end
   if method == "OPTIONS" or method == "TRACE" then
@@ -204,6 +205,7 @@ local function judge(handle)
       headers:replace("max-forwards", tostring(tonumber(hops) - 1))
     end
   end
+  -- Of the route that was found before: the host does not depend on what is changed here.
   local host = handle:virtualHost():metadata()
   local insists = host:get("insists")
   if FRONTEND then
@@ -219,9 +221,9 @@ local function judge(handle)
       local value = parameter(query, name)
       if value then metadata:set("${METADATA}", "${queryKey('')}" .. name, value) end
     end
-    handle:clearRouteCache()
+    changed = true
   end
-  if change(headers, host) then handle:clearRouteCache() end
+  if change(headers, host) or changed then handle:clearRouteCache() end
   local route = host:get("told") and handle:metadata()
   if REPEATABLE[method] and not (route and route:get("once")) then
     headers:replace("x-envoy-retry-on", "reset")

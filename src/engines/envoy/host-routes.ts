@@ -7,7 +7,7 @@ import type { LeftOut } from '../../routing/engine.ts';
 import type { Entry, Frontend, Rule } from '../../routing/model.ts';
 import type { VirtualHostChange } from '../../routing/update.ts';
 import { insertSorted, removeSorted } from '../../support/sorted.ts';
-import { codec, digest } from './encode.ts';
+import { codec } from './encode.ts';
 import { guardMetadata } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { answer } from './routes/answers.ts';
@@ -31,13 +31,11 @@ const noRoute = codec.encode(ROUTE, {
 export interface EncodedHost {
   readonly hostname: string;
   readonly bytes: Uint8Array;
-  readonly digest: string;
 }
 
 interface EncodedEntry {
   readonly rule: Rule | undefined;
   readonly routes: readonly Uint8Array[];
-  readonly digest: string;
 }
 
 interface Host {
@@ -160,13 +158,11 @@ export class HostRoutes {
   #encode(hostname: string, frontend: Frontend): EncodedHost {
     const listener = listenerFilters(frontend.filters ?? [], this.#limits);
     const routes: Uint8Array[] = listener.first.map((tree) => codec.encode(ROUTE, tree));
-    const digests: string[] = [];
     const queries = new Set<string>();
     let told = false;
     for (const entry of this.#reachable(hostname)) {
       const encoded = this.#encodeEntry(entry);
       routes.push(...encoded.routes);
-      digests.push(encoded.digest);
       for (const { name } of entry.match.query) queries.add(name);
       told ||= encoded.rule !== undefined && isTold(encoded.rule);
     }
@@ -187,8 +183,7 @@ export class HostRoutes {
       ...listener.fields,
     };
     const bytes = codec.encode(VIRTUAL_HOST, { ...head, routes });
-    const others = [head, listener.first];
-    return { hostname, bytes, digest: digest(JSON.stringify(others) + digests.join()) };
+    return { hostname, bytes };
   }
 
   /** Of the host and of those that it falls through to, in the order in which they are asked. */
@@ -222,7 +217,7 @@ export class HostRoutes {
     if (known !== undefined && known.rule === rule) return known;
     const trees = rule === undefined ? [] : this.#routes(entry, rule);
     const routes = trees.map((tree) => codec.encode(ROUTE, tree));
-    const encoded = { rule, routes, digest: digest(Buffer.concat(routes)) };
+    const encoded = { rule, routes };
     this.#entries.set(entry, encoded);
     return encoded;
   }

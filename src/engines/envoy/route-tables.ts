@@ -8,11 +8,9 @@ import { HostTable } from '../../routing/match/frontends.ts';
 import { isWildcard } from '../../routing/match/hostnames.ts';
 import type { Frontend } from '../../routing/model.ts';
 import type { Resource } from '../stream/resource.ts';
-import { codec, digest, encodeResource } from './encode.ts';
+import { encodeResource } from './encode.ts';
 import type { EncodedHost, HostRoutes } from './host-routes.ts';
 import { types } from './names.ts';
-
-const ROUTE_CONFIGURATION = 'envoy.config.route.v3.RouteConfiguration';
 
 /** Set by the guard alone, and never sent on. */
 export const SHARD_HEADER = 'x-portolan-shard';
@@ -104,8 +102,6 @@ export class RouteTables {
       request_headers_to_remove: [SHARD_HEADER, 'x-envoy-internal', 'x-envoy-external-address'],
       max_direct_response_body_size_bytes: 65_536,
     };
-    const bytes = codec.encode(ROUTE_CONFIGURATION, { ...head, virtual_hosts: hosts.map((host) => host.bytes) });
-    const version = digest(JSON.stringify(head) + hosts.map((host) => host.digest).join());
-    return { name: head.name, version, bytes };
+    return encodeResource(types.routes, head.name, { ...head, virtual_hosts: hosts.map((host) => host.bytes) });
   }
 }

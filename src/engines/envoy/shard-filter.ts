@@ -27,6 +27,8 @@ function envoy_on_request(handle)
   for i = 1, #name do hash = (hash * 31 + byte(name, i)) % 65536 end
   headers:replace(HEADER, TABLES .. (hash % SHARDS))
   handle:clearRouteCache()
+  -- Envoy looks for the host only when it is asked for something of the route.
+  local _ = handle:metadata()
   if not handle:virtualHost():metadata():get("frontend") then
     headers:replace(HEADER, PATTERNS)
     handle:clearRouteCache()

@@ -3,7 +3,12 @@
 // the guard does.
 import type { ExternalAuth, Filter } from '../../../routing/filters.ts';
 import { askedPrefix } from '../../../routing/filters/external-auth.ts';
-import { compileHeaderChanges, type HeaderPlan, noHeaderChanges } from '../../../routing/filters/header-changes.ts';
+import {
+  compileHeaderChanges,
+  type HeaderPlan,
+  isFieldName,
+  noHeaderChanges,
+} from '../../../routing/filters/header-changes.ts';
 import type { EnvoyLimits } from '../limits.ts';
 import { any, duration, extension, type Message } from '../tree.ts';
 
@@ -84,7 +89,7 @@ function settings(auth: ExternalAuth & { readonly cluster: string }, limits: Env
   const told =
     headers === undefined
       ? [everything]
-      : [...headers, ...(check.protocol === 'http' ? ['authorization'] : [])].map(named);
+      : namedBy([...headers, ...(check.protocol === 'http' ? ['authorization'] : [])]);
   return {
     transport_api_version: 'V3',
     ...(check.protocol === 'grpc'
@@ -118,7 +123,7 @@ function httpService(
     ...(prefix === '' ? {} : { path_prefix: prefix }),
     authorization_response: {
       allowed_upstream_headers: {
-        patterns: check.responseHeaders === undefined ? [everything] : check.responseHeaders.map(named),
+        patterns: check.responseHeaders === undefined ? [everything] : namedBy(check.responseHeaders),
       },
       allowed_client_headers: { patterns: [everything] },
     },
@@ -126,6 +131,13 @@ function httpService(
 }
 
 const everything: Message = { safe_regex: { regex: '.*' } };
+const nothing: Message = { exact: ':' };
+
+/** Patterns for names, of which Envoy wants one at least. */
+function namedBy(names: readonly string[]): readonly Message[] {
+  const patterns = names.filter(isFieldName).map(named);
+  return patterns.length > 0 ? patterns : [nothing];
+}
 
 function named(name: string): Message {
   return { exact: name, ignore_case: true };

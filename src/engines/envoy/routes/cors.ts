@@ -2,6 +2,7 @@
 // itself, and a response gets the headers that the origin calls for.
 import type { Cors } from '../../../routing/filters.ts';
 import { type CompiledCors, corsResponseHeaders, compileCors } from '../../../routing/filters/cors.ts';
+import { isFieldName } from '../../../routing/filters/header-changes.ts';
 import type { Message } from '../tree.ts';
 import { literal, raw } from './header-changes.ts';
 import { quoted } from './match.ts';
@@ -18,7 +19,8 @@ const ORIGIN = '%REQ(origin)%';
 const gone = [...corsResponseHeaders];
 
 /** What answers a preflight, 204. @param method that the match asks for; undefined: any */
-export function preflightVariants(cors: Cors, method: string | undefined): readonly CorsVariant[] {
+export function preflightVariants(given: Cors, method: string | undefined): readonly CorsVariant[] {
+  const cors = readable(given);
   const compiled = compileCors(cors);
   const asked = [
     { name: ':method', string_match: { exact: 'OPTIONS' } },
@@ -44,7 +46,8 @@ export function preflightVariants(cors: Cors, method: string | undefined): reado
 }
 
 /** What other requests with an origin get; those without one are not among them. */
-export function originVariants(cors: Cors): readonly CorsVariant[] {
+export function originVariants(given: Cors): readonly CorsVariant[] {
+  const cors = readable(given);
   const compiled = compileCors(cors);
   const vary = compiled.anyOrigin && !cors.allowCredentials ? [] : [added('vary', 'Origin')];
   const asked = { name: 'origin', present_match: true };
@@ -54,6 +57,17 @@ export function originVariants(cors: Cors): readonly CorsVariant[] {
     { headers: [allowed ?? asked], remove: gone, add: lines },
     ...(allowed === undefined ? [] : [{ headers: [asked], remove: gone, add: vary }]),
   ];
+}
+
+/** Without what cannot be written in a header. */
+function readable(cors: Cors): Cors {
+  return {
+    ...cors,
+    allowOrigins: cors.allowOrigins.filter((origin) => /^[\x21-\x7e]+$/.test(origin)),
+    allowMethods: cors.allowMethods.filter(isFieldName),
+    allowHeaders: cors.allowHeaders.filter(isFieldName),
+    exposeHeaders: cors.exposeHeaders.filter(isFieldName),
+  };
 }
 
 function added(name: string, value: string): Message {

@@ -1,5 +1,5 @@
 // Header changes of the model -> what Envoy adds and removes. A `%` begins a command of Envoy and is doubled.
-import type { HeaderPlan } from '../../../routing/filters/header-changes.ts';
+import { type HeaderPlan, isFieldName } from '../../../routing/filters/header-changes.ts';
 import type { Message } from '../tree.ts';
 
 /** Fields of Route and WeightedCluster.ClusterWeight. */
@@ -12,8 +12,10 @@ export function headerChanges(request: HeaderPlan, response: HeaderPlan): Messag
 
 function oneWay(direction: 'request' | 'response', { dropped, appended }: HeaderPlan): Message {
   const added = additions(appended);
+  // What is no name is in no message.
+  const removed = [...dropped].filter(isFieldName);
   return {
-    ...(dropped.size > 0 ? { [`${direction}_headers_to_remove`]: [...dropped] } : {}),
+    ...(removed.length > 0 ? { [`${direction}_headers_to_remove`]: removed } : {}),
     ...(added.length > 0 ? { [`${direction}_headers_to_add`]: added } : {}),
   };
 }

@@ -43,19 +43,27 @@ function pathMatch(path: PathMatch): Message {
     case 'exact':
       return { path: key };
     case 'regex':
-      return { safe_regex: { regex: path.value } };
+      return { safe_regex: { regex: expression(path.value) } };
     case 'grpc-method':
       return { safe_regex: { regex: `/[^/]*/${quoted(path.value)}` } };
     case 'prefix':
       // '' takes the target `*` as well.
-      return key === '' ? { prefix: '' } : { path_separated_prefix: key };
+      if (key === '') return { prefix: '' };
+      // What Envoy does not take for the beginning of a path by elements.
+      if (!/^[^?#]+[^?#/]$/.test(key)) return { safe_regex: { regex: `(?s)${quoted(key)}(?:/.*)?` } };
+      return { path_separated_prefix: key };
     default:
       return path satisfies never;
   }
 }
 
 export function valueMatch({ type, value }: Pick<ValueMatch, 'type' | 'value'>): Message {
-  return type === 'regex' ? { safe_regex: { regex: value } } : { exact: value };
+  return type === 'regex' ? { safe_regex: { regex: expression(value) } } : { exact: value };
+}
+
+/** Envoy wants a character at least. */
+function expression(regex: string): string {
+  return regex === '' ? '(?:)' : regex;
 }
 
 /** A text as a regular expression of RE2. */

@@ -3,6 +3,7 @@
 import { RE2JS } from 're2js';
 import type { PathChange } from '../../../routing/filters.ts';
 import { changePath, writtenPath } from '../../../routing/filters/path-change.ts';
+import { toOctets } from '../../../routing/match/octets.ts';
 import { pathKey } from '../../../routing/match/conditions.ts';
 import type { Message } from '../tree.ts';
 import { quoted } from './match.ts';
@@ -57,7 +58,7 @@ function substitutionOf(change: PathChange): Substitution {
     case 'regex':
       return {
         pattern: `^(?:${change.pattern})(?s:.*)$`,
-        substitution: captures(plain(change.value), groupsOf(change.pattern)),
+        substitution: captures(plain(visible(change.value)), groupsOf(change.pattern)),
       };
     default:
       return change satisfies never;
@@ -76,6 +77,15 @@ function groupsOf(pattern: string): number {
     // Reported when it was translated, and left out before it comes here.
     return 0;
   }
+}
+
+/** What no path may contain, percent-encoded. */
+function visible(text: string): string {
+  return toOctets(text).replaceAll(/[^\x21-\x7e]|[?#]/g, percentEncoded);
+}
+
+function percentEncoded(octet: string): string {
+  return `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
 /** What RE2 puts in as it is. */

@@ -1,0 +1,67 @@
+// The engine of this process, or an Envoy beside it: the flags of `run` and `controller` -> one that is started.
+import { startEngine } from '../../engines/embedded/engine.ts';
+import type { Limits } from '../../engines/embedded/options.ts';
+import { type EnvoyEngineOptions, startEnvoyEngine } from '../../engines/envoy/engine.ts';
+import { defaultLimits, type EnvoyLimits } from '../../engines/envoy/limits.ts';
+import type { Engine } from '../../routing/engine.ts';
+import type { BindReport } from '../../routing/model.ts';
+import { type Arguments, Misuse } from '../command.ts';
+import { limitName, parseLimits } from './limits.ts';
+
+export interface EngineSettings {
+  readonly workers: number;
+  readonly trustedHops: number;
+  readonly accessLog: boolean;
+}
+
+export interface EngineEvents {
+  readonly onReport: (report: BindReport) => void;
+  /** A certificate is missing for a name that a client asks for. Absent: nobody issues any. */
+  readonly onMissingName?: (secrets: readonly string[], name: string) => void;
+  /** Something for people to read. */
+  readonly say: (text: string, severity: 'error' | 'warning') => void;
+}
+
+/** Rejects with an Error of the code EENVOY when an Envoy is wanted and there is none that can be used. */
+export async function startLocalEngine(
+  args: Arguments,
+  settings: EngineSettings,
+  events: EngineEvents,
+): Promise<Engine> {
+  const { onReport, onMissingName, say } = events;
+  const { accessLog, ...common } = settings;
+  const limits = parseLimits(args.texts('limit'));
+  const shared = { ...common, onReport, ...(accessLog ? { accessLog: '-' } : {}) };
+  const envoy = args.text('envoy');
+  if (args.text('engine') !== 'envoy') {
+    if (envoy !== undefined) throw new Misuse('--envoy names the Envoy of --engine envoy');
+    return startEngine({
+      ...shared,
+      limits,
+      ...(onMissingName === undefined ? {} : { onMissingName }),
+      onCrash: (error) => say(`a worker ended and is started again: ${error.message}`, 'error'),
+    });
+  }
+  const told = new Set<string>();
+  const options: EnvoyEngineOptions = {
+    ...shared,
+    limits: envoyLimits(limits),
+    ...(envoy === undefined ? {} : { envoy }),
+    onCrash: (error) => say(`${error.message}; it is started again`, 'error'),
+    onLeftOut: ({ table, key, reason }) => {
+      const text = `Envoy cannot serve ${table} ${key}: ${reason}`;
+      if (!told.has(text)) say(text, 'warning');
+      told.add(text);
+    },
+    onRefusal: ({ names, message }) => say(`Envoy refused ${names.join(', ')}: ${message.trim()}`, 'error'),
+  };
+  return startEnvoyEngine(options);
+}
+
+function envoyLimits(limits: Partial<Limits>): Partial<EnvoyLimits> {
+  for (const key of Object.keys(limits)) {
+    if (!(key in defaultLimits))
+      throw new Misuse(`--limit ${limitName(key as keyof Limits)} is not one that Envoy has`);
+  }
+  return limits;
+}

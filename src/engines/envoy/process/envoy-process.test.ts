@@ -46,5 +46,5 @@ async function eventually<T>(look: () => T | undefined, what: string): Promise<T
     if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  assert.fail(`not within 10 s: ${what}`);
+  throw new Error(`not within 10 s: ${what}`);
 }

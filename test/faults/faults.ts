@@ -113,7 +113,7 @@ test('connections to the API server are cut, in the middle of lists, events and 
   const address = await world.address();
   for (const name of names) await serves(address, hostname(name), 200, 40);
   // Watches go on where they were, and need no lists.
-  proxy.after = () => 10_000 + Math.trunc(Math.random() * 200_000);
+  proxy.after = () => 5000 + Math.trunc(Math.random() * 50_000);
   await world.underLoad(address, async () => {
     await world.cluster.each(names, 8, (name) =>
       world.cluster.patch(route(name), { spec: { hostnames: [hostname(`${name}-b`)] } }),
@@ -123,7 +123,8 @@ test('connections to the API server are cut, in the middle of lists, events and 
     await world.cluster.each(names, 8, (name) => world.cluster.delete(route(name)));
     for (const name of names) await serves(address, hostname(`${name}-b`), 404, 40);
   });
-  assert.ok(proxy.cuts > 10, `only ${proxy.cuts} cuts`);
+  // How much travels depends on how fast the machine is: each cut after the start is one of a watch or a write.
+  assert.ok(proxy.cuts > 5, `only ${proxy.cuts} cuts`);
   proxy.after = () => Infinity;
   await world.assertSettled(address);
   await controller.stop();

@@ -1,8 +1,9 @@
 // Binds (ports of Gateways as declared) → the local address and port that each is served at. Nothing is listened on here;
 // a probe tells whether a port is free. What was placed once stays where it is while others come and go.
 import { createSocket } from 'node:dgram';
-import { createServer, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { Bind, Placement } from '../../routing/model.ts';
+import { tryToListen } from '../../support/listening.ts';
 import { listenerOf } from '../model/names.ts';
 
 export interface FixedPort {
@@ -147,16 +148,9 @@ function compareBinds(a: Bind, b: Bind): number {
 }
 
 /** Listens for a moment, without sharing the port: a second Portolan must not split the requests with the first. */
-function isFree(address: string, port: number, transport: Transport): Promise<boolean> {
-  return transport === 'udp' ? isFreeForDatagrams(address, port) : isFreeForStreams(address, port);
-}
-
-function isFreeForStreams(address: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'));
-    server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(true)));
-  });
+async function isFree(address: string, port: number, transport: Transport): Promise<boolean> {
+  if (transport === 'udp') return isFreeForDatagrams(address, port);
+  return (await tryToListen({ address, port }))?.code !== 'EADDRINUSE';
 }
 
 function isFreeForDatagrams(address: string, port: number): Promise<boolean> {

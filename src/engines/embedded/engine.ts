@@ -2,11 +2,11 @@
 // thread: workers (worker.ts) serve, each with all of the configuration; one that dies is started again.
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import net from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import type { Engine as AnyEngine } from '../../routing/engine.ts';
 import type { Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
+import { tryToListen } from '../../support/listening.ts';
 import { exposition, sumSnapshots } from './exposition.ts';
 import type { MetricsSnapshot } from './metrics.ts';
 import { defaultLimits, type EngineOptions, type WorkerOptions } from './options.ts';
@@ -174,14 +174,6 @@ function sessionKeys(given: readonly Uint8Array[]): readonly Uint8Array[] {
   for (const key of given)
     if (key.length !== SESSION_KEY) throw new RangeError(`session keys have ${SESSION_KEY} octets`);
   return given.length > 0 ? given : [randomBytes(SESSION_KEY)];
-}
-
-function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoException | null> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', resolve);
-    server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(null)));
-  });
 }
 
 function ignore(): void {

@@ -1,12 +1,12 @@
 // The Envoy engine on this machine: updates in, translated and sent over a socket in the file system to an Envoy of our own; reports
 // of binds and metrics out. Who else may open the folder could be the Envoy, so it is ours alone.
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, LeftOut } from '../../routing/engine.ts';
 import type { BindReport, Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
+import { tryToListen } from '../../support/listening.ts';
 import { DeltaServer } from '../stream/delta-server.ts';
 import { listen, type StreamListener } from '../stream/listen.ts';
 import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../stream/resource.ts';
@@ -277,14 +277,6 @@ class EnvoyEngine implements Engine {
     await this.#listener?.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-function tryToListen({ address, port }: Placement): Promise<NodeJS.ErrnoException | null> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once('error', resolve);
-    server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(null)));
-  });
 }
 
 function ignore(): void {

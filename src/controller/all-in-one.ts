@@ -2,8 +2,8 @@
 // with a Service and an EndpointSlice that lead there.
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { BoundGateway } from '../routing/bound.ts';
-import type { Engine } from '../routing/engine.ts';
-import type { BindReport, Placement } from '../routing/model.ts';
+import type { Engine, EngineEvents } from '../routing/engine.ts';
+import type { Placement } from '../routing/model.ts';
 import { refKey } from '../routing/origin.ts';
 import { equal } from '../support/equal.ts';
 import { list, record, text } from '../support/untrusted.ts';
@@ -14,7 +14,7 @@ import { resourceName } from './infrastructure/owned.ts';
 import { Provisioner } from './infrastructure/provisioner.ts';
 import { serviceAccountOf, servicesAtAddress } from './infrastructure/service.ts';
 import { LatePlane } from './late-plane.ts';
-import type { DataPlane, Mode, Serving, ServingPorts } from './serving.ts';
+import type { Mode, Serving, ServingPorts } from './serving.ts';
 
 export interface AllInOneOptions {
   readonly pool: AddressPool;
@@ -22,26 +22,18 @@ export interface AllInOneOptions {
   readonly start: (events: EngineEvents) => Promise<Engine>;
 }
 
-export interface EngineEvents {
-  readonly onReport: (report: BindReport) => void;
-  /** Something for people to read. */
-  readonly say: (message: string, severity: 'error' | 'warning') => void;
-}
-
 export function allInOne(options: AllInOneOptions): Mode {
   return { kinds: [], engine: options.engine, begin: (ports) => new AllInOne(options, ports) };
 }
 
 class AllInOne implements Serving {
-  readonly plane: DataPlane;
+  readonly plane: LatePlane;
   readonly #options: AllInOneOptions;
   readonly #ports: ServingPorts;
   readonly #provisioner: Provisioner;
   /** Of GatewayConfigs, by their range. */
   readonly #pools = new Map<string, AddressPool>();
   #placements: readonly Placement[] = [];
-  /** The engine has had a whole configuration. */
-  #inForce = false;
   #addresses: ReadonlyMap<string, string> = new Map();
 
   constructor(options: AllInOneOptions, ports: ServingPorts) {
@@ -50,18 +42,9 @@ class AllInOne implements Serving {
     const { client, log } = ports;
     const say = (message: string, severity: 'error' | 'warning'): void =>
       log({ level: severity === 'error' ? 'error' : 'warn', message });
-    const plane = new LatePlane(options.start({ onReport: ports.report, say }), (error) =>
+    this.plane = new LatePlane(options.start({ onReport: ports.report, say }), (error) =>
       say(`the engine did not start: ${error.message}`, 'error'),
     );
-    this.plane = {
-      apply: async (update) => {
-        await plane.apply(update);
-        this.#inForce = true;
-      },
-      metrics: () => plane.metrics(),
-      drain: (deadline) => plane.drain(deadline),
-      close: () => plane.close(),
-    };
     this.#provisioner = new Provisioner({
       client,
       settled: (gateway, error) => {
@@ -73,7 +56,7 @@ class AllInOne implements Serving {
   }
 
   waiting(): readonly string[] {
-    return this.#inForce ? [] : ['the first configuration to be in force'];
+    return this.plane.isServing ? [] : ['the first configuration to be in force'];
   }
 
   start(): void {

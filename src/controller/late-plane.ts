@@ -5,6 +5,7 @@ import type { DataPlane } from './serving.ts';
 
 export class LatePlane implements DataPlane {
   readonly #engine: Promise<Engine>;
+  #serves = false;
 
   /** @param failed told why it did not start; nothing is served then */
   constructor(engine: Promise<Engine>, failed: (error: Error) => void) {
@@ -15,6 +16,12 @@ export class LatePlane implements DataPlane {
   /** Rejects with the error of an engine that did not start. */
   async apply(update: Update): Promise<void> {
     await (await this.#engine).apply(update);
+    this.#serves = true;
+  }
+
+  /** A configuration is in force. */
+  get isServing(): boolean {
+    return this.#serves;
   }
 
   async metrics(): Promise<string> {

@@ -1,4 +1,5 @@
 // What an engine is, whichever serves: updates of the model in, reports of binds and metrics out.
+import type { BindReport } from './model.ts';
 import type { Update } from './update.ts';
 
 /** A row, or a part of one, that an engine cannot serve and has left out, while all the rest is served. */
@@ -8,6 +9,13 @@ export interface LeftOut {
   readonly key: string;
   /** A clause for people: what is wrong. */
   readonly reason: string;
+}
+
+/** What whoever starts an engine hears of it. */
+export interface EngineEvents {
+  readonly onReport: (report: BindReport) => void;
+  /** Something for people to read. */
+  readonly say: (text: string, severity: 'error' | 'warning') => void;
 }
 
 export interface Engine {

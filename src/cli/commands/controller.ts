@@ -1,13 +1,13 @@
 // portolan controller: a cluster → its Gateways, served here or by data planes of their own, until it is told to stop.
 import { Controller } from '../../controller/controller.ts';
 import type { ControllerOptions } from '../../controller/controller.ts';
-import type { LogEntry } from '../../controller/log.ts';
 import { dump } from '../../pipeline/dump.ts';
 import { AccessError, accessFrom } from '../../sources/cluster/access.ts';
 import type { Access } from '../../sources/cluster/access.ts';
 import { KubeClient } from '../../sources/cluster/client.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
+import { logLine } from '../log-line.ts';
 import type { Run } from '../main.ts';
 import { parseListen } from '../model/names.ts';
 import { startAdmin } from '../run/admin.ts';
@@ -26,15 +26,15 @@ export const run: Run = async (args) => {
     selection: selectionOf(args),
     namespace,
     electsLeader: !args.on('no-leader-election'),
-    log,
+    log: logLine,
   });
   const told = stopSignal();
   try {
     const admin = await openAdmin(args, controller);
     controller.start();
-    log({ level: 'info', message: `watching ${access.server}` });
+    logLine({ level: 'info', message: `watching ${access.server}` });
     await told;
-    log({ level: 'info', message: `stopping: requests in flight have ${drain} s` });
+    logLine({ level: 'info', message: `stopping: requests in flight have ${drain} s` });
     await controller.stop(drain * 1000);
     admin?.close();
     return 0;
@@ -60,11 +60,6 @@ function selectionOf(args: Arguments): NonNullable<ControllerOptions['selection'
     ...(namespaceSelector === undefined ? {} : { namespaceSelector }),
     ...(selector === undefined ? {} : { selector }),
   };
-}
-
-/** One line of JSON each, on standard error: standard output belongs to the access log. */
-function log(entry: LogEntry): void {
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
 }
 
 function accessOf(args: Arguments): Access {

@@ -2,9 +2,11 @@
 import fs from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
+import type { LogEntry } from '../../controller/log.ts';
 import type { TlsMaterial } from '../../engines/stream/credentials.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
+import { logLine } from '../log-line.ts';
 import type { Run } from '../main.ts';
 import { formatHostPort, parseHostPort, parseListen } from '../model/names.ts';
 import { keepHeapsSmall, YOUNG_SPACE } from '../proxy/memory.ts';
@@ -12,6 +14,7 @@ import { ProxyNode } from '../proxy/node.ts';
 import { readSessionKeys } from '../proxy/session-keys.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
+import { engineSettings } from '../run/engines.ts';
 import { parseLimits } from '../run/limits.ts';
 import { leaveSoon, stopSignal } from '../stop-signal.ts';
 import { version } from '../version.ts';
@@ -26,6 +29,7 @@ export const run: Run = async (args) => {
   const keys = args.text('session-keys');
   const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
   const grace = args.number('grace', { min: 0, max: 600 }) ?? 5;
+  const { accessLog, ...settings } = engineSettings(args);
   const credentials = (): TlsMaterial => materialIn(tls);
   check(credentials);
   keepHeapsSmall();
@@ -38,10 +42,9 @@ export const run: Run = async (args) => {
     ...(state === undefined ? {} : { state }),
     engine: {
       youngSpace: YOUNG_SPACE,
-      workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
-      trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
+      ...settings,
       limits: parseLimits(args.texts('limit')),
-      ...(args.on('access-log') ? { accessLog: '-' } : {}),
+      ...(accessLog ? { accessLog: '-' } : {}),
       ...(keys === undefined ? {} : { sessionKeys: readSessionKeys(keys) }),
     },
     log,
@@ -66,9 +69,8 @@ export const run: Run = async (args) => {
   }
 };
 
-/** One line of JSON each, on standard error: standard output belongs to the access log. */
-function log(level: string, message: string): void {
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message })}\n`);
+function log(level: LogEntry['level'], message: string): void {
+  logLine({ level, message });
 }
 
 function required(args: Arguments, flag: string, hint: string): string {

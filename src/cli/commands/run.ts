@@ -12,7 +12,7 @@ import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
 import { DevCertificates } from '../run/dev-certificates.ts';
 import { EchoBackends } from '../run/echo.ts';
-import { startLocalEngine } from '../run/engines.ts';
+import { engineSettings, startLocalEngine } from '../run/engines.ts';
 import { PortPlan } from '../run/ports.ts';
 import type { FixedPort, PortRules } from '../run/ports.ts';
 import { Report } from '../run/report.ts';
@@ -102,9 +102,7 @@ function settingsOf(args: Arguments): Settings {
       offset: args.number('port-offset', { min: 0, max: 64_512 }) ?? 8000,
       fixed: args.texts('port').map(parseFixedPort),
     },
-    workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
-    trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
-    accessLog: args.on('access-log'),
+    ...engineSettings(args),
     drain: args.number('drain', { min: 0, max: 3600 }) ?? 10,
   };
 }

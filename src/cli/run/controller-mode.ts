@@ -12,7 +12,7 @@ import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { HostPort } from '../model/names.ts';
 import { formatHostPort, parseHostPort, parseListen } from '../model/names.ts';
-import { startLocalEngine } from './engines.ts';
+import { engineSettings, startLocalEngine } from './engines.ts';
 
 export interface ControllerMode {
   readonly mode: Mode;
@@ -43,11 +43,7 @@ export function controllerMode(args: Arguments, namespace: string): ControllerMo
 }
 
 function inThisProcess(args: Arguments, range: string): Mode {
-  const settings = {
-    workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
-    trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
-    accessLog: args.on('access-log'),
-  };
+  const settings = engineSettings(args);
   return allInOne({
     pool: poolOf(range),
     engine: args.text('engine') === 'envoy' ? 'envoy' : 'embedded',

@@ -3,8 +3,7 @@ import { startEngine } from '../../engines/embedded/engine.ts';
 import type { Limits } from '../../engines/embedded/options.ts';
 import { type EnvoyEngineOptions, startEnvoyEngine } from '../../engines/envoy/engine.ts';
 import { defaultLimits, type EnvoyLimits } from '../../engines/envoy/limits.ts';
-import type { Engine } from '../../routing/engine.ts';
-import type { BindReport } from '../../routing/model.ts';
+import type { Engine, EngineEvents } from '../../routing/engine.ts';
 import { type Arguments, Misuse } from '../command.ts';
 import { limitName, parseLimits } from './limits.ts';
 
@@ -14,19 +13,24 @@ export interface EngineSettings {
   readonly accessLog: boolean;
 }
 
-export interface EngineEvents {
-  readonly onReport: (report: BindReport) => void;
+export function engineSettings(args: Arguments): EngineSettings {
+  return {
+    workers: args.number('workers', { min: 1, max: 256 }) ?? 1,
+    trustedHops: args.number('trusted-hops', { min: 0, max: 16 }) ?? 0,
+    accessLog: args.on('access-log'),
+  };
+}
+
+export interface LocalEvents extends EngineEvents {
   /** A certificate is missing for a name that a client asks for. Absent: nobody issues any. */
   readonly onMissingName?: (secrets: readonly string[], name: string) => void;
-  /** Something for people to read. */
-  readonly say: (text: string, severity: 'error' | 'warning') => void;
 }
 
 /** Rejects with an Error of the code EENVOY when an Envoy is wanted and there is none that can be used. */
 export async function startLocalEngine(
   args: Arguments,
   settings: EngineSettings,
-  events: EngineEvents,
+  events: LocalEvents,
 ): Promise<Engine> {
   const { onReport, onMissingName, say } = events;
   const { accessLog, ...common } = settings;

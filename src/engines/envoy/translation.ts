@@ -29,9 +29,9 @@ import { plainVariant } from './streams.ts';
 export interface TranslationOptions extends HttpSettings {
   /** PEM file with the authorities of the machine that Envoy runs on. */
   readonly systemTrust: string;
-  /** Where the resources of a gateway go. Default: each gateway by itself. */
   /** Told of what is not sent, since Envoy would refuse it: again whenever it is translated. */
   readonly onLeftOut?: (what: LeftOut) => void;
+  /** Where the resources of a gateway go. Default: each gateway by itself. */
   readonly scopeOf?: (gateway: string) => string;
 }
 

@@ -1,7 +1,7 @@
 // The engine of this process, or an Envoy beside it: the flags of `run` and `controller` -> one that is started.
 import { startEngine } from '../../engines/embedded/engine.ts';
 import type { Limits } from '../../engines/embedded/options.ts';
-import { type EnvoyEngineOptions, startEnvoyEngine } from '../../engines/envoy/engine.ts';
+import type { EnvoyEngineOptions } from '../../engines/envoy/engine.ts';
 import { defaultLimits, type EnvoyLimits } from '../../engines/envoy/limits.ts';
 import type { Engine, EngineEvents } from '../../routing/engine.ts';
 import { type Arguments, Misuse } from '../command.ts';
@@ -59,6 +59,8 @@ export async function startLocalEngine(
     },
     onRefusal: ({ names, message }) => say(`Envoy refused ${names.join(', ')}: ${message.trim()}`, 'error'),
   };
+  // Its messages are thousands of descriptors: nobody else waits for them.
+  const { startEnvoyEngine } = await import('../../engines/envoy/engine.ts');
   return startEnvoyEngine(options);
 }
 

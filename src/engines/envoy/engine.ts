@@ -249,6 +249,11 @@ class EnvoyEngine implements Engine {
     this.#options.onReport?.(report);
   }
 
+  /** Until an Envoy asks for its configuration; and when it ended, until the next one does. */
+  isDown(): boolean {
+    return !this.#process.running || this.#server.nodes(SCOPE).length === 0;
+  }
+
   metrics(): Promise<string> {
     return ask(this.#admin, '/stats/prometheus');
   }

@@ -112,7 +112,7 @@ export class ProxyNode {
   waiting(): readonly string[] {
     if (this.#stopping) return ['stopping'];
     if (this.#inForce === undefined) return ['no configuration has come yet'];
-    if (this.engine.isDown?.() === true) return ['Envoy is started again'];
+    if (this.engine.isDown?.() === true) return ['Envoy ended and is started again'];
     const placed = [...this.#client.held.rows('placements').keys()];
     const served = placed.filter((bind) => this.#binds.get(bind)?.state === 'serving');
     return placed.length > 0 && served.length === 0 ? ['no listener is served'] : [];

@@ -88,7 +88,9 @@ export function engineProblem({ engine, proxy }: Parameters, engines: Engines, a
   }
   const unknown = Object.keys(proxy?.limits ?? {}).filter((limit) => !limitsOfEnvoy.has(limit));
   if (unknown.length === 0) return undefined;
-  return invalid(`Envoy has no limit ${unknown.join(', ')} (proxy.limits)`, 'remove it, or set engine: embedded');
+  // In one object its schema refuses it.
+  const message = `class and Gateway together ask for the engine envoy and for limits that Envoy does not have: ${unknown.join(', ')} (proxy.limits)`;
+  return invalid(message, 'remove them, or set engine: embedded');
 }
 
 export interface GatewayParameters {

@@ -320,5 +320,5 @@ export const commands: readonly Command[] = [
   status,
   config,
   controllerCommand([...engineFlags, ...dataPlane, admin], misuse),
-  proxyCommand([...dataPlane, admin], misuse),
+  proxyCommand([...engineFlags, ...dataPlane, admin], misuse),
 ];

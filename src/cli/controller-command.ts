@@ -38,6 +38,11 @@ const proxyImage: Flag = {
   value: 'IMAGE',
   help: 'The image of data planes, whose entry point is portolan. Default: $PORTOLAN_IMAGE.',
 };
+const envoyImage: Flag = {
+  name: 'envoy-image',
+  value: 'IMAGE',
+  help: 'The image of data planes for GatewayConfigs with engine: envoy. Its entry point is portolan, and there is an Envoy on PATH. Default: $PORTOLAN_ENVOY_IMAGE; without either such a GatewayConfig is refused.',
+};
 const streamAddress: Flag = {
   name: 'stream-address',
   value: '[HOST]:PORT',
@@ -78,7 +83,7 @@ export function controllerCommand(serving: readonly Flag[], misuse: readonly [nu
     flags: [
       { title: 'The cluster', flags: [kubeconfig, context, controllerName] },
       { title: 'What is left out', flags: [namespace, namespaceSelector, selector] },
-      { title: 'Data planes of their own', flags: [proxyImage, advertise, streamAddress] },
+      { title: 'Data planes of their own', flags: [proxyImage, envoyImage, advertise, streamAddress] },
       { title: 'Replicas', flags: [leaderElection, leaseNamespace] },
       { title: 'All in one process', flags: [addressPool] },
       { title: 'The data plane of this process', flags: serving.filter(({ name }) => name !== 'admin') },

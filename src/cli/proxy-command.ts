@@ -30,7 +30,7 @@ const state: Flag = {
 const sessionKeys: Flag = {
   name: 'session-keys',
   value: 'FILE',
-  help: 'Keys of 32 octets, in hex or base64, one a line, that seal session tokens: the first seals, all of them open. Proxies that serve the same clients need the same. Default: one at random.',
+  help: 'Keys of 32 octets, in hex or base64, one a line, that seal session tokens: the first seals, all of them open. Proxies that serve the same clients need the same. Default: one at random. Not with --engine envoy, which seals none.',
 };
 const grace: Flag = {
   name: 'grace',

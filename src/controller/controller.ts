@@ -248,6 +248,7 @@ export class Controller {
       classes: 'by-controller',
       presume: false,
       engine: this.#options.mode.engine,
+      engines: this.#options.mode.engines,
       awaitEngine: true,
     });
     for (const object of this.#source.objects()) this.#apply(pipeline, object);

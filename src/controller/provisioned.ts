@@ -46,7 +46,12 @@ const deployments: WatchedKind = {
 const LOOK_AGAIN = 600_000;
 
 export function provisioned(options: ProvisionedOptions): Mode {
-  return { kinds: [deployments], engine: 'embedded', begin: (ports) => new Provisioned(options, ports) };
+  return {
+    kinds: [deployments],
+    engine: 'embedded',
+    engines: options.envoyImage === undefined ? ['embedded'] : ['embedded', 'envoy'],
+    begin: (ports) => new Provisioned(options, ports),
+  };
 }
 
 class Provisioned implements Serving {
@@ -129,7 +134,8 @@ class Provisioned implements Serving {
     const service = gateway.parameters === undefined ? undefined : serviceOfPods(owner, this.#refusals.of(gateway.key));
     if (service === undefined) return;
     const budget = disruptionBudgetOf(owner);
-    const objects: Provided[] = [serviceAccountOf(owner), service, deploymentOf(owner, this.#options)];
+    const deployment = deploymentOf(owner, this.#options);
+    const objects: Provided[] = [serviceAccountOf(owner), service, ...(deployment === undefined ? [] : [deployment])];
     const absent: Plural[] = [];
     if (budget === undefined) absent.push('poddisruptionbudgets');
     else objects.push(budget);

@@ -62,5 +62,7 @@ export interface Mode {
   readonly kinds: readonly WatchedKind[];
   /** What serves: classes say what it supports. */
   readonly engine: 'embedded' | 'envoy';
+  /** Which of them parameters may ask for; absent: they do not choose. */
+  readonly engines?: readonly ('embedded' | 'envoy')[];
   readonly begin: (ports: ServingPorts) => Serving;
 }

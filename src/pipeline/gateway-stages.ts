@@ -85,6 +85,7 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
     listenerSets,
     namespaces,
     presume: options.presume,
+    engines: options.engines,
     configs: current.configs,
     ...facts,
   };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '../api/objects.ts';
 import { Pipeline } from './pipeline.ts';
+import type { PipelineOptions } from './pipeline.ts';
 
 const group = 'gateway.networking.k8s.io';
 
@@ -35,6 +36,10 @@ function gateway(parameters?: string): KubeObject {
 }
 
 function settled(...objects: readonly KubeObject[]): Pipeline {
+  return settledWith({}, ...objects);
+}
+
+function settledWith(options: Partial<PipelineOptions>, ...objects: readonly KubeObject[]): Pipeline {
   const pipeline = new Pipeline({
     channel: 'standard',
     controllerName: 'portolan.dev/gateway-controller',
@@ -42,6 +47,7 @@ function settled(...objects: readonly KubeObject[]): Pipeline {
     presume: false,
     engine: 'embedded',
     awaitEngine: false,
+    ...options,
   });
   for (const object of objects) pipeline.apply(object);
   pipeline.settle();
@@ -103,4 +109,31 @@ test('a class that goes wrong keeps new Gateways waiting, and the others as they
   pipeline.settle();
   assert.match(conditions(pipeline)[0] ?? '', /^Accepted=True/);
   assert.equal(pipeline.tables.binds.size, 1);
+});
+
+test('the engine envoy needs an image, which the condition says, of a Gateway and of a class', () => {
+  const objects = [gatewayClass, config('shop', 'own', { engine: 'envoy' }), gateway('own')];
+  const without = settledWith({ engines: ['embedded'] }, config('system', 'edge', {}), ...objects);
+  assert.match(conditions(without)[0] ?? '', /^Accepted=False InvalidParameters: .*--envoy-image/);
+  const both = { engines: ['embedded', 'envoy'] } as const;
+  const served = settledWith(both, config('system', 'edge', {}), ...objects);
+  assert.equal(served.tables.gateways.get('shop/gw')?.parameters?.engine, 'envoy');
+  assert.match(conditions(served)[0] ?? '', /^Accepted=True/);
+  const ofClass = settledWith({ engines: ['embedded'] }, config('system', 'edge', { engine: 'envoy' }), ...objects);
+  const status = JSON.stringify(ofClass.tables.statuses.get(`${group}/GatewayClass//edge`)?.status['conditions']);
+  assert.match(status, /"InvalidParameters".*--envoy-image/);
+});
+
+test('limits that Envoy does not have are refused, also when class and Gateway say them together', () => {
+  const both = { engines: ['embedded', 'envoy'] } as const;
+  const limited = (limits: object): Pipeline =>
+    settledWith(
+      both,
+      gatewayClass,
+      config('system', 'edge', { engine: 'envoy' }),
+      config('shop', 'own', { proxy: { limits } }),
+      gateway('own'),
+    );
+  assert.match(conditions(limited({ bodyBytes: 5 }))[0] ?? '', /^Accepted=False InvalidParameters: .*bodyBytes/);
+  assert.match(conditions(limited({ headBytes: 5 }))[0] ?? '', /^Accepted=True/);
 });

@@ -28,6 +28,7 @@ interface Inputs {
   readonly options: {
     readonly channel: 'standard' | 'experimental';
     readonly engine: 'embedded' | 'envoy';
+    readonly engines?: readonly ('embedded' | 'envoy')[] | undefined;
     readonly controllerName: string;
     readonly awaitEngine: boolean;
   };

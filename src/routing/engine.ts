@@ -24,6 +24,8 @@ export interface Engine {
    * the order of the calls; one need not wait for the other.
    */
   apply(update: Update): Promise<void>;
+  /** Nothing is served at present, whatever was reported. Absent: that cannot be. */
+  isDown?(): boolean;
   /** In the text format of Prometheus. */
   metrics(): Promise<string>;
   /**

@@ -6,7 +6,7 @@ type Quantities = Readonly<Record<string, number | string>>;
 
 /** What is absent has the default that docs/guides/cluster.md tells. */
 export interface Parameters {
-  readonly engine?: 'embedded';
+  readonly engine?: 'embedded' | 'envoy';
   readonly replicas?: number;
   readonly service?: ServiceParameters;
   readonly pod?: PodParameters;
@@ -44,6 +44,31 @@ export interface ProxyParameters {
   /** By the names of the engine's limits. */
   readonly limits?: Readonly<Record<string, number>>;
 }
+
+/** Those limits that Envoy has as well. */
+export const limitsOfEnvoy: ReadonlySet<string> = new Set([
+  'headBytes',
+  'headFields',
+  'targetBytes',
+  'headTimeout',
+  'idleTimeout',
+  'responseTimeout',
+  'tunnelTimeout',
+  'udpIdleTimeout',
+  'connectTimeout',
+  'poolTimeout',
+  'replayBytes',
+  'authTimeout',
+  'authBodyBytes',
+  'skipTimeout',
+  'longestSkip',
+  'streams',
+  'streamWindow',
+  'connectionWindow',
+  'bufferBytes',
+  'connections',
+  'drainTimeout',
+]);
 
 /** `over` wins field by field; maps by key, lists as a whole. */
 export function mergeParameters(under: Parameters, over: Parameters): Parameters {

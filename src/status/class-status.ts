@@ -6,13 +6,21 @@ import type { Channel, Engine } from './features.ts';
 import { supportedFeatures } from './features.ts';
 import type { Condition, ObjectStatus } from './object-status.ts';
 
+export interface ClassStatusOptions {
+  /** What serves where parameters do not say it. */
+  readonly engine: Engine;
+  /** What they may say; absent: nothing that counts. */
+  readonly engines?: readonly Engine[] | undefined;
+  readonly channel: Channel;
+}
+
 /**
  * Undefined for a class that is not an object, or not ours.
  * @param told what is known of the API server: `group/kind` of what it has (absent: everything), and kinds that may not be read
  */
 export function classStatus(
   bound: BoundClass,
-  { engine, channel }: { readonly engine: Engine; readonly channel: Channel },
+  { engine, engines, channel }: ClassStatusOptions,
   told: { readonly kinds?: readonly string[] | undefined; readonly forbidden?: readonly string[] | undefined } = {},
 ): ObjectStatus | undefined {
   if (bound.presumed || !bound.managed) return undefined;
@@ -20,6 +28,7 @@ export function classStatus(
   const accepted =
     conditionOf('Accepted', bound.problems, subject) ??
     holds('Accepted', 'Accepted', 'Portolan serves Gateways of this class', subject);
+  const serving = engines === undefined ? engine : (bound.parameters?.engine ?? engine);
   const version = versionOf(bound, subject);
   return {
     ref: bound.ref,
@@ -27,7 +36,7 @@ export function classStatus(
       conditions: [accepted, version, incomplete(told.forbidden ?? [], subject)].filter(
         (condition) => condition !== undefined,
       ),
-      supportedFeatures: supportedFeatures(engine, channel, told.kinds).map((name) => ({ name })),
+      supportedFeatures: supportedFeatures(serving, channel, told.kinds).map((name) => ({ name })),
     },
   };
 }

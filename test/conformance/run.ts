@@ -3,7 +3,7 @@
 // that cannot be had (test/lab/README.md): it is named with the results.
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -19,7 +19,7 @@ const usage = `npm run conformance -- [options]
   --run-test NAME    one test only
   --suite v1.7|v1.6  which suite (default v1.7)
   --mode NAME        all-in-one: in the process of the controller (default); provisioned: by Pods of their own
-  --engine NAME      embedded (default), or envoy: the one named by ENVOY, on PATH or in .cache/envoy (all-in-one only)
+  --engine NAME      embedded (default), or envoy: the one named by ENVOY, on PATH or in .cache/envoy (provisioned: in .cache/envoy)
   --channel NAME     CRDs of the lab: standard (default) or experimental
   --report FILE      where the report goes (default conformance/reports/…; not with --run-test)
   --kubeconfig FILE  a cluster in which Portolan runs already, instead of the lab
@@ -117,6 +117,11 @@ function script(file: string, ...args: readonly string[]): boolean {
 /** Undefined: there is no such engine here. */
 function engineFlags(): readonly string[] | undefined {
   if (values.engine !== 'envoy') return [];
+  if (values.mode === 'provisioned') {
+    // What the image portolan-envoy mounts: the program itself, and not what starts it.
+    const [packaged] = globSync('.cache/envoy/lib/python*/site-packages/envoy/_bin/envoy', { cwd: root });
+    return packaged === undefined ? undefined : ['--envoy-image', 'portolan-envoy'];
+  }
   const binary = envoyBinary();
   return binary === undefined ? undefined : ['--engine', 'envoy', '--envoy', binary];
 }
@@ -132,14 +137,22 @@ async function startController(
 ): Promise<ChildProcess | undefined> {
   const kubectl = [...within, 'kubectl', '--kubeconfig', kubeconfig, 'apply', '--server-side', '-f'];
   run([...kubectl, join(root, 'deploy/crds')], '');
+  const byEnvoyPods = values.mode === 'provisioned' && values.engine === 'envoy';
+  const parametersRef = { group: 'portolan.dev', kind: 'GatewayConfig', namespace: 'portolan', name: 'envoy' };
   const gatewayClass = JSON.stringify({
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'GatewayClass',
     metadata: { name: values['gateway-class'] },
-    spec: { controllerName: 'portolan.dev/gateway-controller' },
+    spec: { controllerName: 'portolan.dev/gateway-controller', ...(byEnvoyPods ? { parametersRef } : {}) },
+  });
+  const config = JSON.stringify({
+    apiVersion: 'portolan.dev/v1alpha1',
+    kind: 'GatewayConfig',
+    metadata: { name: parametersRef.name, namespace: parametersRef.namespace },
+    spec: { engine: 'envoy' },
   });
   const namespace = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'portolan' } });
-  for (const object of [gatewayClass, namespace]) run([...kubectl, '-'], object);
+  for (const object of [gatewayClass, namespace, ...(byEnvoyPods ? [config] : [])]) run([...kubectl, '-'], object);
   const log = join(lab, `.state/${name}/portolan.log`);
   const descriptor = openSync(log, 'w');
   const admin = '127.0.0.1:9901';

@@ -1,6 +1,8 @@
 // The reference pages of docs/ that are made from tables of the code, so that they cannot fall behind it.
 import { exposition, sumSnapshots } from '../../src/engines/embedded/exposition.ts';
-import { limitNames } from '../../src/cli/run/limits.ts';
+import type { Limits } from '../../src/engines/embedded/options.ts';
+import { defaultLimits as ofEnvoy } from '../../src/engines/envoy/limits.ts';
+import { limitName, limitNames } from '../../src/cli/run/limits.ts';
 import { severityOf, type Problem, type ProblemCode } from '../../src/routing/problem.ts';
 import { features } from '../../src/status/features.ts';
 import { verdictOf } from '../../src/status/reasons.ts';
@@ -49,12 +51,19 @@ ${table(['code', 'meaning'], own)}`;
 }
 
 function limitsPage(): string {
-  const rows = limitNames().map(({ name, meaning, default: standard }) => [`\`${name}\``, String(standard), meaning]);
+  const envoy = new Set(Object.keys(ofEnvoy).map((key) => limitName(key as keyof Limits)));
+  const rows = limitNames().map(({ name, meaning, default: standard }) => [
+    `\`${name}\``,
+    String(standard),
+    envoy.has(name) ? 'yes' : '',
+    meaning,
+  ]);
   return `# Limits of the data plane
 
-Everything that a peer could make grow or last has a limit. \`portolan run --limit NAME=N\` sets one.
+Everything that a peer could make grow or last has a limit. \`portolan run --limit NAME=N\` sets one; so does \`proxy.limits\` of a
+GatewayConfig, by names in the form \`headBytes\`. What Envoy does not have is refused for it.
 
-${table(['name', 'default', 'meaning'], rows)}`;
+${table(['name', 'default', 'Envoy', 'meaning'], rows)}`;
 }
 
 function metricsPage(): string {

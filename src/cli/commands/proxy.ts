@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import type { LogEntry } from '../../controller/log.ts';
 import type { TlsMaterial } from '../../engines/stream/credentials.ts';
+import type { BindReport } from '../../routing/model.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import { logLine } from '../log-line.ts';
@@ -14,8 +15,8 @@ import { ProxyNode } from '../proxy/node.ts';
 import { readSessionKeys } from '../proxy/session-keys.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
-import { engineSettings } from '../run/engines.ts';
-import { parseLimits } from '../run/limits.ts';
+import type { LocalEngine } from '../run/engines.ts';
+import { engineSettings, startLocalEngine } from '../run/engines.ts';
 import { leaveSoon, stopSignal } from '../stop-signal.ts';
 import { version } from '../version.ts';
 
@@ -27,12 +28,15 @@ export const run: Run = async (args) => {
   const tls = required(args, 'tls-dir', 'a folder with tls.crt, tls.key and ca.crt');
   const state = args.text('state');
   const keys = args.text('session-keys');
+  if (keys !== undefined && args.text('engine') === 'envoy')
+    throw new Misuse('--session-keys is not for --engine envoy', 'its session tokens are sealed with no key');
   const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
   const grace = args.number('grace', { min: 0, max: 600 }) ?? 5;
-  const { accessLog, ...settings } = engineSettings(args);
   const credentials = (): TlsMaterial => materialIn(tls);
   check(credentials);
   keepHeapsSmall();
+  const reports: { to: (report: BindReport) => void } = { to: () => {} };
+  const engine = await engineOf(args, keys, (report) => reports.to(report));
   const node = new ProxyNode({
     controller: formatHostPort(controller),
     serverName: args.text('server-name') ?? 'portolan-controller',
@@ -40,21 +44,16 @@ export const run: Run = async (args) => {
     node: args.text('node') ?? hostname(),
     version: version(),
     ...(state === undefined ? {} : { state }),
-    engine: {
-      youngSpace: YOUNG_SPACE,
-      ...settings,
-      limits: parseLimits(args.texts('limit')),
-      ...(accessLog ? { accessLog: '-' } : {}),
-      ...(keys === undefined ? {} : { sessionKeys: readSessionKeys(keys) }),
-    },
+    engine,
     log,
   });
+  reports.to = (report) => node.reported(report);
   const told = stopSignal();
   let stopRenewing = (): void => {};
   try {
     const admin = await openAdmin(args, node);
     node.connect();
-    if (keys !== undefined) stopRenewing = renewKeys(keys, node);
+    if (keys !== undefined) stopRenewing = renewKeys(keys, engine);
     await told;
     log('info', `stopping: for ${grace} s everything is still served, then requests in flight have ${drain} s`);
     node.retire();
@@ -64,10 +63,25 @@ export const run: Run = async (args) => {
     return 0;
   } finally {
     stopRenewing();
-    await node.engine.close();
+    await engine.close();
     leaveSoon();
   }
 };
+
+/** @param keys the file of session keys */
+function engineOf(
+  args: Arguments,
+  keys: string | undefined,
+  onReport: (report: BindReport) => void,
+): Promise<LocalEngine> {
+  const settings = {
+    ...engineSettings(args),
+    embedded: { youngSpace: YOUNG_SPACE, ...(keys === undefined ? {} : { sessionKeys: readSessionKeys(keys) }) },
+  };
+  const say = (message: string, severity: 'error' | 'warning'): void =>
+    log(severity === 'error' ? 'error' : 'warn', message);
+  return startLocalEngine(args, settings, { onReport, say });
+}
 
 function log(level: LogEntry['level'], message: string): void {
   logLine({ level, message });
@@ -97,7 +111,7 @@ function check(credentials: () => TlsMaterial): void {
 const LOOK_AGAIN = 15_000;
 
 /** Follows the file of session keys; one that cannot be read changes nothing. */
-function renewKeys(file: string, node: ProxyNode): () => void {
+function renewKeys(file: string, engine: LocalEngine): () => void {
   let last = Buffer.concat(readSessionKeys(file));
   let complaint = '';
   const timer = setInterval(() => {
@@ -107,7 +121,7 @@ function renewKeys(file: string, node: ProxyNode): () => void {
       complaint = '';
       if (now.equals(last)) return;
       last = now;
-      node.engine.renewSessionKeys(keys);
+      engine.renewSessionKeys?.(keys);
       log('info', 'session keys are renewed');
     } catch (error) {
       const { message } = error as Error;

@@ -85,6 +85,8 @@ export class Model {
       classes: options.gatewayClass === undefined ? 'any' : { named: options.gatewayClass },
       presume: true,
       engine: 'embedded',
+      // A cluster has an image of each, as far as files can tell; where this process serves, parameters do not choose.
+      engines: options.serving ? undefined : ['embedded', 'envoy'],
       awaitEngine: options.serving,
     });
     this.backends = new LocalBackends(options.backends);

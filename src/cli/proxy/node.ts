@@ -1,13 +1,12 @@
-// A proxy: the embedded engine, fed by a controller over a stream, with its last good configuration on disk. It serves whatever
-// becomes of the controller.
-import { type Engine, startEngine } from '../../engines/embedded/engine.ts';
-import type { EngineOptions } from '../../engines/embedded/options.ts';
+// A proxy: an engine, fed by a controller over a stream, with its last good configuration on disk. It serves whatever becomes of the
+// controller.
 import { HeldRows, rowTables } from '../../engines/stream/client/held-rows.ts';
 import { ModelClient } from '../../engines/stream/client/model-client.ts';
 import type { TlsMaterial } from '../../engines/stream/credentials.ts';
 import { decodeAck, encodeNodeReport, reportPath } from '../../engines/stream/fleet/messages.ts';
 import type { NodeReport } from '../../engines/stream/fleet/reports.ts';
 import { Link } from '../../engines/stream/link.ts';
+import type { Engine } from '../../routing/engine.ts';
 import type { BindReport, CertificateSet } from '../../routing/model.ts';
 import { readState, StateFile } from './state-file.ts';
 
@@ -22,7 +21,8 @@ export interface ProxyOptions {
   readonly version: string;
   /** File or folder; undefined: nothing is kept. */
   readonly state?: string;
-  readonly engine: Omit<EngineOptions, 'onReport' | 'onCrash'>;
+  /** Nothing was applied to it yet; its reports go to `reported`. */
+  readonly engine: Engine;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
 
@@ -48,15 +48,7 @@ export class ProxyNode {
   constructor(options: ProxyOptions) {
     const { log, node, version } = options;
     this.#options = options;
-    this.engine = startEngine({
-      ...options.engine,
-      onReport: (report) => {
-        this.#binds.set(report.bind, report);
-        if (report.state === 'failed') log('warn', `${report.bind} is not served: ${report.message ?? report.code}`);
-        this.#report();
-      },
-      onCrash: (error) => log('error', `a worker ended and is started again: ${error.message}`),
-    });
+    this.engine = options.engine;
     const file = options.state === undefined ? undefined : { place: options.state, version, log };
     const saved = file && readState(file);
     this.#client = new ModelClient({
@@ -108,10 +100,19 @@ export class ProxyNode {
     });
   }
 
+  /** The engine says how it is with a bind. */
+  reported(report: BindReport): void {
+    const { log } = this.#options;
+    this.#binds.set(report.bind, report);
+    if (report.state === 'failed') log('warn', `${report.bind} is not served: ${report.message ?? report.code}`);
+    this.#report();
+  }
+
   /** What it is not ready for; empty when it is. Stays so without a controller. */
   waiting(): readonly string[] {
     if (this.#stopping) return ['stopping'];
     if (this.#inForce === undefined) return ['no configuration has come yet'];
+    if (this.engine.isDown?.() === true) return ['Envoy ended and is started again'];
     const placed = [...this.#client.held.rows('placements').keys()];
     const served = placed.filter((bind) => this.#binds.get(bind)?.state === 'serving');
     return placed.length > 0 && served.length === 0 ? ['no listener is served'] : [];

@@ -30,9 +30,11 @@ export function controllerMode(args: Arguments, namespace: string): ControllerMo
   if (range !== undefined && image !== undefined) {
     throw new Misuse('--address-pool and --proxy-image go not together', 'serve in this process, or by Deployments');
   }
+  if (range !== undefined && args.text('envoy-image') !== undefined)
+    throw new Misuse('--envoy-image is for Deployments', '--engine envoy is for --address-pool');
   if (range !== undefined) return { mode: inThisProcess(args, range) };
   if (args.text('engine') === 'envoy') {
-    throw new Misuse('--engine envoy is for --address-pool', 'Deployments are of portolan proxy');
+    throw new Misuse('--engine envoy is for --address-pool', 'a GatewayConfig says engine: envoy for Deployments');
   }
   const found = image ?? process.env['PORTOLAN_IMAGE'];
   if (found !== undefined && found !== '') return byDataPlanes(args, found, namespace);
@@ -78,8 +80,10 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
   // Replicas dial each other by address, and expect the name of the Service.
   const names = new Set([advertise.host, service, `${service}.${namespace}`, `${service}.${namespace}.svc`]);
   if (own !== undefined) names.add(own);
+  const envoyImage = args.text('envoy-image') ?? process.env['PORTOLAN_ENVOY_IMAGE'];
   const mode = provisioned({
     image,
+    ...(envoyImage === undefined || envoyImage === '' ? {} : { envoyImage }),
     controller: formatHostPort(advertise),
     namespace,
     uriOf: gatewayUri,

@@ -1,6 +1,6 @@
-// The engine of this process, or an Envoy beside it: the flags of `run` and `controller` -> one that is started.
+// The engine of this process, or an Envoy beside it: the flags of `run`, `controller` and `proxy` -> one that is started.
 import { startEngine } from '../../engines/embedded/engine.ts';
-import type { Limits } from '../../engines/embedded/options.ts';
+import type { EngineOptions, Limits } from '../../engines/embedded/options.ts';
 import type { EnvoyEngineOptions } from '../../engines/envoy/engine.ts';
 import { defaultLimits, type EnvoyLimits } from '../../engines/envoy/limits.ts';
 import type { Engine, EngineEvents } from '../../routing/engine.ts';
@@ -11,7 +11,12 @@ export interface EngineSettings {
   readonly workers: number;
   readonly trustedHops: number;
   readonly accessLog: boolean;
+  /** Of no meaning for an Envoy. */
+  readonly embedded?: Pick<EngineOptions, 'sessionKeys' | 'youngSpace'>;
 }
+
+/** The engine of this process can be given other keys of sessions. */
+export type LocalEngine = Engine & { renewSessionKeys?(keys: readonly Uint8Array[]): void };
 
 export function engineSettings(args: Arguments): EngineSettings {
   return {
@@ -31,9 +36,9 @@ export async function startLocalEngine(
   args: Arguments,
   settings: EngineSettings,
   events: LocalEvents,
-): Promise<Engine> {
+): Promise<LocalEngine> {
   const { onReport, onMissingName, say } = events;
-  const { accessLog, ...common } = settings;
+  const { accessLog, embedded, ...common } = settings;
   const limits = parseLimits(args.texts('limit'));
   const shared = { ...common, onReport, ...(accessLog ? { accessLog: '-' } : {}) };
   const envoy = args.text('envoy');
@@ -41,6 +46,7 @@ export async function startLocalEngine(
     if (envoy !== undefined) throw new Misuse('--envoy names the Envoy of --engine envoy');
     return startEngine({
       ...shared,
+      ...embedded,
       limits,
       ...(onMissingName === undefined ? {} : { onMissingName }),
       onCrash: (error) => say(`a worker ended and is started again: ${error.message}`, 'error'),

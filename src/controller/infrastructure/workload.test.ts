@@ -43,10 +43,18 @@ function owner(parameters: Parameters, more: Partial<BoundGateway> = {}): Owner 
   };
 }
 
-const options = { image: 'portolan:1', controller: 'portolan-controller.portolan.svc:9443' };
+const options = {
+  image: 'portolan:1',
+  envoyImage: 'portolan-envoy:1',
+  controller: 'portolan-controller.portolan.svc:9443',
+};
+
+function specOf(parameters: Parameters): UnknownRecord {
+  return record(deploymentOf(owner(parameters), options)?.['spec']);
+}
 
 function podOf(parameters: Parameters): UnknownRecord {
-  const template = record(record(deploymentOf(owner(parameters), options)['spec'])['template']);
+  const template = record(specOf(parameters)['template']);
   return record(template['spec']);
 }
 
@@ -70,7 +78,7 @@ test('a Pod may do nothing but serve: nobody, read-only, no capabilities, no tok
 });
 
 test('what is in flight has its time when a Pod ends, and a rollout takes none away before another is there', () => {
-  const spec = record(deploymentOf(owner({ proxy: { drain: 120 } }), options)['spec']);
+  const spec = specOf({ proxy: { drain: 120 } });
   const pod = record(record(spec['template'])['spec']);
   const [container] = list(pod['containers']).map(record);
   const args = list(container?.['args']);
@@ -109,6 +117,21 @@ test('parameters of Pods', () => {
     list(container?.['args']).join(' '),
     /--trusted-hops 1 --access-log --limit connections=2 --limit head-bytes=1$/,
   );
+});
+
+test('a Pod of the engine envoy: its image, a folder for its sockets, no session keys; the rest as it is', () => {
+  const of = (parameters: Parameters): UnknownRecord => record(list(podOf(parameters)['containers'])[0]);
+  const [embedded, envoy] = [of({}), of({ engine: 'envoy' })];
+  assert.deepEqual([embedded['image'], envoy['image']], ['portolan:1', 'portolan-envoy:1']);
+  assert.match(list(envoy['args']).join(' '), /--engine envoy/);
+  assert.doesNotMatch(list(envoy['args']).join(' '), /session-keys/);
+  assert.doesNotMatch(list(embedded['args']).join(' '), /--engine/);
+  const folder = list(envoy['env']).map(record);
+  const mounted = list(envoy['volumeMounts']).map((mount) => record(mount)['mountPath']);
+  assert.ok(mounted.includes(folder.find(({ name }) => name === 'TMPDIR')?.['value']));
+  for (const same of ['securityContext', 'readinessProbe', 'livenessProbe', 'volumeMounts', 'resources'])
+    assert.deepEqual(envoy[same], embedded[same]);
+  assert.equal(deploymentOf(owner({ engine: 'envoy' }), { ...options, envoyImage: undefined }), undefined);
 });
 
 test('one Pod has no budget; of several, one may go at a time', () => {

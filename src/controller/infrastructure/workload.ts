@@ -6,6 +6,8 @@ import { metadataOf, selectorOf } from './owned.ts';
 
 export interface WorkloadOptions {
   readonly image: string;
+  /** The same with an Envoy on PATH. */
+  readonly envoyImage?: string | undefined;
   /** HOST:PORT of the controller's stream. */
   readonly controller: string;
 }
@@ -23,9 +25,12 @@ const LINGER = 5;
 const MARGIN = 5;
 const DRAIN = 30;
 
-export function deploymentOf(owner: Owner, options: WorkloadOptions): Provided {
+/** Undefined: its engine has no image any more. What runs is left as it is. */
+export function deploymentOf(owner: Owner, options: WorkloadOptions): Provided | undefined {
   const metadata = metadataOf(owner);
   const parameters = owner.gateway.parameters ?? {};
+  const image = parameters.engine === 'envoy' ? options.envoyImage : options.image;
+  if (image === undefined) return undefined;
   const pod = parameters.pod ?? {};
   const selector = selectorOf(owner.gateway);
   return {
@@ -44,7 +49,7 @@ export function deploymentOf(owner: Owner, options: WorkloadOptions): Provided {
           labels: { ...pod.labels, ...metadata.labels },
           annotations: { ...metadata.annotations, ...pod.annotations },
         },
-        spec: podSpec(metadata.name, parameters, selector, options),
+        spec: podSpec(metadata.name, parameters, selector, { ...options, image }),
       },
     },
   };
@@ -98,13 +103,17 @@ function podSpec(
   };
 }
 
-function container({ pod = {}, proxy = {} }: Parameters, { image, controller }: WorkloadOptions): object {
+function container({ engine, pod = {}, proxy = {} }: Parameters, { image, controller }: WorkloadOptions): object {
   const probe = (path: string): object => ({ httpGet: { path, port: 'admin' } });
   return {
     name: 'proxy',
     image,
-    args: argumentsOf(proxy, controller),
-    env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+    args: argumentsOf(engine, proxy, controller),
+    env: [
+      { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+      // The sockets between the proxy and its Envoy: nothing else can be written to.
+      ...(engine === 'envoy' ? [{ name: 'TMPDIR', value: stateFolder }] : []),
+    ],
     ports: [{ name: 'admin', containerPort: adminPort, protocol: 'TCP' }],
     readinessProbe: { ...probe('/readyz'), periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 2 },
     livenessProbe: { ...probe('/healthz'), periodSeconds: 10, failureThreshold: 3, timeoutSeconds: 5 },
@@ -121,11 +130,12 @@ function container({ pod = {}, proxy = {} }: Parameters, { image, controller }: 
   };
 }
 
-function argumentsOf(proxy: ProxyParameters, controller: string): readonly string[] {
+function argumentsOf(engine: Parameters['engine'], proxy: ProxyParameters, controller: string): readonly string[] {
   const flags = {
     controller,
     'tls-dir': identityFolder,
-    'session-keys': `${identityFolder}/session-keys`,
+    // Envoy seals no tokens.
+    ...(engine === 'envoy' ? { engine } : { 'session-keys': `${identityFolder}/session-keys` }),
     state: stateFolder,
     admin: `:${adminPort}`,
     grace: `${LINGER}`,

@@ -83,6 +83,8 @@ class EnvoyEngine implements Engine {
   readonly #refused = new Map<string, string>();
   #nodesChanged: () => void = () => {};
   #queue: Promise<void> = Promise.resolve();
+  /** Its Envoy ended by itself, and the next one does not listen yet. */
+  #fallen = false;
   #closed = false;
 
   constructor(options: EnvoyEngineOptions, folder: string, path: string) {
@@ -107,7 +109,10 @@ class EnvoyEngine implements Engine {
         if (typeUrl === types.listener) for (const { name } of resources) this.#refused.delete(name);
       },
       onNack: (_: StreamNode, refusal) => this.#refusedBy(refusal),
-      onNodes: () => this.#nodesChanged(),
+      onNodes: () => {
+        this.#nodesChanged();
+        if (this.#fallen && this.#server.nodes(SCOPE).length > 0) void this.#rise();
+      },
     });
     this.#process = new EnvoyProcess({
       path,
@@ -120,7 +125,10 @@ class EnvoyEngine implements Engine {
         '--log-level',
         'warning',
       ],
-      onCrash: (error) => options.onCrash?.(error),
+      onCrash: (error) => {
+        this.#fallen = true;
+        options.onCrash?.(error);
+      },
     });
   }
 
@@ -247,6 +255,17 @@ class EnvoyEngine implements Engine {
     if (this.#reported.get(report.bind) === text) return;
     this.#reported.set(report.bind, text);
     this.#options.onReport?.(report);
+  }
+
+  /** An Envoy was started in place of one that ended: what does that one serve? */
+  async #rise(): Promise<void> {
+    await this.#publish([]);
+    await this.#lookAtListeners();
+    this.#fallen = !this.#process.running;
+  }
+
+  isDown(): boolean {
+    return this.#fallen;
   }
 
   metrics(): Promise<string> {

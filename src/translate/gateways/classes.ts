@@ -6,14 +6,16 @@ import type { BoundClass } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { isRecognised } from './bundle-versions.ts';
-import type { ConfigState } from './parameters.ts';
-import { resolveParameters } from './parameters.ts';
+import type { ConfigState, Engines } from './parameters.ts';
+import { engineProblem, resolveParameters } from './parameters.ts';
 
 export interface ClassOptions {
   readonly controllerName: string;
   /** `any`: whatever the class; `named`: one class, whatever its controller; `by-controller`: those that name us. */
   readonly classes: 'any' | { readonly named: string } | 'by-controller';
   readonly presume: boolean;
+  /** That Deployments can be of. Absent: there are no Deployments, and parameters do not say which engine serves. */
+  readonly engines?: Engines;
 }
 
 export interface ClassLookups {
@@ -49,7 +51,9 @@ export function bindClass(
   const { metadata, spec } = sourced.object;
   const ours = spec.controllerName === options.controllerName;
   // Those of another controller's class are not ours to judge.
-  const found: ReturnType<typeof resolveParameters> = ours ? parametersOf(sourced, config) : { parameters: {} };
+  const found: ReturnType<typeof resolveParameters> = ours
+    ? parametersOf(sourced, config, options.engines)
+    : { parameters: {} };
   return {
     ref,
     controllerName: spec.controllerName,
@@ -75,10 +79,14 @@ function isManaged(name: string, controllerName: string, options: ClassOptions):
 function parametersOf(
   sourced: Sourced<GatewayClass>,
   config: ClassLookups['config'],
+  engines: Engines,
 ): ReturnType<typeof resolveParameters> {
   const ref = sourced.object.spec.parametersRef;
   if (ref === undefined) return { parameters: {} };
-  return resolveParameters({ ...ref, namespace: ref.namespace }, originOf(sourced, 'spec.parametersRef'), config);
+  const at = originOf(sourced, 'spec.parametersRef');
+  const found = resolveParameters({ ...ref, namespace: ref.namespace }, at, config);
+  const problem = 'problem' in found ? undefined : engineProblem(found.parameters, engines, at);
+  return problem === undefined ? found : { problem };
 }
 
 /** Served all the same, as well as it goes. */

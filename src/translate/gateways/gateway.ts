@@ -21,7 +21,7 @@ import type { ListenerSetDraft } from './listener-sets.ts';
 import type { ListenerDraft, ListenerScope } from './listeners.ts';
 import { draftListener } from './listeners.ts';
 import { namespaceRule } from './namespaces.ts';
-import type { ConfigState, GatewayParameters } from './parameters.ts';
+import type { ConfigState, Engines, GatewayParameters } from './parameters.ts';
 import { parametersOf } from './parameters.ts';
 import { proxiedPorts } from './proxy-protocol.ts';
 import { bindsOf, clustersOf, finishListener, judgeSiblings, publicPortsOf, setRefusal } from './siblings.ts';
@@ -38,6 +38,7 @@ export interface GatewayTables extends BackendTables {
   readonly namespaces: Table<Readonly<Record<string, string>>>;
   /** Whether an absent Namespace has the label that the API server gives to each. */
   readonly presume: boolean;
+  readonly engines: Engines;
   readonly placements: Table<Placement>;
   readonly reports: Table<BindReport>;
   readonly exposures: Table<Exposure>;
@@ -218,12 +219,11 @@ function gatewayParameters(
   gatewayClass: BoundClass,
   { tables, read, key }: { readonly tables: GatewayTables; readonly read: Read; readonly key: string },
 ): GatewayParameters {
-  const found = parametersOf(
-    sourced,
-    gatewayClass,
-    (config) => read(tables.configs, config),
-    () => read(tables.lastParameters, key),
-  );
+  const found = parametersOf(sourced, gatewayClass, {
+    config: (config) => read(tables.configs, config),
+    last: () => read(tables.lastParameters, key),
+    engines: tables.engines,
+  });
   if (found.parameters !== undefined || gatewayClass.parameters !== undefined) return found;
   const name = sourced.object.spec.gatewayClassName;
   const waits: Problem = { code: 'GatewayClassNotAccepted', at: originOf(sourced, 'spec.gatewayClassName'), name };

@@ -10,7 +10,7 @@ import type { BoundClass } from '../../routing/bound.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import { nameOf } from '../../routing/origin.ts';
 import type { Parameters } from '../../routing/parameters.ts';
-import { mergeParameters } from '../../routing/parameters.ts';
+import { limitsOfEnvoy, mergeParameters } from '../../routing/parameters.ts';
 import { sentence } from '../../routing/problem-text.ts';
 import type { Problem } from '../../routing/problem.ts';
 import type { Checked } from '../native.ts';
@@ -75,6 +75,24 @@ export function resolveParameters(
   return invalid(`${named} is refused${what}`, `correct ${nameOf(state.ref)}`);
 }
 
+/** Engines that data planes can be of; undefined: what parameters say of it is not heeded. */
+export type Engines = readonly ('embedded' | 'envoy')[] | undefined;
+
+/** @param at where what is wrong with the engine is told */
+export function engineProblem({ engine, proxy }: Parameters, engines: Engines, at: Origin): Problem | undefined {
+  if (engine !== 'envoy' || engines === undefined) return undefined;
+  const invalid = (message: string, fix: string): Problem => ({ code: 'InvalidParameters', at, message, fix });
+  if (!engines.includes(engine)) {
+    const message = 'the engine envoy is asked for, and the controller has no image of it';
+    return invalid(message, 'start the controller with --envoy-image IMAGE, or set engine: embedded');
+  }
+  const unknown = Object.keys(proxy?.limits ?? {}).filter((limit) => !limitsOfEnvoy.has(limit));
+  if (unknown.length === 0) return undefined;
+  // In one object its schema refuses it.
+  const message = `class and Gateway together ask for the engine envoy and for limits that Envoy does not have: ${unknown.join(', ')} (proxy.limits)`;
+  return invalid(message, 'remove them, or set engine: embedded');
+}
+
 export interface GatewayParameters {
   /** Absent: there are none that are good, and never were. */
   readonly parameters?: Parameters;
@@ -83,23 +101,31 @@ export interface GatewayParameters {
   readonly problems: readonly Problem[];
 }
 
-/** @param last the good ones of before; asked for only when there are none now */
+/** What of the surroundings is asked for. */
+export interface ParameterLookups {
+  /** By namespace/name. */
+  readonly config: (key: string) => ConfigState | undefined;
+  /** The good ones of before; asked for only when there are none now. */
+  readonly last: () => Parameters | undefined;
+  readonly engines: Engines;
+}
+
 export function parametersOf(
   sourced: Sourced<Gateway>,
   gatewayClass: BoundClass,
-  config: (key: string) => ConfigState | undefined,
-  last: () => Parameters | undefined,
+  { config, last, engines }: ParameterLookups,
 ): GatewayParameters {
   const own = ownParameters(sourced, config);
-  const problem = 'problem' in own ? own.problem : undefined;
+  const merged = mergeParameters(gatewayClass.parameters ?? {}, 'problem' in own ? {} : own.parameters);
+  const at = originOf(sourced, 'spec.infrastructure.parametersRef');
+  const problem = 'problem' in own ? own.problem : engineProblem(merged, engines, at);
   if (problem !== undefined && !gatewayClass.ours) {
     // Run from files, a Gateway may be meant for another implementation: its parameters are not ours to refuse.
     const ignored = { code: 'IgnoredField', at: problem.at, message: messageOf(problem) } as const;
     return { parameters: {}, problems: [ignored] };
   }
   if (problem === undefined && gatewayClass.parameters !== undefined) {
-    const parameters = 'problem' in own ? {} : own.parameters;
-    return { parameters: mergeParameters(gatewayClass.parameters, parameters), problems: [] };
+    return { parameters: merged, problems: [] };
   }
   const before = last();
   if (before !== undefined) {

@@ -294,6 +294,31 @@ test('what a node asks for before it acknowledges is sent at once, or it would n
   assert.deepEqual(await again, { outcome: 'acknowledged' });
 });
 
+test('what many resources make a node need comes with as few responses as hold it, and nothing twice', async () => {
+  const delta = server({ askTimeout: 5000, responseBytes: 1000 });
+  const names = Array.from({ length: 12 }, (_, index) => `e${index}`);
+  const clusters = (version: string): ResourceChanges =>
+    set(
+      A,
+      // Two that share their endpoints.
+      resource('c-too', version, { asks: [{ typeUrl: B, name: 'e0', again: true }] }),
+      ...names.map((name) => resource(`c-${name}`, version, { asks: [{ typeUrl: B, name, again: true }] })),
+    );
+  void delta.publish(gateway, [clusters('1'), set(B, ...names.map((name) => resource(name)))]);
+  const node = new FakeNode(delta).ask(B, names).ask(A);
+  for (let i = 0; i < 4; i++) await turn();
+  assert.equal(node.have.size, 25);
+  node.sent();
+  assert.deepEqual(await delta.publish(gateway, [clusters('2')]), { outcome: 'acknowledged' });
+  const sent = node.sent();
+  const endpoints = sent.filter((text) => text.startsWith('b '));
+  assert.ok(endpoints.length <= 4, `${endpoints.length} responses of 1000 octets for 12 resources of 106`);
+  assert.deepEqual(
+    endpoints.flatMap((text) => text.split(' ').slice(1)).sort(),
+    names.map((name) => `${name}@1`).sort(),
+  );
+});
+
 test('a gateway without anything is in force as soon as its nodes were told so', async () => {
   const delta = server({ ackTimeout: 5000 });
   const node = new FakeNode(delta).ask(A);

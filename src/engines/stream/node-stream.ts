@@ -194,7 +194,7 @@ export class NodeStream {
   /** To be told soon: in the batch under way where that keeps the order, else in the next one. */
   #offer(subscription: Subscription, names: Iterable<string>): void {
     const { typeUrl } = subscription;
-    const stage = this.#rules.stages.findIndex(({ types, parts }) => parts !== 'remove' && types.includes(typeUrl));
+    const stage = this.#stageOf(typeUrl);
     const batch = this.#batch;
     if (batch === null && stage >= 0) {
       for (const name of names) subscription.dirty.add(name);
@@ -272,8 +272,12 @@ export class NodeStream {
   #pump(): void {
     while (!this.#closed) {
       this.#batch ??= this.#begin();
-      // What is sent may make more of another type due.
-      while ([...this.#subscriptions.values()].filter((subscription) => this.#send(subscription)).length > 0);
+      let sent: boolean;
+      do {
+        sent = false;
+        for (const subscription of this.#subscriptions.values()) sent = this.#send(subscription) || sent;
+        // What was sent may have made more of another type due.
+      } while (sent);
       if (this.#batch === null) {
         this.#rest();
         return;
@@ -305,19 +309,27 @@ export class NodeStream {
       systemVersion: String(this.#batch?.revision ?? this.#published.revision),
       controlPlane: this.#rules.controlPlane,
     });
-    for (const { asks = [] } of chunk.set) for (const asked of asks) this.#expect(asked);
+    this.#expect(chunk.set.flatMap(({ asks = [] }) => asks));
     return true;
   }
 
-  /** What the node is about to need. */
-  #expect(asked: Asked): void {
-    const { typeUrl, name, again } = asked;
-    const subscription = this.#subscriptions.get(typeUrl);
-    const has = subscription?.isSettled(name) === true;
-    if (has && again !== true) return;
-    this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
-    if (subscription?.covers(name) !== true || subscription.isDue(name)) return;
-    subscription.waiting.push(subscription.chunk([name], this.#published));
+  /** What the node is about to need: what it has asked for already is sent, with as few responses as hold it. */
+  #expect(all: readonly Asked[]): void {
+    const covered = new Map<Subscription, Set<string>>();
+    for (const asked of all) {
+      const { typeUrl, name, again } = asked;
+      const subscription = this.#subscriptions.get(typeUrl);
+      if (again !== true && subscription?.isSettled(name) === true) continue;
+      this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
+      if (subscription?.covers(name) !== true) continue;
+      const names = covered.get(subscription);
+      if (names === undefined) covered.set(subscription, new Set([name]));
+      else names.add(name);
+    }
+    for (const [subscription, names] of covered) {
+      const missing = names.difference(subscription.queued());
+      subscription.waiting.push(...split(subscription.chunk(missing, this.#published), this.#rules.responseBytes));
+    }
   }
 
   /** Everything that is to be told now; null when that is nothing. */
@@ -364,6 +376,7 @@ export class NodeStream {
     return false;
   }
 
+  /** In which a type is set. */
   #stageOf(typeUrl: string): number {
     return this.#rules.stages.findIndex(({ types }) => types.includes(typeUrl));
   }

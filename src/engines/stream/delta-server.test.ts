@@ -327,6 +327,29 @@ test('a gateway without anything is in force as soon as its nodes were told so',
   assert.equal(delta.nodes(gateway)[0]?.revision, 1);
 });
 
+test('a change is in force when the node has what a type holds that it asks for because of it', async () => {
+  const delta = server({ askTimeout: 5000, ackTimeout: 5000 });
+  const listener = resource('listener', '1', { asks: [{ typeUrl: B, name: '*' }] });
+  void delta.publish(gateway, [
+    set(A, listener),
+    set(B, resource('scope', '1', { asks: [{ typeUrl: C, name: 'r' }] })),
+  ]);
+  void delta.publish(gateway, [set(C, resource('r'))]);
+  const node = new FakeNode(delta).ask(A);
+  await turn();
+  const revision = (): number | undefined => delta.nodes(gateway)[0]?.revision;
+  assert.deepEqual([node.sent(), revision()], [['a listener@1'], 0]);
+  node.ask(B);
+  await turn();
+  assert.deepEqual([node.sent(), revision()], [['b scope@1'], 0]);
+  node.ask(C, ['r']);
+  await turn();
+  assert.deepEqual([node.sent(), revision()], [['c r@1'], 2]);
+  // It has asked for the type: another such resource waits for nothing.
+  const more = { ...listener, name: 'more' };
+  assert.deepEqual(await delta.publish(gateway, [set(A, more)]), { outcome: 'acknowledged' });
+});
+
 test('a node that never asks for it is not waited for', async () => {
   const delta = server({ askTimeout: 20 });
   void delta.publish(gateway, [

@@ -1,9 +1,10 @@
 // One stream of one node: requests in, responses out. What changed is sent in batches: a batch is what stood when it began, in
 // stages, one response per type under way at a time; what changes meanwhile waits in sets of names for the next batch, so that a
 // slow node costs names and not copies. A refused response is halved until the resource to blame is found; the rest gets through.
+import { add, arrived, type Batch } from './batch.ts';
 import type { DeltaRequest, DeltaResponse } from './discovery.ts';
 import type { ChangedNames, Published } from './published.ts';
-import type { Asked, Refusal, ResourceName, StreamNode } from './resource.ts';
+import type { Asked, Refusal, StreamNode } from './resource.ts';
 import type { Stage } from './stages.ts';
 import { type Chunk, halves, split, Subscription } from './subscription.ts';
 
@@ -34,24 +35,17 @@ export interface StreamEvents {
   refused(stream: NodeStream, refusal: Refusal): void;
 }
 
-interface Batch {
-  readonly revision: number;
-  /** Chunks by stage and type. */
-  readonly stages: readonly Map<Subscription, Chunk[]>[];
-  stage: number;
-  /** What the node is expected to ask for, by key. */
-  readonly asked: Map<string, ResourceName>;
-  readonly refusals: Refusal[];
-}
-
 /** Types and names per stream: far more than any program needs. */
 const MOST_TYPES = 32;
 const MOST_NAMES = 200_000;
 /** In one batch; beyond it refused responses are not taken apart. */
 const MOST_REFUSALS = 64;
 
+let streams = 0;
+
 export class NodeStream {
   readonly gateway: string;
+  readonly #number = ++streams;
   readonly #published: Published;
   readonly #rules: StreamRules;
   readonly #writer: ResponseWriter;
@@ -91,6 +85,7 @@ export class NodeStream {
     );
     return {
       gateway: this.gateway,
+      stream: this.#number,
       id: this.#id,
       agent: this.#agent,
       since: this.#since,
@@ -241,11 +236,7 @@ export class NodeStream {
   #accepted(subscription: Subscription, chunk: Chunk): void {
     const { typeUrl } = subscription;
     subscription.acknowledged(chunk);
-    const batch = this.#batch;
-    if (batch !== null) {
-      for (const { name } of chunk.set) batch.asked.delete(`${typeUrl} ${name}`);
-      for (const name of chunk.remove) batch.asked.delete(`${typeUrl} ${name}`);
-    }
+    if (this.#batch !== null) arrived(this.#batch, typeUrl, chunk);
     this.#events.acknowledged(this, typeUrl, chunk);
   }
 
@@ -320,6 +311,7 @@ export class NodeStream {
       const { typeUrl, name, again } = asked;
       const subscription = this.#subscriptions.get(typeUrl);
       if (again !== true && subscription?.isSettled(name) === true) continue;
+      if (name === '*' && subscription !== undefined) continue;
       this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
       if (subscription?.covers(name) !== true) continue;
       const names = covered.get(subscription);
@@ -397,10 +389,4 @@ export class NodeStream {
     this.#completed = revision;
     this.#events.completed(this, refusals);
   }
-}
-
-function add(stage: Map<Subscription, Chunk[]>, subscription: Subscription, chunks: readonly Chunk[]): void {
-  const there = stage.get(subscription);
-  if (there === undefined) stage.set(subscription, [...chunks]);
-  else there.push(...chunks);
 }

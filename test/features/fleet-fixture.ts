@@ -1,5 +1,5 @@
 // Models of any size for fleets, and proxies in this process that only keep what they are sent.
-import { Rows } from '../../src/engines/embedded/rows.ts';
+import { Rows } from '../../src/routing/rows.ts';
 import { ModelClient } from '../../src/engines/stream/client/model-client.ts';
 import type { TlsMaterial } from '../../src/engines/stream/credentials.ts';
 import { decodeAck, encodeNodeReport, reportPath } from '../../src/engines/stream/fleet/messages.ts';

@@ -6,7 +6,7 @@ import { type FleetOptions, type RowRefusal, startFleet } from '../../src/engine
 import { NO_PROXY } from '../../src/engines/stream/fleet/reports.ts';
 import { Partition } from '../../src/engines/stream/partition.ts';
 import { codecs } from '../../src/engines/stream/rows/tables.ts';
-import { Rows } from '../../src/engines/embedded/rows.ts';
+import { Rows } from '../../src/routing/rows.ts';
 import type { BindReport } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { entryOf, everything, FakeProxy, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';

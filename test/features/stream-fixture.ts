@@ -33,6 +33,12 @@ export function materialOf(
   };
 }
 
+export interface RawOptions {
+  readonly acknowledge?: boolean;
+  /** Why a response is refused; undefined: it is not. */
+  readonly refusal?: (response: DeltaResponse) => string | undefined;
+}
+
 export class RawClient {
   readonly responses: DeltaResponse[] = [];
   readonly names: Set<string> = new Set();
@@ -43,7 +49,7 @@ export class RawClient {
   readonly #call: grpc.ClientDuplexStream<DeltaRequest, DeltaResponse>;
   #woken: () => void = () => {};
 
-  constructor(address: string, material?: Partial<TlsMaterial>, options: { readonly acknowledge?: boolean } = {}) {
+  constructor(address: string, material?: Partial<TlsMaterial>, options: RawOptions = {}) {
     const credentials =
       material === undefined
         ? grpc.credentials.createInsecure()
@@ -66,7 +72,9 @@ export class RawClient {
       this.responses.push(response);
       for (const { name } of response.resources) this.names.add(`${response.typeUrl} ${name}`);
       for (const name of response.removed) this.names.delete(`${response.typeUrl} ${name}`);
-      if (options.acknowledge !== false) this.ask(response.typeUrl, [], { nonce: response.nonce });
+      const error = options.refusal?.(response);
+      const answer = { nonce: response.nonce, ...(error === undefined ? {} : { error }) };
+      if (options.acknowledge !== false) this.ask(response.typeUrl, [], answer);
       this.#woken();
     });
     this.#call.on('error', () => {});

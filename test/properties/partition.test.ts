@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Rows } from '../../src/engines/embedded/rows.ts';
+import { Rows } from '../../src/routing/rows.ts';
 import { inPieces } from '../../src/engines/stream/client/pieces.ts';
 import { Partition } from '../../src/engines/stream/partition.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';

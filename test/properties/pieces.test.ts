@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inPieces } from '../../src/engines/stream/client/pieces.ts';
-import { Rows } from '../../src/engines/embedded/rows.ts';
+import { Rows } from '../../src/routing/rows.ts';
 import { modelOf } from '../features/fleet-fixture.ts';
 
 test('1,700 routes come in pieces of at most 500 rows, and what listens comes last', () => {

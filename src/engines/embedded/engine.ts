@@ -11,7 +11,7 @@ import { exposition, sumSnapshots } from './exposition.ts';
 import type { MetricsSnapshot } from './metrics.ts';
 import { defaultLimits, type EngineOptions, type WorkerOptions } from './options.ts';
 import { Reports } from './reports.ts';
-import { Rows } from './rows.ts';
+import { Rows } from '../../routing/rows.ts';
 import { SESSION_KEY } from './sessions.ts';
 import { WorkerHandle } from './worker-handle.ts';
 

@@ -7,7 +7,7 @@ import type { MatchRequest } from '../../routing/match/conditions.ts';
 import type { Entry, Rule } from '../../routing/model.ts';
 import type { RowChanges, Update } from '../../routing/update.ts';
 import { defaultLimits } from './options.ts';
-import { Rows } from './rows.ts';
+import { Rows } from '../../routing/rows.ts';
 import type { Client } from './sides.ts';
 import { Thread } from './thread.ts';
 

@@ -12,6 +12,7 @@ import type {
 } from '../../routing/model.ts';
 import type { LeftOut } from '../../routing/engine.ts';
 import type { RowChanges, Update } from '../../routing/update.ts';
+import { gatewayOfBind, gatewayOfScoped } from '../stream/partition.ts';
 import type { Resource, ResourceChanges } from '../stream/resource.ts';
 import { clusterResource } from './clusters.ts';
 import type { HttpSettings } from './connection-manager.ts';
@@ -145,7 +146,7 @@ export class Translation {
 
   #setCluster(row: Cluster, batch: Batch): void {
     this.#clusters.set(row.key, row);
-    const scope = this.#scope(gatewayOfKey(row.key));
+    const scope = this.#scope(gatewayOfScoped(row.key));
     const { tls } = row;
     const certificates = tls?.certificate === undefined ? [] : [tls.certificate];
     const trusts = tls === undefined || tls.authorities === 'system' ? [] : [tls.authorities];
@@ -167,7 +168,7 @@ export class Translation {
 
   #deleteCluster(key: string, batch: Batch): void {
     if (!this.#clusters.delete(key)) return;
-    const scope = this.#scope(gatewayOfKey(key));
+    const scope = this.#scope(gatewayOfScoped(key));
     batch.remove(scope, types.cluster, key);
     batch.remove(scope, types.cluster, plainVariant(key));
     this.#nameEndpoints(key, scope, [], batch);
@@ -273,7 +274,9 @@ export class Translation {
       ...this.#options,
       certified: (certificate) => this.#certificates.has(certificate),
     });
-    batch.set(scope, types.listener, encodeResource(types.listener, key, tree));
+    // Its first listener of HTTP makes an Envoy ask for scopes, and those for routes: without them it does not listen.
+    const asks = frontends.some(isHttp) ? [{ typeUrl: types.scopes, name: '*' }] : [];
+    batch.set(scope, types.listener, encodeResource(types.listener, key, tree, asks));
   }
 
   /** @param anew the listeners of the bind changed, too */
@@ -386,14 +389,4 @@ function merge<T extends { readonly key: string }>(
 
 function isHttp({ protocol }: Frontend): boolean {
   return protocol === 'HTTP' || protocol === 'HTTPS';
-}
-
-/** Of a cluster or rule: `gateway|…`. */
-function gatewayOfKey(key: string): string {
-  return key.slice(0, key.indexOf('|'));
-}
-
-/** `namespace/name:port/transport` */
-function gatewayOfBind(key: string): string {
-  return key.slice(0, key.lastIndexOf(':'));
 }

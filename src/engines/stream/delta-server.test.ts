@@ -294,12 +294,60 @@ test('what a node asks for before it acknowledges is sent at once, or it would n
   assert.deepEqual(await again, { outcome: 'acknowledged' });
 });
 
+test('what many resources make a node need comes with as few responses as hold it, and nothing twice', async () => {
+  const delta = server({ askTimeout: 5000, responseBytes: 1000 });
+  const names = Array.from({ length: 12 }, (_, index) => `e${index}`);
+  const clusters = (version: string): ResourceChanges =>
+    set(
+      A,
+      // Two that share their endpoints.
+      resource('c-too', version, { asks: [{ typeUrl: B, name: 'e0', again: true }] }),
+      ...names.map((name) => resource(`c-${name}`, version, { asks: [{ typeUrl: B, name, again: true }] })),
+    );
+  void delta.publish(gateway, [clusters('1'), set(B, ...names.map((name) => resource(name)))]);
+  const node = new FakeNode(delta).ask(B, names).ask(A);
+  for (let i = 0; i < 4; i++) await turn();
+  assert.equal(node.have.size, 25);
+  node.sent();
+  assert.deepEqual(await delta.publish(gateway, [clusters('2')]), { outcome: 'acknowledged' });
+  const sent = node.sent();
+  const endpoints = sent.filter((text) => text.startsWith('b '));
+  assert.ok(endpoints.length <= 4, `${endpoints.length} responses of 1000 octets for 12 resources of 106`);
+  assert.deepEqual(
+    endpoints.flatMap((text) => text.split(' ').slice(1)).sort(),
+    names.map((name) => `${name}@1`).sort(),
+  );
+});
+
 test('a gateway without anything is in force as soon as its nodes were told so', async () => {
   const delta = server({ ackTimeout: 5000 });
   const node = new FakeNode(delta).ask(A);
   assert.deepEqual(await delta.publish(gateway, []), { outcome: 'acknowledged' });
   assert.deepEqual(node.sent(), ['a']);
   assert.equal(delta.nodes(gateway)[0]?.revision, 1);
+});
+
+test('a change is in force when the node has what a type holds that it asks for because of it', async () => {
+  const delta = server({ askTimeout: 5000, ackTimeout: 5000 });
+  const listener = resource('listener', '1', { asks: [{ typeUrl: B, name: '*' }] });
+  void delta.publish(gateway, [
+    set(A, listener),
+    set(B, resource('scope', '1', { asks: [{ typeUrl: C, name: 'r' }] })),
+  ]);
+  void delta.publish(gateway, [set(C, resource('r'))]);
+  const node = new FakeNode(delta).ask(A);
+  await turn();
+  const revision = (): number | undefined => delta.nodes(gateway)[0]?.revision;
+  assert.deepEqual([node.sent(), revision()], [['a listener@1'], 0]);
+  node.ask(B);
+  await turn();
+  assert.deepEqual([node.sent(), revision()], [['b scope@1'], 0]);
+  node.ask(C, ['r']);
+  await turn();
+  assert.deepEqual([node.sent(), revision()], [['c r@1'], 2]);
+  // It has asked for the type: another such resource waits for nothing.
+  const more = { ...listener, name: 'more' };
+  assert.deepEqual(await delta.publish(gateway, [set(A, more)]), { outcome: 'acknowledged' });
 });
 
 test('a node that never asks for it is not waited for', async () => {

@@ -30,7 +30,13 @@ export interface DeltaServerOptions {
   readonly onNodes?: (gateway: string) => void;
 }
 
-/** What a stream of the transport does with the server. */
+/** What takes streams of the transport. */
+export interface Discovery {
+  /** A node of a gateway came; undefined: there are too many. */
+  connect(gateway: string, writer: ResponseWriter): Connection | undefined;
+}
+
+/** What a stream of the transport does with it. */
 export interface Connection {
   request(request: DeltaRequest): void;
   /** What was written has gone out. */
@@ -56,7 +62,7 @@ interface GatewayState {
 
 const MEBIBYTE = 1_048_576;
 
-export class DeltaServer {
+export class DeltaServer implements Discovery {
   readonly #options: DeltaServerOptions;
   readonly #rules: StreamRules;
   readonly #gateways = new Map<string, GatewayState>();
@@ -116,13 +122,22 @@ export class DeltaServer {
     this.#tidy(gateway, state);
   }
 
+  /** Counts what was published of a gateway, as `StreamNode.revision` does; 0: nothing. */
+  revision(gateway: string): number {
+    return this.#gateways.get(gateway)?.published.revision ?? 0;
+  }
+
+  /** Names of resources that stand, with the publication that brought each as it is. */
+  *standing(gateway: string, typeUrl: string): Iterable<readonly [name: string, since: number]> {
+    for (const [name, { since }] of this.#gateways.get(gateway)?.published.all(typeUrl) ?? []) yield [name, since];
+  }
+
   /** Connected data planes. */
   nodes(gateway?: string): readonly StreamNode[] {
     const states = gateway === undefined ? [...this.#gateways.values()] : [this.#gateways.get(gateway)];
     return states.flatMap((state) => [...(state?.streams ?? [])].map((stream) => stream.describe()));
   }
 
-  /** A node of a gateway came, or undefined when there are too many. */
   connect(gateway: string, writer: ResponseWriter): Connection | undefined {
     const state = this.#stateOf(gateway);
     if (state.streams.size >= (this.#options.streams ?? 1024)) return undefined;

@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import * as grpc from '@grpc/grpc-js';
 import { ReloadableServerCredentials, type TlsMaterial } from './credentials.ts';
-import type { Connection, DeltaServer } from './delta-server.ts';
+import type { Connection, Discovery } from './delta-server.ts';
 import { decodeRequest, type DeltaRequest, type DeltaResponse, deltaPath, encodeResponse } from './discovery.ts';
 import { type Identity, identityOf } from './identity.ts';
 
@@ -45,7 +45,7 @@ const STREAMS_PER_CONNECTION = 16;
 const LONGEST_TIMER = 2_147_483_647;
 
 /** Rejects with an Error of the code ELISTEN when the address cannot be taken. */
-export async function listen(server: DeltaServer, options: ListenOptions): Promise<StreamListener> {
+export async function listen(server: Discovery, options: ListenOptions): Promise<StreamListener> {
   const { trust } = options;
   const grpcServer = new grpc.Server({
     'grpc.max_receive_message_length': REQUEST_BYTES,
@@ -101,7 +101,7 @@ export function atExpiry(call: AnyCall, end: () => void): () => void {
 
 type Call = grpc.ServerDuplexStream<DeltaRequest, DeltaResponse>;
 
-function discoveryService(server: DeltaServer): Service {
+function discoveryService(server: Discovery): Service {
   const method: grpc.MethodDefinition<DeltaRequest, DeltaResponse> = {
     path: deltaPath,
     requestStream: true,
@@ -125,7 +125,7 @@ function discoveryService(server: DeltaServer): Service {
   };
 }
 
-function serve(server: DeltaServer, call: Call, gateway: string): void {
+function serve(server: Discovery, call: Call, gateway: string): void {
   let open = true;
   const end = (code: grpc.status, details: string): void => {
     if (open) refuse(call as unknown as AnyCall, code, details);

@@ -1,9 +1,10 @@
 // One stream of one node: requests in, responses out. What changed is sent in batches: a batch is what stood when it began, in
 // stages, one response per type under way at a time; what changes meanwhile waits in sets of names for the next batch, so that a
 // slow node costs names and not copies. A refused response is halved until the resource to blame is found; the rest gets through.
+import { add, arrived, type Batch } from './batch.ts';
 import type { DeltaRequest, DeltaResponse } from './discovery.ts';
 import type { ChangedNames, Published } from './published.ts';
-import type { Asked, Refusal, ResourceName, StreamNode } from './resource.ts';
+import type { Asked, Refusal, StreamNode } from './resource.ts';
 import type { Stage } from './stages.ts';
 import { type Chunk, halves, split, Subscription } from './subscription.ts';
 
@@ -34,24 +35,17 @@ export interface StreamEvents {
   refused(stream: NodeStream, refusal: Refusal): void;
 }
 
-interface Batch {
-  readonly revision: number;
-  /** Chunks by stage and type. */
-  readonly stages: readonly Map<Subscription, Chunk[]>[];
-  stage: number;
-  /** What the node is expected to ask for, by key. */
-  readonly asked: Map<string, ResourceName>;
-  readonly refusals: Refusal[];
-}
-
 /** Types and names per stream: far more than any program needs. */
 const MOST_TYPES = 32;
 const MOST_NAMES = 200_000;
 /** In one batch; beyond it refused responses are not taken apart. */
 const MOST_REFUSALS = 64;
 
+let streams = 0;
+
 export class NodeStream {
   readonly gateway: string;
+  readonly #number = ++streams;
   readonly #published: Published;
   readonly #rules: StreamRules;
   readonly #writer: ResponseWriter;
@@ -91,6 +85,7 @@ export class NodeStream {
     );
     return {
       gateway: this.gateway,
+      stream: this.#number,
       id: this.#id,
       agent: this.#agent,
       since: this.#since,
@@ -194,7 +189,7 @@ export class NodeStream {
   /** To be told soon: in the batch under way where that keeps the order, else in the next one. */
   #offer(subscription: Subscription, names: Iterable<string>): void {
     const { typeUrl } = subscription;
-    const stage = this.#rules.stages.findIndex(({ types, parts }) => parts !== 'remove' && types.includes(typeUrl));
+    const stage = this.#stageOf(typeUrl);
     const batch = this.#batch;
     if (batch === null && stage >= 0) {
       for (const name of names) subscription.dirty.add(name);
@@ -241,11 +236,7 @@ export class NodeStream {
   #accepted(subscription: Subscription, chunk: Chunk): void {
     const { typeUrl } = subscription;
     subscription.acknowledged(chunk);
-    const batch = this.#batch;
-    if (batch !== null) {
-      for (const { name } of chunk.set) batch.asked.delete(`${typeUrl} ${name}`);
-      for (const name of chunk.remove) batch.asked.delete(`${typeUrl} ${name}`);
-    }
+    if (this.#batch !== null) arrived(this.#batch, typeUrl, chunk);
     this.#events.acknowledged(this, typeUrl, chunk);
   }
 
@@ -272,8 +263,12 @@ export class NodeStream {
   #pump(): void {
     while (!this.#closed) {
       this.#batch ??= this.#begin();
-      // What is sent may make more of another type due.
-      while ([...this.#subscriptions.values()].filter((subscription) => this.#send(subscription)).length > 0);
+      let sent: boolean;
+      do {
+        sent = false;
+        for (const subscription of this.#subscriptions.values()) sent = this.#send(subscription) || sent;
+        // What was sent may have made more of another type due.
+      } while (sent);
       if (this.#batch === null) {
         this.#rest();
         return;
@@ -305,19 +300,28 @@ export class NodeStream {
       systemVersion: String(this.#batch?.revision ?? this.#published.revision),
       controlPlane: this.#rules.controlPlane,
     });
-    for (const { asks = [] } of chunk.set) for (const asked of asks) this.#expect(asked);
+    this.#expect(chunk.set.flatMap(({ asks = [] }) => asks));
     return true;
   }
 
-  /** What the node is about to need. */
-  #expect(asked: Asked): void {
-    const { typeUrl, name, again } = asked;
-    const subscription = this.#subscriptions.get(typeUrl);
-    const has = subscription?.isSettled(name) === true;
-    if (has && again !== true) return;
-    this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
-    if (subscription?.covers(name) !== true || subscription.isDue(name)) return;
-    subscription.waiting.push(subscription.chunk([name], this.#published));
+  /** What the node is about to need: what it has asked for already is sent, with as few responses as hold it. */
+  #expect(all: readonly Asked[]): void {
+    const covered = new Map<Subscription, Set<string>>();
+    for (const asked of all) {
+      const { typeUrl, name, again } = asked;
+      const subscription = this.#subscriptions.get(typeUrl);
+      if (again !== true && subscription?.isSettled(name) === true) continue;
+      if (name === '*' && subscription !== undefined) continue;
+      this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
+      if (subscription?.covers(name) !== true) continue;
+      const names = covered.get(subscription);
+      if (names === undefined) covered.set(subscription, new Set([name]));
+      else names.add(name);
+    }
+    for (const [subscription, names] of covered) {
+      const missing = names.difference(subscription.queued());
+      subscription.waiting.push(...split(subscription.chunk(missing, this.#published), this.#rules.responseBytes));
+    }
   }
 
   /** Everything that is to be told now; null when that is nothing. */
@@ -364,6 +368,7 @@ export class NodeStream {
     return false;
   }
 
+  /** In which a type is set. */
   #stageOf(typeUrl: string): number {
     return this.#rules.stages.findIndex(({ types }) => types.includes(typeUrl));
   }
@@ -384,10 +389,4 @@ export class NodeStream {
     this.#completed = revision;
     this.#events.completed(this, refusals);
   }
-}
-
-function add(stage: Map<Subscription, Chunk[]>, subscription: Subscription, chunks: readonly Chunk[]): void {
-  const there = stage.get(subscription);
-  if (there === undefined) stage.set(subscription, [...chunks]);
-  else there.push(...chunks);
 }

@@ -26,6 +26,7 @@ export interface Asked extends ResourceName {
 
 export interface ResourceName {
   readonly typeUrl: string;
+  /** Among what is asked for, `*`: that the type is asked for at all. */
   readonly name: string;
 }
 
@@ -48,6 +49,8 @@ export interface Refusal {
 /** A data plane that is connected. */
 export interface StreamNode {
   readonly gateway: string;
+  /** Of its stream: no other stream of this process has the same. */
+  readonly stream: number;
   /** As it calls itself; says nothing about what it may see. */
   readonly id: string;
   /** Of its program, as it says. */

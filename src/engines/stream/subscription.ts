@@ -43,9 +43,9 @@ export class Subscription {
     return this.wildcard || this.names.has(name);
   }
 
-  /** It is about to be sent. */
-  isDue(name: string): boolean {
-    return this.waiting.some(({ set }) => set.some((resource) => resource.name === name));
+  /** Names that the node is about to be told of. */
+  queued(): ReadonlySet<string> {
+    return new Set(this.waiting.flatMap(({ set, remove }) => [...set.map(({ name }) => name), ...remove]));
   }
 
   /** The node knows of this name what there is to know. */

@@ -1,17 +1,22 @@
-// Updates of the routing model -> the proxies of each gateway (`portolan proxy`), over delta xDS with our own types; and what they
-// say of their binds -> one report per bind. Each replica of a controller has a fleet; one of them is told by the others.
+// Updates of the routing model -> the data planes of each gateway, over delta xDS: proxies (`portolan proxy`) with our own types, and
+// nodes that speak a dialect (Envoy) with theirs; and what they say of their binds -> one report per bind. Each replica of a
+// controller has a fleet; one of them is told by the others.
 import type { BindReport } from '../../../routing/model.ts';
+import { Rows } from '../../../routing/rows.ts';
 import type { Update } from '../../../routing/update.ts';
 import type { TlsMaterial } from '../credentials.ts';
 import { DeltaServer } from '../delta-server.ts';
 import { listen, type StreamListener } from '../listen.ts';
 import { type GatewayPart, Partition } from '../partition.ts';
-import type { Refusal, StreamNode } from '../resource.ts';
+import type { PublishOutcome, Refusal, StreamNode } from '../resource.ts';
 import { Encoder } from '../rows/encoder.ts';
 import { codecs, revisionType, type WireTable, wireTables, wireTypes } from '../rows/tables.ts';
+import type { Dialect } from './dialect.ts';
+import { entrance } from './entrance.ts';
 import { Relay } from './relay.ts';
-import { FleetReports } from './reports.ts';
+import { FleetReports, type NodeReport } from './reports.ts';
 import { fleetService } from './service.ts';
+import { TranslatedNodes } from './translated.ts';
 
 export interface FleetOptions {
   /** To listen at. */
@@ -33,6 +38,12 @@ export interface FleetOptions {
   readonly ackTimeout?: number;
   /** How long a node may be away before it is missed, in milliseconds. Default 5000. */
   readonly absence?: number;
+  /** Nodes of another kind on the same port. Default: there are none. */
+  readonly dialect?: Dialect;
+  /** A node of the dialect refused resources; the message is for people. */
+  readonly onDialectRefusal?: (gateway: string, refusal: Refusal) => void;
+  /** How long translations are kept after the last node of the dialect, in milliseconds. Default 300,000. */
+  readonly keepTranslations?: number;
 }
 
 export interface RowRefusal {
@@ -51,35 +62,98 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     serverName: options.serverName ?? 'portolan-controller',
     log: (message) => options.log({ level: 'warn', message }),
   });
+  const hear = (source: string, gateway: string, report: NodeReport | undefined): void =>
+    relay.tell(source, gateway, report);
+  const rows = new Map<string, GatewayRows>();
+  const nodesOf = (gateway: string): readonly StreamNode[] => [
+    ...server.nodes(gateway),
+    ...(translated?.nodes(gateway) ?? []),
+  ];
+  const onNodes = (gateway: string): void => options.onNodes?.(gateway, nodesOf(gateway));
   const server: DeltaServer = new DeltaServer({
     order: wireTypes,
     commit: revisionType,
     essential: [revisionType],
-    ...(options.ackTimeout === undefined ? {} : { ackTimeout: options.ackTimeout }),
+    ackTimeout: options.ackTimeout ?? ACK_TIMEOUT,
     onNack: (node, refusal) => refused(options, node, refusal),
-    onNodes: (gateway) => options.onNodes?.(gateway, server.nodes(gateway)),
+    onNodes,
   });
-  const listener = await listen(server, {
-    address: `${options.address.includes(':') ? `[${options.address}]` : options.address}:${options.port}`,
-    trust: { tls: options.credentials() },
-    services: [fleetService(reports, (id, gateway, report) => relay.tell(id, gateway, report))],
+  const state: FleetState = { rows, synced: false };
+  const translated = translatedNodes(options, { state, reports, hear, onNodes });
+  const types = new Set(options.dialect?.order);
+  const listener = await listen(
+    translated === null ? server : entrance(server, translated, (typeUrl) => types.has(typeUrl)),
+    {
+      address: `${options.address.includes(':') ? `[${options.address}]` : options.address}:${options.port}`,
+      trust: { tls: options.credentials() },
+      services: [fleetService(reports, hear)],
+    },
+  );
+  return new Fleet(options, { server, translated, listener, reports, relay, state });
+}
+
+const ACK_TIMEOUT = 10_000;
+const KEEP_TRANSLATIONS = 300_000;
+
+/** What stands of a gateway. */
+interface GatewayRows {
+  readonly rows: Rows;
+  readonly encoder: Encoder;
+}
+
+interface FleetState {
+  readonly rows: Map<string, GatewayRows>;
+  /** Everything was given once. */
+  synced: boolean;
+}
+
+interface Ends {
+  readonly state: FleetState;
+  readonly reports: FleetReports;
+  readonly hear: (source: string, gateway: string, report: NodeReport | undefined) => void;
+  readonly onNodes: (gateway: string) => void;
+}
+
+function translatedNodes(options: FleetOptions, { state, reports, hear, onNodes }: Ends): TranslatedNodes | null {
+  const { dialect, log } = options;
+  if (dialect === undefined) return null;
+  return new TranslatedNodes({
+    dialect,
+    standing: (gateway) => {
+      const there = state.rows.get(gateway);
+      if (there !== undefined) return { update: there.rows.all(), digest: there.encoder.digest };
+      return state.synced ? { update: { version: 0 }, digest: '' } : undefined;
+    },
+    onReport: (source, gateway, report) => {
+      if (report === undefined) reports.leave(source, gateway);
+      else reports.take(source, gateway, report);
+      hear(source, gateway, report);
+    },
+    onNodes,
+    onRefusal: ({ gateway, id }, refusal) => {
+      const what = `${refusal.typeUrl.slice(refusal.typeUrl.lastIndexOf('.') + 1)} ${refusal.names.join(', ')}`;
+      log({ level: 'error', message: `${dialect.node} ${id} of ${gateway} refused ${what}: ${refusal.message}` });
+      options.onDialectRefusal?.(gateway, refusal);
+    },
+    onError: (message) => log({ level: 'error', message }),
+    ackTimeout: options.ackTimeout ?? ACK_TIMEOUT,
+    keep: options.keepTranslations ?? KEEP_TRANSLATIONS,
   });
-  return new Fleet(options, { server, listener, reports, relay });
 }
 
 interface Parts {
   readonly server: DeltaServer;
+  readonly translated: TranslatedNodes | null;
   readonly listener: StreamListener;
   readonly reports: FleetReports;
   readonly relay: Relay;
+  readonly state: FleetState;
 }
 
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #parts: Parts;
   readonly #partition = new Partition();
-  readonly #encoders = new Map<string, Encoder>();
-  #synced = false;
 
   /** @see startFleet */
   constructor(options: FleetOptions, parts: Parts) {
@@ -98,10 +172,7 @@ export class Fleet {
    */
   async apply(update: Update): Promise<void> {
     const applied = this.applyParts(this.#partition.apply(update));
-    if (!this.#synced) {
-      this.#synced = true;
-      this.#parts.server.synced();
-    }
+    if (!this.#parts.state.synced) this.synced();
     await applied;
   }
 
@@ -112,15 +183,19 @@ export class Fleet {
 
   /** Gateways that were not given until now have nothing. */
   synced(): void {
-    this.#parts.server.synced();
+    const { server, translated, state } = this.#parts;
+    state.synced = true;
+    server.synced();
+    translated?.synced();
   }
 
-  /** Proxies that are connected to this replica. */
+  /** Data planes that are connected to this replica. */
   nodes(gateway?: string): readonly StreamNode[] {
-    return this.#parts.server.nodes(gateway);
+    const { server, translated } = this.#parts;
+    return [...server.nodes(gateway), ...(translated?.nodes(gateway) ?? [])];
   }
 
-  /** Proxies of which this replica knows, those of other replicas included. */
+  /** Data planes of which this replica knows, those of other replicas included. */
   proxies(gateway: string): number {
     return this.#parts.reports.count(gateway);
   }
@@ -139,26 +214,47 @@ export class Fleet {
   async close(): Promise<void> {
     this.#parts.relay.close();
     this.#parts.reports.close();
+    this.#parts.translated?.close();
     await this.#parts.listener.close();
   }
 
   async #applyPart({ gateway, update, empty }: GatewayPart): Promise<void> {
-    const { server, reports } = this.#parts;
+    const { server, translated, reports, state } = this.#parts;
     if (empty) {
-      this.#encoders.delete(gateway);
+      state.rows.delete(gateway);
       server.forget(gateway);
+      void translated?.apply(gateway, update, '');
       return;
     }
-    let encoder = this.#encoders.get(gateway);
-    if (encoder === undefined) this.#encoders.set(gateway, (encoder = new Encoder()));
-    const outcome = server.publish(gateway, encoder.encode(update));
+    let standing = state.rows.get(gateway);
+    if (standing === undefined) state.rows.set(gateway, (standing = { rows: new Rows(), encoder: new Encoder() }));
+    const { rows, encoder } = standing;
+    rows.apply(update);
+    const encoded = encoder.encode(update);
     const { digest } = encoder;
-    const { outcome: how } = await outcome;
+    const outcomes = [server.publish(gateway, encoded)];
+    if (translated !== null) outcomes.push(translated.apply(gateway, update, digest));
+    const how = await bestOf(outcomes);
     // Its nodes may all be connected to other replicas.
-    if (how === 'unconnected') await reports.inForce(gateway, digest, this.#options.ackTimeout ?? 10_000);
+    if (how === 'unconnected') await reports.inForce(gateway, digest, this.#options.ackTimeout ?? ACK_TIMEOUT);
     if (how !== 'timeout') return;
     this.#options.log({ level: 'warn', message: `no proxy of ${gateway} has acknowledged a change yet` });
   }
+}
+
+/** As soon as one kind of node has it in force; otherwise the worst that becomes of it. */
+function bestOf(outcomes: readonly Promise<PublishOutcome>[]): Promise<PublishOutcome['outcome']> {
+  return new Promise((resolve) => {
+    for (const each of outcomes) {
+      void each.then(({ outcome }) => {
+        if (outcome === 'acknowledged') resolve(outcome);
+      });
+    }
+    void Promise.all(outcomes).then((all) => {
+      const seen = new Set(all.map(({ outcome }) => outcome));
+      resolve((['timeout', 'refused'] as const).find((outcome) => seen.has(outcome)) ?? 'unconnected');
+    });
+  });
 }
 
 function refused({ onRefusal, log }: FleetOptions, { gateway, id }: StreamNode, refusal: Refusal): void {

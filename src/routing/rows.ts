@@ -1,8 +1,8 @@
-// The configuration in force as the main thread keeps it, to give all of it to a worker that starts late or again. Rows are
-// shared with the pipeline, not copied.
-import { compareEntries } from '../../routing/match/precedence.ts';
-import type { Entry } from '../../routing/model.ts';
-import type { RowChanges, Update, VirtualHostChange } from '../../routing/update.ts';
+// Updates -> everything that stands, to be given to whoever comes late: a worker that is started again, the first Envoy of a
+// gateway. Rows are shared with the pipeline, not copied.
+import { compareEntries } from './match/precedence.ts';
+import type { Entry } from './model.ts';
+import type { RowChanges, Update, VirtualHostChange } from './update.ts';
 
 interface Host {
   readonly frontend: string;

@@ -1,0 +1,50 @@
+// Envoy as a dialect of the fleet: the rows of one gateway -> its resources, for Envoys that ask a controller for them by themselves.
+import type { LeftOut } from '../../routing/engine.ts';
+import type { Dialect } from '../stream/fleet/dialect.ts';
+import type { EnvoyLimits } from './limits.ts';
+import { order, types } from './names.ts';
+import { codeOf, reasonIn } from './refusals.ts';
+
+export interface DialectOptions {
+  /** What is served otherwise than by default; asked when the first Envoy of the gateway comes. */
+  readonly settings?: (gateway: string) => EnvoySettings;
+  /** Told of what is not sent, since Envoy would refuse it: again whenever it is translated. */
+  readonly onLeftOut?: (gateway: string, what: LeftOut) => void;
+}
+
+export interface EnvoySettings {
+  readonly limits?: Partial<EnvoyLimits>;
+  readonly trustedHops?: number;
+  /** Lines of JSON on the standard output of Envoy. */
+  readonly accessLog?: boolean;
+}
+
+/** Where most systems have the authorities that they trust, and Envoy's own images as well. */
+export const systemTrust = '/etc/ssl/certs/ca-certificates.crt';
+
+export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dialect {
+  return {
+    node: 'Envoy',
+    order,
+    essential: [types.cluster, types.listener],
+    bindType: types.listener,
+    reasonOf: (message) => ({ code: codeOf(message) ?? 'EREFUSED', message: reasonIn(message) }),
+    translator: async (gateway) => {
+      // Its messages are thousands of descriptors: nobody else waits for them.
+      const { Translation } = await import('./translation.ts');
+      const { defaultLimits } = await import('./limits.ts');
+      const { limits, trustedHops = 0, accessLog = false } = settings?.(gateway) ?? {};
+      const translation = new Translation({
+        limits: { ...defaultLimits, ...limits },
+        trustedHops,
+        requestIds: true,
+        sharesPorts: true,
+        accessLog: accessLog ? '-' : '',
+        systemTrust,
+        scopeOf: () => gateway,
+        onLeftOut: (what) => onLeftOut?.(gateway, what),
+      });
+      return { apply: (update) => translation.apply(update).get(gateway) ?? [] };
+    },
+  };
+}

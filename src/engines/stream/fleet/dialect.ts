@@ -1,0 +1,26 @@
+// Nodes of another kind than `portolan proxy` as a fleet has to know them: what they ask for, and who makes it of rows. Whoever starts
+// the fleet brings it, since the fleet knows no engine.
+import type { BindReport } from '../../../routing/model.ts';
+import type { Update } from '../../../routing/update.ts';
+import type { ResourceChanges } from '../resource.ts';
+
+export interface Dialect {
+  /** What people call such a node. */
+  readonly node: string;
+  /** Type URLs, what others name first. */
+  readonly order: readonly string[];
+  /** Types that a node has to have asked for before anything counts as in force. */
+  readonly essential: readonly string[];
+  /** The type of the resources that are called as the binds that they serve. */
+  readonly bindType: string;
+  /** Called when the first node of a gateway comes; nothing is translated for a gateway without nodes. */
+  readonly translator: (gateway: string) => Promise<Translator>;
+  /** What a node says of a refusal -> what people are told, without the resource. */
+  readonly reasonOf: (message: string) => Required<Pick<BindReport, 'code' | 'message'>>;
+}
+
+/** Of one gateway. */
+export interface Translator {
+  /** @param update what changed since the last call; the first one is everything */
+  apply(update: Update): readonly ResourceChanges[];
+}

@@ -1,0 +1,197 @@
+// Nodes of a dialect (Envoy): the rows of their gateway -> resources, translated and encoded once for all nodes of a gateway, from the
+// first of them until some time after the last; what they acknowledge and refuse -> reports as those of proxies.
+import type { BindReport } from '../../../routing/model.ts';
+import type { Update } from '../../../routing/update.ts';
+import { type Connection, DeltaServer, type Discovery } from '../delta-server.ts';
+import type { ResponseWriter } from '../node-stream.ts';
+import type { PublishOutcome, Refusal, StreamNode } from '../resource.ts';
+import type { Dialect, Translator } from './dialect.ts';
+import type { NodeReport } from './reports.ts';
+
+export interface TranslatedOptions {
+  readonly dialect: Dialect;
+  /** All rows of a gateway, and their digest; undefined: they have not come yet. */
+  readonly standing: (gateway: string) => { readonly update: Update; readonly digest: string } | undefined;
+  /** What a node serves now; undefined: it is gone. */
+  readonly onReport: (source: string, gateway: string, report: NodeReport | undefined) => void;
+  readonly onNodes: (gateway: string) => void;
+  /** A node refused resources; the message is for people. */
+  readonly onRefusal: (node: StreamNode, refusal: Refusal) => void;
+  readonly onError: (message: string) => void;
+  readonly ackTimeout: number;
+  /** Milliseconds from the end of the last stream until nothing is kept of a gateway any more. */
+  readonly keep: number;
+}
+
+interface Gateway {
+  /** null: it is being made, or there are no rows yet. */
+  translator: Translator | null;
+  /** Resources were published, so that changes are. */
+  isOpen: boolean;
+  streams: number;
+  forgetting: NodeJS.Timeout | null;
+  /** Digests of rows by the publication that has them in it. */
+  readonly digests: Map<number, string>;
+  /** Binds that a node has in force, by stream. */
+  readonly serving: Map<number, ReadonlySet<string>>;
+}
+
+export class TranslatedNodes implements Discovery {
+  readonly #options: TranslatedOptions;
+  readonly #server: DeltaServer;
+  readonly #gateways = new Map<string, Gateway>();
+
+  constructor(options: TranslatedOptions) {
+    const { dialect, ackTimeout } = options;
+    this.#options = options;
+    this.#server = new DeltaServer({
+      order: dialect.order,
+      essential: dialect.essential,
+      ackTimeout,
+      onNack: (node, { message, ...rest }) =>
+        options.onRefusal(node, { ...rest, message: dialect.reasonOf(message).message }),
+      onNodes: (gateway) => {
+        this.#report(gateway);
+        options.onNodes(gateway);
+      },
+    });
+  }
+
+  nodes(gateway?: string): readonly StreamNode[] {
+    return this.#server.nodes(gateway);
+  }
+
+  connect(gateway: string, writer: ResponseWriter): Connection | undefined {
+    // Until the first publication its nodes are told nothing.
+    const connection = this.#server.connect(gateway, writer);
+    if (connection === undefined) return undefined;
+    const state = this.#stateOf(gateway, () => writer.refuse('nothing can be translated'));
+    state.streams++;
+    let open = true;
+    return {
+      ...connection,
+      close: () => {
+        if (!open) return;
+        open = false;
+        connection.close();
+        state.streams--;
+        if (state.streams === 0) state.forgetting = setTimeout(() => this.#forget(gateway), this.#options.keep).unref();
+      },
+    };
+  }
+
+  /** Rows of a gateway changed. @param digest of all its rows from now on */
+  apply(gateway: string, update: Update, digest: string): Promise<PublishOutcome> {
+    const state = this.#gateways.get(gateway);
+    if (state?.isOpen !== true || state.translator === null) return Promise.resolve({ outcome: 'unconnected' });
+    const before = this.#server.revision(gateway);
+    const outcome = this.#server.publish(gateway, state.translator.apply(update));
+    const revision = this.#server.revision(gateway);
+    state.digests.set(revision, digest);
+    // Nothing of it shows in resources: whoever has those has it.
+    if (revision === before) this.#report(gateway);
+    return outcome;
+  }
+
+  /** All rows have come: gateways without any have nothing. */
+  synced(): void {
+    for (const [gateway, state] of this.#gateways) this.#open(gateway, state);
+  }
+
+  close(): void {
+    for (const { forgetting } of this.#gateways.values()) if (forgetting !== null) clearTimeout(forgetting);
+  }
+
+  #stateOf(gateway: string, failed: () => void): Gateway {
+    const there = this.#gateways.get(gateway);
+    if (there !== undefined) {
+      if (there.forgetting !== null) clearTimeout(there.forgetting);
+      there.forgetting = null;
+      return there;
+    }
+    const state: Gateway = {
+      translator: null,
+      isOpen: false,
+      streams: 0,
+      forgetting: null,
+      digests: new Map(),
+      serving: new Map(),
+    };
+    this.#gateways.set(gateway, state);
+    this.#options.dialect.translator(gateway).then(
+      (translator) => {
+        state.translator = translator;
+        this.#open(gateway, state);
+      },
+      (error: unknown) => {
+        // The next node of the gateway is another try.
+        if (this.#gateways.get(gateway) === state) this.#gateways.delete(gateway);
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.onError(`nothing can be translated for ${gateway}: ${reason}`);
+        failed();
+      },
+    );
+    return state;
+  }
+
+  #open(gateway: string, state: Gateway): void {
+    if (state.isOpen || state.translator === null || this.#gateways.get(gateway) !== state) return;
+    const all = this.#options.standing(gateway);
+    if (all === undefined) return;
+    state.isOpen = true;
+    void this.#server.publish(gateway, state.translator.apply(all.update));
+    state.digests.set(this.#server.revision(gateway), all.digest);
+  }
+
+  #forget(gateway: string): void {
+    this.#gateways.delete(gateway);
+    this.#server.forget(gateway);
+  }
+
+  #report(gateway: string): void {
+    const state = this.#gateways.get(gateway);
+    if (state === undefined) return;
+    const { dialect, onReport } = this.#options;
+    const nodes = this.#server.nodes(gateway);
+    const here = new Set(nodes.map(({ stream }) => stream));
+    for (const stream of state.serving.keys()) {
+      if (here.has(stream)) continue;
+      state.serving.delete(stream);
+      onReport(sourceOf(dialect, stream), gateway, undefined);
+    }
+    const standing = [...this.#server.standing(gateway, dialect.bindType)];
+    for (const node of nodes) {
+      const failed = failuresOf(node, dialect);
+      const before = state.serving.get(node.stream);
+      const inForce = standing.filter(([bind, since]) => since <= node.revision || before?.has(bind) === true);
+      const serving = inForce.map(([bind]) => bind).filter((bind) => !failed.has(bind));
+      state.serving.set(node.stream, new Set(serving));
+      const names = new Set(standing.map(([bind]) => bind));
+      onReport(sourceOf(dialect, node.stream), gateway, {
+        node: node.id,
+        ready: node.revision > 0,
+        inForce: state.digests.get(node.revision) ?? '',
+        binds: [
+          ...serving.map((bind): BindReport => ({ bind, state: 'serving' })),
+          ...[...failed.values()].filter(({ bind }) => names.has(bind)),
+        ],
+      });
+    }
+    const oldest = Math.min(this.#server.revision(gateway), ...nodes.map(({ revision }) => revision));
+    for (const revision of state.digests.keys()) if (revision < oldest) state.digests.delete(revision);
+  }
+}
+
+function sourceOf({ node }: Dialect, stream: number): string {
+  return `${node} ${stream}`;
+}
+
+/** Binds whose resource the node refused. */
+function failuresOf({ refusals }: StreamNode, { bindType, reasonOf }: Dialect): ReadonlyMap<string, BindReport> {
+  const failed = new Map<string, BindReport>();
+  for (const { typeUrl, names, message } of refusals) {
+    if (typeUrl !== bindType) continue;
+    for (const bind of names) failed.set(bind, { bind, state: 'failed', ...reasonOf(message) });
+  }
+  return failed;
+}

@@ -68,6 +68,15 @@ function output(...choices: readonly string[]): Flag {
   };
 }
 
+/** Which engine is to serve, of commands that serve nothing. */
+const judgedBy: Flag = {
+  name: 'engine',
+  value: 'ENGINE',
+  choices: ['embedded', 'envoy'],
+  default: 'embedded',
+  help: 'By what this engine can serve.',
+};
+
 /** Which engine serves. */
 const engineFlags: readonly Flag[] = [
   {
@@ -242,7 +251,7 @@ const lint: Command = {
     'Checks what an API server would check (schemas and CEL rules of the official CRDs), and what only shows in the whole: references that lead nowhere, grants that are missing (with the one that would do), routes that attach nowhere, matches that others shadow, ties that only age decides, and vintages that have a current form.',
   ],
   operands: { min: 0, max: Number.POSITIVE_INFINITY, what: 'a path' },
-  flags: [files, reading, { title: 'Output', flags: [output('text', 'json', 'sarif', 'github')] }],
+  flags: [files, reading, { title: 'Output', flags: [judgedBy, output('text', 'json', 'sarif', 'github')] }],
   examples: [
     { what: 'A folder', command: 'portolan lint -f manifests' },
     { what: 'In a workflow on GitHub, as annotations', command: 'portolan lint -f manifests -o github' },
@@ -279,7 +288,7 @@ const status: Command = {
     'Computes the status of every GatewayClass, Gateway and route, as tables like those of kubectl get, or as the objects with their status.',
   ],
   operands: { min: 0, max: Number.POSITIVE_INFINITY, what: 'a path' },
-  flags: [files, reading, { title: 'Output', flags: [output('table', 'wide', 'yaml', 'json')] }],
+  flags: [files, reading, { title: 'Output', flags: [judgedBy, output('table', 'wide', 'yaml', 'json')] }],
   examples: [
     { what: 'Tables', command: 'portolan status -f manifests' },
     { what: 'With the reason and message of every condition', command: 'portolan status -f manifests -o wide' },

@@ -42,7 +42,7 @@ class AllInOne implements Serving {
     const { client, log } = ports;
     const say = (message: string, severity: 'error' | 'warning'): void =>
       log({ level: severity === 'error' ? 'error' : 'warn', message });
-    this.plane = new LatePlane(options.start({ onReport: ports.report, say }), (error) =>
+    this.plane = new LatePlane(options.start({ onReport: ports.report, onLeftOut: ports.leftOut, say }), (error) =>
       say(`the engine did not start: ${error.message}`, 'error'),
     );
     this.#provisioner = new Provisioner({

@@ -6,7 +6,6 @@ import { mergeUpdates } from '../pipeline/merged-update.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { replacement } from '../pipeline/replacement.ts';
 import type { BoundGateway } from '../routing/bound.ts';
-import type { BindReport } from '../routing/model.ts';
 import type { ObjectRef } from '../routing/origin.ts';
 import { nameOf, refKey } from '../routing/origin.ts';
 import type { Update } from '../routing/update.ts';
@@ -16,6 +15,7 @@ import type { ClusterSourceOptions } from '../sources/cluster/source.ts';
 import { HostResolver } from '../sources/dns/resolver.ts';
 import { finalizeClass } from './finalizers.ts';
 import { Lease } from './lease.ts';
+import { handOver, Heard } from './heard.ts';
 import type { LogEntry } from './log.ts';
 import { keptParameters, ownerOf } from './owners.ts';
 import { replicaMetrics } from './metrics.ts';
@@ -53,7 +53,7 @@ export class Controller {
   #answers = new Map<string, readonly string[]>();
   #pipeline: Pipeline | undefined;
   #channel: 'standard' | 'experimental' = 'standard';
-  #reports: BindReport[] = [];
+  readonly #heard: Heard;
   readonly #told: Told;
   #scheduled = false;
   #closed = false;
@@ -71,11 +71,17 @@ export class Controller {
       changed,
       failed: (kind, error) => log({ level: 'warn', message: `${kind} cannot be read: ${error.message}` }),
     });
-    const report = (row: BindReport): void => {
-      this.#reports.push(row);
-      this.#schedule();
-    };
-    this.#serving = mode.begin({ client, source: this.#source, leads: () => this.leads, report, changed, log });
+    this.#heard = new Heard(changed, log);
+    const { report, leftOut } = this.#heard;
+    this.#serving = mode.begin({
+      client,
+      source: this.#source,
+      leads: () => this.leads,
+      report,
+      leftOut,
+      changed,
+      log,
+    });
     this.#resolver = new HostResolver({
       resolved: (hostname, addresses) => {
         this.#answers.set(hostname, addresses);
@@ -186,17 +192,14 @@ export class Controller {
     }
     const { channel } = this.#source;
     if (channel !== undefined && channel !== this.#channel) {
-      this.#options.log({ level: 'info', message: `the CRDs are of the ${channel} channel now` });
-      this.#replace();
+      this.#replace(channel);
       return;
     }
     const change = this.#source.take();
     this.#serving.observe(change);
     for (const object of change.deleted) this.#pipeline.delete(object);
     for (const object of change.applied) this.#apply(this.#pipeline, object);
-    const reports = this.#reports;
-    this.#reports = [];
-    for (const report of reports) take(this.#pipeline, report);
+    this.#heard.give(this.#pipeline);
     this.#told.heard(this.#pipeline);
     this.#pipeline.forbidKinds(this.#source.forbidden());
     for (const [hostname, addresses] of this.#answers) this.#pipeline.resolve(hostname, addresses);
@@ -215,13 +218,13 @@ export class Controller {
     this.#await();
     this.#serve(pipeline.snapshot(), undefined);
     this.#provide(pipeline, undefined);
-    const { size: gateways } = pipeline.tables.gateways;
-    const { size: routes } = pipeline.tables.routes;
+    const [gateways, routes] = [pipeline.tables.gateways.size, pipeline.tables.routes.size];
     this.#options.log({ level: 'info', message: 'everything is listed', gateways, routes, channel: this.#channel });
   }
 
   /** Another channel has other fields: everything is read anew, and only what differs goes to the engine. */
-  #replace(): void {
+  #replace(channel: string): void {
+    this.#options.log({ level: 'info', message: `the CRDs are of the ${channel} channel now` });
     const old = this.#pipeline as Pipeline;
     const pipeline = this.#newPipeline();
     this.#pipeline = pipeline;
@@ -230,10 +233,7 @@ export class Controller {
     }
     pipeline.settle();
     this.#serving.place(pipeline, undefined);
-    for (const key of old.tables.reports.keys()) {
-      const report = old.tables.reports.get(key);
-      if (report !== undefined) pipeline.report(report);
-    }
+    handOver(old, pipeline);
     pipeline.settle();
     this.#serve(replacement(old.snapshot(), pipeline.snapshot()), undefined);
     this.#schedule();
@@ -315,8 +315,8 @@ export class Controller {
   #await(): void {
     const pipeline = this.#pipeline;
     if (pipeline === undefined) return;
-    const { gateways } = pipeline.tables;
-    this.#told.await([...this.#serving.expected(pipeline)].flatMap((key) => gateways.get(key) ?? []));
+    const { tables } = pipeline;
+    this.#told.await([...this.#serving.expected(pipeline)].flatMap((key) => tables.gateways.get(key) ?? []));
     this.#told.heard(pipeline);
   }
 
@@ -360,8 +360,7 @@ export class Controller {
   #finalize(name: string): void {
     if (this.#pipeline === undefined) return;
     const { client, controllerName, log } = this.#options;
-    const leads = (): boolean => this.leads;
-    finalizeClass(this.#pipeline, name, { client, source: this.#source, controllerName, leads, log });
+    finalizeClass(this.#pipeline, name, { client, source: this.#source, controllerName, leads: () => this.leads, log });
   }
 
   /** @param changes undefined: all Gateways */
@@ -399,10 +398,4 @@ export class Controller {
   #refinalize(classes: readonly (string | undefined)[]): void {
     for (const name of classes) if (name !== undefined) this.#finalize(name);
   }
-}
-
-/** A bind that no data plane speaks for is no fault of its listener. */
-function take(pipeline: Pipeline, report: BindReport): void {
-  if (report.state === 'failed' && report.code === 'ENOPROXY') pipeline.unreport(report.bind);
-  else pipeline.report(report);
 }

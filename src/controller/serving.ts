@@ -2,6 +2,7 @@
 // (provisioned.ts).
 import type { Changes } from '../incremental/table.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { LeftOut } from '../routing/engine.ts';
 import type { BindReport } from '../routing/model.ts';
 import type { Update } from '../routing/update.ts';
 import type { KubeClient } from '../sources/cluster/client.ts';
@@ -51,6 +52,8 @@ export interface ServingPorts {
   readonly source: ClusterSource;
   readonly leads: () => boolean;
   readonly report: (report: BindReport) => void;
+  /** What a data plane does not serve. */
+  readonly leftOut: (rows: readonly LeftOut[]) => void;
   /** There is something to place. */
   readonly changed: () => void;
   readonly log: (entry: LogEntry) => void;

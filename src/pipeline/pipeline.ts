@@ -7,6 +7,7 @@ import type { Stage, Table } from '../incremental/table.ts';
 import { Changes, settle, Source } from '../incremental/table.ts';
 import type { BoundRoute, Presumed } from '../routing/bound.ts';
 import type { BindReport, Entry, Exposure, Placement } from '../routing/model.ts';
+import type { LeftOut } from '../routing/engine.ts';
 import type { ObjectRef } from '../routing/origin.ts';
 import type { Parameters } from '../routing/parameters.ts';
 import { distinctProblems } from '../routing/problem-order.ts';
@@ -16,6 +17,7 @@ import type { ClassOptions } from '../translate/gateways/classes.ts';
 import { Checks } from '../translate/native.ts';
 import { currentObjects } from './current.ts';
 import { gatewayStages } from './gateway-stages.ts';
+import { LeftOutRows } from './left-out.ts';
 import { modelStages } from './model-stages.ts';
 import { objectProblemStage, policyStage } from './object-stages.ts';
 import { policyStages } from './policy-stages.ts';
@@ -51,6 +53,7 @@ export class Pipeline {
   readonly #sources = new Sources();
   readonly #placements = new Source<Placement>('placements');
   readonly #reports = new Source<BindReport>('reports');
+  readonly #leftOut = new LeftOutRows();
   readonly #resolutions = new Source<Resolution>('resolutions');
   readonly #exposures = new Source<Exposure>('exposures');
   readonly #lastParameters = new Source<Parameters>('last parameters');
@@ -68,6 +71,7 @@ export class Pipeline {
     const facts = {
       placements: this.#placements,
       reports: this.#reports,
+      leftOut: this.#leftOut.table,
       resolutions: this.#resolutions,
       exposures: this.#exposures,
       lastParameters: this.#lastParameters,
@@ -107,6 +111,16 @@ export class Pipeline {
   /** Nobody speaks for a bind any more. */
   unreport(bind: string): void {
     this.#reports.delete(bind, this.#changes);
+  }
+
+  /** An engine's word on what it does not serve of some rows. It counts until it says something else. */
+  leaveOut(rows: readonly LeftOut[]): void {
+    for (const row of rows) this.#leftOut.apply(row, this.#changes);
+  }
+
+  /** Everything that engines leave out now. */
+  leftOut(): readonly LeftOut[] {
+    return this.#leftOut.all();
   }
 
   /** What DNS says of a host that is wanted (`tables.wantedHosts`); without addresses, when it says nothing. */
@@ -215,12 +229,12 @@ function buildStages({ sources, checks, facts }: Inputs, options: PipelineOption
     add,
   );
   // Attachments, rules and entries, for each route and parent.
-  const { routes, attached } = routeStages({ current, references, offers, options }, add);
+  const { routes, attached } = routeStages({ current, references, offers, facts, options }, add);
   const loopback = options.loopbackEndpoints ?? options.presume;
   // What engines are fed.
   const model = modelStages({ gateways, routes, references, facts, loopback }, add);
   const policies = policyStage(sources, add);
-  const { judged, problems: policyProblems } = policyStages(model.clusters, references, add);
+  const { judged, problems: policyProblems } = policyStages({ clusters: model.clusters, references, facts }, add);
   const statuses = statusStages(
     {
       classes,

@@ -8,12 +8,13 @@ import { refKey } from '../routing/origin.ts';
 import type { Problem } from '../routing/problem.ts';
 import type { PolicyFacts } from '../status/policy-status.ts';
 import { compareText } from '../support/sorted.ts';
+import { policyProblems } from '../translate/left-out.ts';
 import { judgeTlsPolicy } from '../translate/policies/backend-tls-targets.ts';
 import { experimentalGroup } from '../translate/policies/traffic.ts';
 import { judgeTrafficPolicy } from '../translate/policies/traffic-targets.ts';
 import type { ObjectProblems } from './current.ts';
 import type { References } from './reference-stages.ts';
-import type { Add } from './stage-list.ts';
+import type { Add, Facts } from './stage-list.ts';
 
 export interface Policies {
   /** By group/kind/, with rows by namespace/name. */
@@ -21,7 +22,13 @@ export interface Policies {
   readonly problems: Table<ObjectProblems>;
 }
 
-export function policyStages(clusters: Table<Cluster>, references: References, add: Add): Policies {
+interface Inputs {
+  readonly clusters: Table<Cluster>;
+  readonly references: References;
+  readonly facts: Facts;
+}
+
+export function policyStages({ clusters, references, facts }: Inputs, add: Add): Policies {
   const gateways = add(new Grouped('Gateways by backend', [{ table: clusters, split: gatewayOf }], compareText));
   const { services, xbackends, tlsPolicies, tlsPolicyTargets, boundTrafficPolicies, trafficPolicies } = references;
   const through = (backends: readonly string[], read: Read): readonly string[] =>
@@ -33,8 +40,9 @@ export function policyStages(clusters: Table<Cluster>, references: References, a
           rivals: (service) => read(tlsPolicyTargets, service) ?? [],
           service: (service) => read(services, service),
         });
-        const targets = bound.targets.map(({ service }) => `Service/${service}`);
-        return factsOf(bound, problems, through(targets, read));
+        const backends = bound.targets.map(({ service }) => `Service/${service}`);
+        const said = policyProblems({ backends, field: 'tls' }, { object: bound.ref, path: '' }, facts, read);
+        return factsOf(bound, [...problems, ...said], through(backends, read));
       }),
     ),
     [`${experimentalGroup}/XBackendTrafficPolicy/`]: add(
@@ -46,14 +54,17 @@ export function policyStages(clusters: Table<Cluster>, references: References, a
             return (kind === 'Service' ? read(services, key) : read(xbackends, key)) !== undefined;
           },
         });
-        const targets = bound.targets.map(({ backend }) => backend);
-        return factsOf(bound, problems, through(targets, read));
+        const backends = bound.targets.map(({ backend }) => backend);
+        const said = policyProblems({ backends, field: 'retryBudget' }, { object: bound.ref, path: '' }, facts, read);
+        return factsOf(bound, [...problems, ...said], through(backends, read));
       }),
     ),
     [`${experimentalGroup}/XBackend/`]: add(
-      new Derived('judged XBackends', xbackends, (bound, read) =>
-        factsOf(bound, bound.problems, through([`XBackend/${bound.key}`], read)),
-      ),
+      new Derived('judged XBackends', xbackends, (bound, read) => {
+        const backends = [`XBackend/${bound.key}`];
+        const said = policyProblems({ backends }, { object: bound.ref, path: '' }, facts, read);
+        return factsOf(bound, [...bound.problems, ...said], through(backends, read));
+      }),
     ),
   };
   const tables = Object.values(judged).map((table) => ({ table, split: problemsOf }));

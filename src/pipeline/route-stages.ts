@@ -10,12 +10,13 @@ import { grpcDialect, httpDialect, tcpDialect, tlsDialect, udpDialect } from '..
 import { bindRoute } from '../translate/routes/route.ts';
 import type { Current } from './current.ts';
 import type { References } from './reference-stages.ts';
-import type { Add } from './stage-list.ts';
+import type { Add, Facts } from './stage-list.ts';
 
 interface Inputs {
   readonly current: Current;
   readonly references: References;
   readonly offers: Table<Offer>;
+  readonly facts: Facts;
   readonly options: { readonly presume: boolean };
 }
 
@@ -24,8 +25,14 @@ export interface Routes {
   readonly attached: Table<readonly string[]>;
 }
 
-export function routeStages({ current, references, offers, options }: Inputs, add: Add): Routes {
-  const reads = { ...references, offers, listenerSets: current.listenerSets, presume: options.presume };
+export function routeStages({ current, references, offers, facts, options }: Inputs, add: Add): Routes {
+  const reads = {
+    ...references,
+    offers,
+    listenerSets: current.listenerSets,
+    leftOut: facts.leftOut,
+    presume: options.presume,
+  };
   const httpRoutes = add(new Derived('HTTPRoutes', current.httpRoutes, bindRoute(httpDialect, reads)));
   const grpcRoutes = add(new Derived('GRPCRoutes', current.grpcRoutes, bindRoute(grpcDialect, reads)));
   const tlsRoutes = add(new Derived('TLSRoutes', current.tlsRoutes, bindRoute(tlsDialect, reads)));

@@ -1,4 +1,5 @@
 // How the parts of the pipeline hand their stages to its list.
+import type { LeftOut } from '../routing/engine.ts';
 import type { BindReport, Exposure, Placement } from '../routing/model.ts';
 import type { Parameters } from '../routing/parameters.ts';
 import type { Source, Stage } from '../incremental/table.ts';
@@ -16,6 +17,8 @@ export interface Resolution {
 export interface Facts {
   readonly placements: Source<Placement>;
   readonly reports: Source<BindReport>;
+  /** What engines leave out, by who reads it (translate/left-out.ts). */
+  readonly leftOut: Source<readonly LeftOut[]>;
   /** By gateway. */
   readonly exposures: Source<Exposure>;
   /** The last good parameters of Gateways, by gateway. */

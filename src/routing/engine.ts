@@ -2,11 +2,24 @@
 import type { BindReport } from './model.ts';
 import type { Update } from './update.ts';
 
-/** A row, or a part of one, that an engine cannot serve and has left out, while all the rest is served. */
+/**
+ * What an engine does not serve of a row as it stands there, while all the rest is served. It replaces what the engine said of that row
+ * before; a row that goes is told without faults.
+ */
 export interface LeftOut {
-  readonly table: 'rules' | 'entries' | 'certificates' | 'trustBundles' | 'frontends' | 'clusters';
-  /** Of the row; of an entry that of its rule. */
+  readonly table: 'rules' | 'certificates' | 'trustBundles' | 'frontends' | 'clusters';
   readonly key: string;
+  /** Empty: all of it is served as it stands. */
+  readonly faults: readonly Fault[];
+}
+
+export interface Fault {
+  /** `dropped`: it is not served. `differs`: it is served, and not quite as it was asked for. */
+  readonly effect: 'dropped' | 'differs';
+  /** Of a rule: the index of the match that it is about. Absent: the rule as a whole. */
+  readonly match?: number;
+  /** Of a rule: the field that it is about, below the rule. */
+  readonly field?: string;
   /** A clause for people: what is wrong. */
   readonly reason: string;
 }
@@ -14,6 +27,8 @@ export interface LeftOut {
 /** What whoever starts an engine hears of it. */
 export interface EngineEvents {
   readonly onReport: (report: BindReport) => void;
+  /** Told before the update that it comes from is in force, and only of rows of which something else is to be said than before. */
+  readonly onLeftOut?: (rows: readonly LeftOut[]) => void;
   /** Something for people to read. */
   readonly say: (text: string, severity: 'error' | 'warning') => void;
 }

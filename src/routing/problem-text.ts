@@ -82,6 +82,8 @@ const texts: Texts = {
   ...referenceTexts(),
   InvalidListenerFilterRef: ({ problem }) => describe(problem),
   ...authorityTexts(),
+  ServedOtherwise: ({ message }) => ({ message: `is served otherwise: ${message}` }),
+  NotProgrammed: ({ message }) => ({ message }),
   InvalidPolicy: ({ message }) => ({ message }),
   PolicyConflict: ({ other }) => ({
     message: `${nameOf(other)} has the same target and comes first`,

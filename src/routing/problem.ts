@@ -80,6 +80,11 @@ export type ProblemKind =
   /** One rule cannot be honoured and answers 500; the others of the route serve. */
   | { readonly code: 'DroppedRule'; readonly message: string }
   | { readonly code: 'TooManyEntries'; readonly limit: number }
+  // What a data plane makes of it.
+  /** Served, and not quite as it was asked for. */
+  | { readonly code: 'ServedOtherwise'; readonly message: string }
+  /** A listener that is not served, although nothing is wrong with it as such. */
+  | { readonly code: 'NotProgrammed'; readonly message: string }
   // References.
   | { readonly code: 'RefNotPermitted'; readonly from: ObjectRef; readonly target: ObjectRef }
   /** CVE-2021-25740: a name outside the cluster must not become a backend. */
@@ -146,6 +151,8 @@ export const severityOf: Readonly<Record<ProblemCode, Severity>> = {
   IncompatibleFilters: 'error',
   DroppedRule: 'error',
   TooManyEntries: 'error',
+  ServedOtherwise: 'warning',
+  NotProgrammed: 'error',
   RefNotPermitted: 'error',
   ExternalNameService: 'error',
   BackendNotFound: 'error',

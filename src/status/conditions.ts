@@ -29,7 +29,8 @@ export function conditionOf(
     const verdict = verdictOf(problem);
     return verdict !== 'none' && verdict.type === type;
   });
-  const [first] = own;
+  // What is only worth saying does not outweigh what is wrong.
+  const first = own.find((problem) => problem.code !== 'ServedOtherwise') ?? own[0];
   const verdict = first === undefined ? 'none' : verdictOf(first);
   if (verdict === 'none') return undefined;
   // One reason, and every problem in the message.

@@ -17,8 +17,9 @@ export function isValid({ frontend, problems }: BoundListener): boolean {
   return frontend !== undefined && problems.every(({ code }) => code !== 'PortUnavailable');
 }
 
-export function isServing({ frontend }: BoundListener, { awaitEngine, report }: ListenerFacts): boolean {
-  return frontend !== undefined && (!awaitEngine || report(frontend.bind)?.state === 'serving');
+export function isServing({ frontend, problems }: BoundListener, { awaitEngine, report }: ListenerFacts): boolean {
+  if (frontend === undefined || problems.some(({ code }) => code === 'NotProgrammed')) return false;
+  return !awaitEngine || report(frontend.bind)?.state === 'serving';
 }
 
 export function listenerStatus(listener: BoundListener, facts: ListenerFacts, subject: Subject): unknown {
@@ -62,6 +63,8 @@ function listenerProgrammed(
     const message = resolved.status === 'False' ? resolved.message : 'The Gateway is not accepted';
     return fails('Programmed', 'Invalid', message, subject);
   }
+  const own = conditionOf('Programmed', listener.problems, subject);
+  if (own !== undefined) return own;
   if (isServing(listener, facts)) return holds('Programmed', 'Programmed', 'The listener is served', subject);
   return fails('Programmed', 'Pending', 'The listener is not served yet', subject);
 }

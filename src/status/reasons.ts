@@ -70,6 +70,8 @@ const verdicts: Readonly<Record<ProblemCode, Verdict>> = {
   IncompatibleFilters: { type: 'Accepted', reason: 'IncompatibleFilters', status: 'False' },
   DroppedRule: { type: 'PartiallyInvalid', reason: 'UnsupportedValue', status: 'True' },
   TooManyEntries: { type: 'Accepted', reason: 'UnsupportedValue', status: 'False' },
+  ServedOtherwise: { type: 'Accepted', reason: 'Accepted', status: 'True' },
+  NotProgrammed: { type: 'Programmed', reason: 'Invalid', status: 'False' },
   RefNotPermitted: { type: 'ResolvedRefs', reason: 'RefNotPermitted', status: 'False' },
   ExternalNameService: { type: 'ResolvedRefs', reason: 'InvalidKind', status: 'False' },
   BackendNotFound: { type: 'ResolvedRefs', reason: 'BackendNotFound', status: 'False' },

@@ -255,7 +255,7 @@ test('what cannot be said to Envoy is left out alone, and told', { skip: noEnvoy
   const binary = envoyBinary();
   const engine = await startEnvoyEngine({
     ...(binary === undefined ? {} : { envoy: binary }),
-    onLeftOut: (what) => leftOut.push(what),
+    onLeftOut: (rows) => leftOut.push(...rows),
   });
   t.after(() => engine.close());
   const port = await freePort();
@@ -270,6 +270,10 @@ test('what cannot be said to Envoy is left out alone, and told', { skip: noEnvoy
   );
   assert.equal((await fetch(`http://127.0.0.1:${port}/fine`)).status, 503);
   assert.deepEqual(leftOut, [
-    { table: 'entries', key: ruleKey(0), reason: 'path: names a character beyond U+00FF by number' },
+    {
+      table: 'rules',
+      key: ruleKey(0),
+      faults: [{ effect: 'dropped', match: 0, reason: 'path: names a character beyond U+00FF by number' }],
+    },
   ]);
 });

@@ -25,7 +25,13 @@ export const run: Run = async (args) => {
   await model.settle();
   const { resources, leftOut } = printedResources(pipeline.snapshot());
   model.close();
-  for (const { table, key, reason } of leftOut) process.stderr.write(`left out: ${table} ${key}: ${reason}\n`);
+  for (const { table, key, faults } of leftOut) {
+    for (const { effect, match, reason } of faults) {
+      const words = effect === 'dropped' ? 'left out' : 'served otherwise';
+      const part = match === undefined ? '' : `, match ${match}`;
+      process.stderr.write(`${words}: ${table} ${key}${part}: ${reason}\n`);
+    }
+  }
   const tree = { resources };
   process.stdout.write(
     args.text('output') === 'yaml'

@@ -8,14 +8,14 @@ import { toSarif } from '../../tools/lint/sarif.ts';
 import type { Locate } from '../../tools/lint/sarif.ts';
 import type { Run } from '../main.ts';
 import { Model } from '../model/model.ts';
-import { modelOptions } from '../model/options.ts';
+import { engineOf, modelOptions } from '../model/options.ts';
 import { DevCertificates } from '../run/dev-certificates.ts';
 import { findingLines, formatCounts, formatLocation, fromFile, ranks } from '../said.ts';
 import { Paint, printable } from '../terminal.ts';
 import { version } from '../version.ts';
 
 export const run: Run = async (args) => {
-  const model = new Model({ ...modelOptions(args), serving: false });
+  const model = new Model({ ...modelOptions(args), ...engineOf(args), serving: false });
   if (args.on('dev-certificates')) model.add(new DevCertificates(false));
   await model.load();
   const fromFiles = model.source.problems().map(fromFile);

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import type { LogEntry } from '../../controller/log.ts';
 import type { TlsMaterial } from '../../engines/stream/credentials.ts';
+import type { LeftOut } from '../../routing/engine.ts';
 import type { BindReport } from '../../routing/model.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
@@ -80,7 +81,11 @@ function engineOf(
   };
   const say = (message: string, severity: 'error' | 'warning'): void =>
     log(severity === 'error' ? 'error' : 'warn', message);
-  return startLocalEngine(args, settings, { onReport, say });
+  const onLeftOut = (rows: readonly LeftOut[]): void => {
+    for (const { table, key, faults } of rows)
+      for (const { reason } of faults) log('warn', `not served as it stands: ${table} ${key}: ${reason}`);
+  };
+  return startLocalEngine(args, settings, { onReport, onLeftOut, say });
 }
 
 function log(level: LogEntry['level'], message: string): void {

@@ -7,7 +7,7 @@ import type { Run } from '../main.ts';
 import { Model } from '../model/model.ts';
 import type { LoadProgress } from '../model/model.ts';
 import { parseListen, parseName } from '../model/names.ts';
-import { modelOptions } from '../model/options.ts';
+import { engineOf, modelOptions } from '../model/options.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
 import { DevCertificates } from '../run/dev-certificates.ts';
@@ -29,11 +29,12 @@ export const run: Run = async (args) => {
   const paint = new Paint(out);
   const report = new Report(paint, (text) => void out.write(text));
   const begun = performance.now();
-  const model = new Model({ ...modelOptions(args), serving: true });
+  const model = new Model({ ...modelOptions(args), ...engineOf(args), serving: true });
   const sessions: Session[] = [];
   const naming: { ask: (secrets: readonly string[], name: string) => void } = { ask: () => {} };
   const engine = await startLocalEngine(args, settings, {
     onReport: (bind) => sessions[0]?.report(bind),
+    onLeftOut: (rows) => sessions[0]?.leaveOut(rows),
     ...(args.on('dev-certificates') ? { onMissingName: (secrets, name) => naming.ask(secrets, name) } : {}),
     say: (text, severity) => report.say(severity === 'error' ? paint.red(text) : text),
   });

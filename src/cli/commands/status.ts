@@ -5,14 +5,14 @@ import type { ObjectStatus } from '../../status/object-status.ts';
 import { misreadPaths } from '../misread.ts';
 import type { Run } from '../main.ts';
 import { Model } from '../model/model.ts';
-import { modelOptions } from '../model/options.ts';
+import { engineOf, modelOptions } from '../model/options.ts';
 import { DevCertificates } from '../run/dev-certificates.ts';
 import { statusTables } from '../status-tables.ts';
 import { Paint, printable } from '../terminal.ts';
 import { objectOf } from '../upgraded.ts';
 
 export const run: Run = async (args) => {
-  const model = new Model({ ...modelOptions(args), serving: false });
+  const model = new Model({ ...modelOptions(args), ...engineOf(args), serving: false });
   if (args.on('dev-certificates')) model.add(new DevCertificates(false));
   await model.load();
   const unread = misreadPaths(model, new Paint(process.stderr));

@@ -35,6 +35,8 @@ export interface ModelOptions extends FileOptions {
   readonly backends: readonly LocalBackend[];
   /** Whether an engine will say of binds what became of them. */
   readonly serving: boolean;
+  /** Whose word it is what can be served. Default: the embedded one, which serves all of the model. */
+  readonly engine?: 'embedded' | 'envoy';
 }
 
 export interface OutsideView extends BackendView {
@@ -84,7 +86,7 @@ export class Model {
       controllerName,
       classes: options.gatewayClass === undefined ? 'any' : { named: options.gatewayClass },
       presume: true,
-      engine: 'embedded',
+      engine: options.engine ?? 'embedded',
       // A cluster has an image of each, as far as files can tell; where this process serves, parameters do not choose.
       engines: options.serving ? undefined : ['embedded', 'envoy'],
       awaitEngine: options.serving,
@@ -111,6 +113,11 @@ export class Model {
       await new Promise((resume) => setImmediate(resume));
       breathed = performance.now();
     }
+    await this.settle();
+    if (this.#options.engine !== 'envoy' || this.#options.serving) return;
+    // Nobody serves it, so that it is asked what an Envoy would say.
+    const { screened } = await import('../../engines/envoy/screening/screened.ts');
+    this.pipeline.leaveOut(screened(this.pipeline.snapshot()));
     await this.settle();
   }
 

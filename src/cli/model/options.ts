@@ -19,6 +19,11 @@ export function modelOptions(args: Arguments, operands = 0): Omit<ModelOptions, 
   };
 }
 
+/** Of commands that have the flag --engine. */
+export function engineOf(args: Arguments): Pick<ModelOptions, 'engine'> {
+  return args.text('engine') === 'envoy' ? { engine: 'envoy' } : {};
+}
+
 export function fileOptions(args: Arguments, operands = 0): FileOptions {
   // A shell that expands `-f *.yaml` leaves all but the first file as operands.
   const paths = [...new Set([...args.texts('filename'), ...args.operands.slice(operands)])];

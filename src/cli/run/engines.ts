@@ -37,7 +37,7 @@ export async function startLocalEngine(
   settings: EngineSettings,
   events: LocalEvents,
 ): Promise<LocalEngine> {
-  const { onReport, onMissingName, say } = events;
+  const { onReport, onLeftOut, onMissingName, say } = events;
   const { accessLog, embedded, ...common } = settings;
   const limits = parseLimits(args.texts('limit'));
   const shared = { ...common, onReport, ...(accessLog ? { accessLog: '-' } : {}) };
@@ -52,17 +52,12 @@ export async function startLocalEngine(
       onCrash: (error) => say(`a worker ended and is started again: ${error.message}`, 'error'),
     });
   }
-  const told = new Set<string>();
   const options: EnvoyEngineOptions = {
     ...shared,
     limits: envoyLimits(limits),
     ...(envoy === undefined ? {} : { envoy }),
     onCrash: (error) => say(`${error.message}; it is started again`, 'error'),
-    onLeftOut: ({ table, key, reason }) => {
-      const text = `Envoy cannot serve ${table} ${key}: ${reason}`;
-      if (!told.has(text)) say(text, 'warning');
-      told.add(text);
-    },
+    ...(onLeftOut === undefined ? {} : { onLeftOut }),
     onRefusal: ({ names, message }) => say(`Envoy refused ${names.join(', ')}: ${message.trim()}`, 'error'),
   };
   // Its messages are thousands of descriptors: nobody else waits for them.

@@ -1,5 +1,6 @@
 // Keeps what is served in step with the files: changes, reports of the engine and what clients ask for come in as events,
 // and one at a time becomes model, placements and updates for the engine.
+import type { LeftOut } from '../../routing/engine.ts';
 import type { BindReport } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
 import { HostResolver } from '../../sources/dns/resolver.ts';
@@ -32,6 +33,7 @@ export class Session {
   #queue: Promise<void> = Promise.resolve();
   #changes: FileChange[] = [];
   #reports: BindReport[] = [];
+  #leftOut: LeftOut[] = [];
   #scheduled = false;
   #started = false;
   #closed = false;
@@ -59,6 +61,10 @@ export class Session {
     await this.#place();
     await this.#model.settle();
     await this.#engine.apply(this.#model.pipeline.snapshot());
+    // Said at the start, too.
+    this.#heedLeftOut();
+    const update = await this.#model.settle();
+    if (update !== undefined) await this.#engine.apply(update);
     this.#started = true;
     this.#schedule();
   }
@@ -66,6 +72,12 @@ export class Session {
   /** What the engine says of a bind. */
   report(report: BindReport): void {
     this.#reports.push(report);
+    this.#schedule();
+  }
+
+  /** What the engine does not serve. */
+  leaveOut(rows: readonly LeftOut[]): void {
+    this.#leftOut.push(...rows);
     this.#schedule();
   }
 
@@ -105,6 +117,7 @@ export class Session {
     this.#reports = [];
     this.#changes = [];
     for (const report of reports) this.#heed(report);
+    this.#heedLeftOut();
     for (const change of changes) this.#model.take(change);
     const change = merged(changes);
     const updates = [await this.#model.settle()];
@@ -116,6 +129,11 @@ export class Session {
     if (moved) this.#events.onMoved();
     const since = change?.since ?? performance.now();
     this.#events.onChange(change, performance.now() - since);
+  }
+
+  #heedLeftOut(): void {
+    this.#model.pipeline.leaveOut(this.#leftOut);
+    this.#leftOut = [];
   }
 
   /** A port that was taken between the probe and the engine moves on; anything else becomes a condition. */

@@ -8,8 +8,8 @@ import { codeOf, reasonIn } from './refusals.ts';
 export interface DialectOptions {
   /** What is served otherwise than by default; asked when the first Envoy of the gateway comes. */
   readonly settings?: (gateway: string) => EnvoySettings;
-  /** Told of what is not sent, since Envoy would refuse it: again whenever it is translated. */
-  readonly onLeftOut?: (gateway: string, what: LeftOut) => void;
+  /** As `EngineEvents.onLeftOut`, of the rows of one gateway. */
+  readonly onLeftOut?: (gateway: string, rows: readonly LeftOut[]) => void;
 }
 
 export interface EnvoySettings {
@@ -42,7 +42,7 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
         accessLog: accessLog ? '-' : '',
         systemTrust,
         scopeOf: () => gateway,
-        onLeftOut: (what) => onLeftOut?.(gateway, what),
+        onLeftOut: (rows) => onLeftOut?.(gateway, rows),
       });
       return { apply: (update) => translation.apply(update).get(gateway) ?? [] };
     },

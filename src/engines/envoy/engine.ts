@@ -33,8 +33,8 @@ export interface EnvoyEngineOptions {
   readonly onReport?: (report: BindReport) => void;
   /** Told of an Envoy that ended by itself; it is started again. */
   readonly onCrash?: (error: Error) => void;
-  /** Told of what is not served, since Envoy would refuse it. */
-  readonly onLeftOut?: (what: LeftOut) => void;
+  /** Told of what is not served, since Envoy would refuse it or refused it, and of what is served otherwise: when that changes. */
+  readonly onLeftOut?: (rows: readonly LeftOut[]) => void;
   /** Told of what Envoy refused although it should not have: a mistake of ours. */
   readonly onRefusal?: (refusal: Refusal) => void;
 }
@@ -100,7 +100,7 @@ class EnvoyEngine implements Engine {
       accessLog: options.accessLog ?? '',
       systemTrust: systemTrustFile(folder),
       scopeOf: () => SCOPE,
-      onLeftOut: (what) => options.onLeftOut?.(what),
+      onLeftOut: (rows) => options.onLeftOut?.(rows),
     });
     this.#server = new DeltaServer({
       order,

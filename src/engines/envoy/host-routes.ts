@@ -3,7 +3,6 @@
 // hosts that fall through to it.
 import { compareEntries } from '../../routing/match/precedence.ts';
 import { coversHost, isWildcard } from '../../routing/match/hostnames.ts';
-import type { LeftOut } from '../../routing/engine.ts';
 import type { Entry, Frontend, Rule } from '../../routing/model.ts';
 import type { VirtualHostChange } from '../../routing/update.ts';
 import { insertSorted, removeSorted } from '../../support/sorted.ts';
@@ -15,7 +14,7 @@ import { type StreamHost, validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
 import { listenerFilters } from './routes/listener-filters.ts';
 import { isTold, routesOf } from './routes/route.ts';
-import { refusedMatch, refusedRule } from './screening/entries.ts';
+import type { Faults } from './screening/faults.ts';
 import type { Message } from './tree.ts';
 
 const ROUTE = 'envoy.config.route.v3.Route';
@@ -50,7 +49,7 @@ export type FindRule = (key: string) => Rule | undefined;
 export class HostRoutes {
   readonly #rule: FindRule;
   readonly #limits: EnvoyLimits;
-  readonly #leftOut: (what: LeftOut) => void;
+  readonly #faults: Pick<Faults, 'ofMatch' | 'ofRule'>;
   readonly #hosts = new Map<string, Host>();
   /** Hosts whose entries name a rule, and how many of them do. */
   readonly #users = new Map<string, Map<string, number>>();
@@ -59,8 +58,8 @@ export class HostRoutes {
   #facts: ListenerFacts | undefined;
   #staleHosts = new Set<string>();
 
-  constructor(rule: FindRule, limits: EnvoyLimits, leftOut: (what: LeftOut) => void) {
-    this.#leftOut = leftOut;
+  constructor(rule: FindRule, limits: EnvoyLimits, faults: Pick<Faults, 'ofMatch' | 'ofRule'>) {
+    this.#faults = faults;
     this.#rule = rule;
     this.#limits = limits;
   }
@@ -194,15 +193,9 @@ export class HostRoutes {
   }
 
   #routes(entry: Entry, rule: Rule): readonly Message[] {
-    const { match } = entry;
-    const wrong = refusedMatch(match);
-    if (wrong !== undefined) {
-      this.#leftOut({ table: 'entries', key: entry.rule, reason: wrong });
-      return [];
-    }
-    const refused = refusedRule(rule);
-    if (refused === undefined) return routesOf(entry, rule, this.#facts as ListenerFacts, this.#limits);
-    this.#leftOut({ table: 'rules', key: rule.key, reason: refused });
+    if (this.#faults.ofMatch(entry.match) !== undefined) return [];
+    if (this.#faults.ofRule(rule) === undefined)
+      return routesOf(entry, rule, this.#facts as ListenerFacts, this.#limits);
     return routesOf(
       entry,
       { ...rule, filters: [], action: { kind: 'respond', status: 500 } },

@@ -25,7 +25,7 @@ export function printedResources(update: Update, options: Partial<TranslationOpt
     systemTrust: '/etc/ssl/certs/ca-certificates.crt',
     ...options,
     scopeOf: () => 'all',
-    onLeftOut: (what) => leftOut.push(what),
+    onLeftOut: (rows) => leftOut.push(...rows),
   });
   const changes = translation.apply(update).get('all') ?? [];
   const resources = changes.map(({ typeUrl, set }) => ({

@@ -23,15 +23,15 @@ import { listenerResource } from './listeners.ts';
 import { certificateSecret, order, type ResourceType, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
 import { RouteTables, scopesOf, shards, tableName } from './route-tables.ts';
-import { refusedCertificate } from './screening/certificates.ts';
+import { Faults } from './screening/faults.ts';
 import { certificateResource, trustResource } from './secrets.ts';
 import { plainVariant } from './streams.ts';
 
 export interface TranslationOptions extends HttpSettings {
   /** PEM file with the authorities of the machine that Envoy runs on. */
   readonly systemTrust: string;
-  /** Told of what is not sent, since Envoy would refuse it: again whenever it is translated. */
-  readonly onLeftOut?: (what: LeftOut) => void;
+  /** Told of what is not sent, since Envoy would refuse it, and of what is served otherwise: when that changes. */
+  readonly onLeftOut?: (rows: readonly LeftOut[]) => void;
   /** Where the resources of a gateway go. Default: each gateway by itself. */
   readonly scopeOf?: (gateway: string) => string;
 }
@@ -41,6 +41,7 @@ export type ScopedChanges = ReadonlyMap<string, readonly ResourceChanges[]>;
 
 export class Translation {
   readonly #options: TranslationOptions;
+  readonly #faults: Faults;
   readonly #binds = new Map<string, Bind>();
   readonly #placements = new Map<string, Placement>();
   readonly #frontends = new Map<string, Frontend>();
@@ -61,9 +62,11 @@ export class Translation {
 
   constructor(options: TranslationOptions) {
     this.#options = options;
+    this.#faults = new Faults((rows) => options.onLeftOut?.(rows));
   }
 
   apply(update: Update): ScopedChanges {
+    this.#faults.take(update);
     const batch = new Batch(this.#sent);
     const stale = new Stale();
     this.#takeShared(update, batch, stale);
@@ -74,6 +77,7 @@ export class Translation {
     for (const key of stale.listeners) this.#listener(key, batch);
     for (const key of stale.routes) this.#routes(key, stale.listeners.has(key), batch);
     for (const key of update.clusters?.delete ?? []) this.#deleteCluster(key, batch);
+    this.#faults.settle();
     return batch.changes();
   }
 
@@ -106,10 +110,7 @@ export class Translation {
   #screened(changes: RowChanges<CertificateSet> | undefined): RowChanges<CertificateSet> | undefined {
     if (changes === undefined) return undefined;
     const refused = changes.set.flatMap((row) => {
-      const reason = refusedCertificate(row);
-      if (reason === undefined) return [];
-      this.#options.onLeftOut?.({ table: 'certificates', key: row.key, reason });
-      return [row.key];
+      return this.#faults.ofCertificate(row) === undefined ? [] : [row.key];
     });
     return { set: changes.set.filter(({ key }) => !refused.includes(key)), delete: [...changes.delete, ...refused] };
   }
@@ -244,11 +245,7 @@ export class Translation {
     if (hosts === undefined)
       this.#hosts.set(
         frontend,
-        (hosts = new HostRoutes(
-          (key) => this.#rules.get(key),
-          this.#options.limits,
-          (what) => this.#options.onLeftOut?.(what),
-        )),
+        (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits, this.#faults)),
       );
     return hosts;
   }

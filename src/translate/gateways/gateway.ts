@@ -6,7 +6,7 @@ import { originOf } from '../../api/sourced.ts';
 import type { Read, Table } from '../../incremental/table.ts';
 import type { BoundClass, BoundGateway, BoundListenerSet } from '../../routing/bound.ts';
 import type { BindReport, Exposure, Placement } from '../../routing/model.ts';
-import type { ObjectRef } from '../../routing/origin.ts';
+import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import type { Parameters } from '../../routing/parameters.ts';
 import type { Problem } from '../../routing/problem.ts';
 import type { BackendTables } from '../backends/scope.ts';
@@ -20,6 +20,8 @@ import { insecureFallback, withClientValidation } from './client-validation.ts';
 import type { ListenerSetDraft } from './listener-sets.ts';
 import type { ListenerDraft, ListenerScope } from './listeners.ts';
 import { draftListener } from './listeners.ts';
+import type { LeftOutTable } from '../left-out.ts';
+import { listenerProblems, shownCertificateProblems } from '../left-out.ts';
 import { namespaceRule } from './namespaces.ts';
 import type { ConfigState, Engines, GatewayParameters } from './parameters.ts';
 import { parametersOf } from './parameters.ts';
@@ -41,6 +43,7 @@ export interface GatewayTables extends BackendTables {
   readonly engines: Engines;
   readonly placements: Table<Placement>;
   readonly reports: Table<BindReport>;
+  readonly leftOut: LeftOutTable;
   readonly exposures: Table<Exposure>;
   readonly configs: Table<ConfigState>;
   /** By gateway. */
@@ -65,6 +68,7 @@ export function bindGateway(
       ref,
       permitted,
       certificate: (secret) => read(tables.certificates, secret),
+      leftOut: (secret, origin) => shownCertificateProblems(secret, origin, tables, read),
     });
     const validated = withClientValidation(sourced, {
       from: ref,
@@ -85,7 +89,7 @@ export function bindGateway(
     const publicPorts = publicPortsOf(binds, placements);
     const reports = new Map(binds.map((bind) => [bind.key, read(tables.reports, bind.key)]));
     const finish = (draft: ListenerDraft): BoundGateway['listeners'][number] =>
-      finishListener(draft, publicPorts, reports);
+      finishListener(draft, publicPorts, reports, (frontend) => listenerProblems(frontend, tables, read));
     const { requests, problems: unaddressed } = judgeAddresses(
       sourced,
       [...placements.values()],
@@ -188,11 +192,13 @@ interface Client {
   readonly problems: readonly Problem[];
 }
 
+interface ClientScope extends Pick<ListenerScope, 'ref' | 'permitted' | 'certificate'> {
+  /** What engines make of a certificate. */
+  readonly leftOut: (secret: string, origin: Origin) => readonly Problem[];
+}
+
 /** What is shown to backends over TLS (GEP-3155). One that cannot be used is not shown: the backend then decides. */
-function clientCertificate(
-  sourced: Sourced<Gateway>,
-  { ref, permitted, certificate }: Pick<ListenerScope, 'ref' | 'permitted' | 'certificate'>,
-): Client {
+function clientCertificate(sourced: Sourced<Gateway>, { ref, permitted, certificate, leftOut }: ClientScope): Client {
   const written = sourced.object.spec.tls?.backend?.clientCertificateRef;
   if (written === undefined) return { problems: [] };
   const { group, kind, namespace = ref.namespace, name } = written;
@@ -203,8 +209,9 @@ function clientCertificate(
     problems: [{ code: 'InvalidClientCertificateRef', at, target, message }],
   });
   if (group !== '' || kind !== 'Secret') return invalid('only a Secret can hold a certificate');
-  const state = certificate(`${namespace}/${name}`);
-  if (state?.usable === true) return { key: `${namespace}/${name}`, problems: [] };
+  const key = `${namespace}/${name}`;
+  const state = certificate(key);
+  if (state?.usable === true) return { key, problems: leftOut(key, at) };
   return invalid(state?.wrong ?? 'the Secret does not exist');
 }
 

@@ -136,12 +136,14 @@ export function finishListener(
   { listener, frontend }: ListenerDraft,
   publicPorts: Frontend['publicPorts'],
   reports: ReadonlyMap<string, BindReport | undefined>,
+  leftOut: (frontend: Frontend) => readonly Problem[],
 ): BoundListener {
   if (frontend === undefined) return listener;
   const report = reports.get(frontend.bind);
-  const bound = { ...listener, frontend: { ...frontend, publicPorts } };
+  const served = { ...frontend, publicPorts };
+  const bound = { ...listener, frontend: served, problems: [...listener.problems, ...leftOut(served)] };
   if (report?.state !== 'failed') return bound;
   const message = report.message ?? report.code ?? 'the port cannot be opened';
   const problem: Problem = { code: 'PortUnavailable', at: listener.origin, port: listener.port, message };
-  return { ...bound, problems: [...listener.problems, problem] };
+  return { ...bound, problems: [...bound.problems, problem] };
 }

@@ -10,6 +10,8 @@ import type { Problem } from '../../routing/problem.ts';
 import type { BackendTables } from '../backends/scope.ts';
 import { backendLookups } from '../backends/scope.ts';
 import type { Offer } from '../gateways/offers.ts';
+import type { LeftOutTable } from '../left-out.ts';
+import { asServed, readerOf } from '../left-out.ts';
 import type { Grant } from '../references/grants.ts';
 import { permits } from '../references/grants.ts';
 import type { Applicant } from './attach.ts';
@@ -33,6 +35,7 @@ export interface RouteTables extends BackendTables {
   readonly defaultGateways: Table<readonly string[]>;
   /** Whether an absent Namespace has the label that the API server gives to each. */
   readonly presume: boolean;
+  readonly leftOut: LeftOutTable;
 }
 
 const group = 'gateway.networking.k8s.io';
@@ -115,7 +118,9 @@ function routeOf(
       let translation = translations.get(gateway);
       if (translation === undefined) {
         const shown = (): string | undefined => read(tables.offers, `Gateway/${gateway}`)?.clientCertificate;
-        const rules = translateRules({ ...route, gateway, ...backendLookups(tables, read, shown) });
+        const said = read(tables.leftOut, readerOf({ table: 'rules', key: `|${route.routeKey}` })) ?? [];
+        const written = translateRules({ ...route, gateway, ...backendLookups(tables, read, shown) });
+        const rules = said.length === 0 ? written : written.map((rule, at) => asServed(rule, at, said, sourced));
         translations.set(gateway, (translation = { rules, ...refusalsOf(rules) }));
       }
       return translation;

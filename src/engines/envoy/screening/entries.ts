@@ -1,7 +1,7 @@
 // Entries and rules with a value that Envoy would refuse in its configuration: the smallest unit is left out, never the whole.
 import type { Filter, PathChange } from '../../../routing/filters.ts';
 import { pathKey } from '../../../routing/match/conditions.ts';
-import type { Match, Rule } from '../../../routing/model.ts';
+import type { Frontend, Match, Rule } from '../../../routing/model.ts';
 import { refusedRegex } from './regex.ts';
 
 /** Milliseconds: what a google.protobuf.Duration holds. */
@@ -40,6 +40,15 @@ export function refusedRule({ filters, action, timeouts, retry }: Rule): string 
     if (wrong !== undefined) return wrong;
   }
   return undefined;
+}
+
+/** Why every request of a listener is answered 500. */
+export function refusedFrontend({ filters = [] }: Frontend): string | undefined {
+  const checks = filters.filter(({ kind }) => kind === 'external-auth').length;
+  if (checks > 1) return 'only one service can be asked about a request';
+  return filters.every(({ kind }) => kind === 'external-auth' || kind === 'request-headers')
+    ? undefined
+    : 'a listener has filters for headers of requests and for authorisation, and no others';
 }
 
 function refusedFilter(filter: Filter): string | undefined {

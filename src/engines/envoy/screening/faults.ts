@@ -1,0 +1,237 @@
+// Rows as they come -> what of them Envoy would refuse, or refused, or does otherwise: kept by row, asked by whoever translates, and told
+// when it changes. What is blamed for a refusal (blame.ts) is left out until its row is another one.
+import type { Fault, LeftOut } from '../../../routing/engine.ts';
+import type { Bind, CertificateSet, Entry, Frontend, Match, Rule } from '../../../routing/model.ts';
+import type { Update } from '../../../routing/update.ts';
+import { differencesOfCluster, differencesOfFrontend, differencesOfRule } from './differences.ts';
+import { refusedCertificate } from './certificates.ts';
+import { refusedFrontend, refusedMatch, refusedRule } from './entries.ts';
+
+type Table = LeftOut['table'];
+
+export class Faults {
+  readonly #tell: (rows: readonly LeftOut[]) => void;
+  /** What was told last, by table and key. */
+  readonly #told = new Map<string, string>();
+  readonly #matches = new WeakMap<Match, string | null>();
+  readonly #rules = new WeakMap<Rule, string | null>();
+  /** Matches that are left out, by rule and index of the match, and how many hosts have them. */
+  readonly #lost = new Map<string, Map<number, { readonly reason: string; hosts: number }>>();
+  readonly #certificates = new Map<string, string>();
+  readonly #clusters = new Map<string, readonly Fault[]>();
+  readonly #frontends = new Map<string, Frontend>();
+  readonly #binds = new Map<string, Bind>();
+  readonly #rows = new Map<string, Rule>();
+  /** Why a row is left out whatever it says, by table and key. */
+  readonly #blamed = new Map<string, string>();
+  #stale = new Set<string>();
+
+  /** @param tell only of rows of which something else is to be said than before */
+  constructor(tell: (rows: readonly LeftOut[]) => void) {
+    this.#tell = tell;
+  }
+
+  /** Before the update is translated. Followed by `settle`. */
+  take(update: Update): void {
+    this.#takeCertificates(update);
+    this.#takeClusters(update);
+    for (const row of update.binds?.set ?? []) this.#binds.set(row.key, row);
+    for (const row of update.frontends?.set ?? []) {
+      this.#renew('frontends', row.key);
+      this.#frontends.set(row.key, row);
+    }
+    for (const key of update.frontends?.delete ?? []) {
+      this.#renew('frontends', key);
+      this.#frontends.delete(key);
+    }
+    for (const { key, frontends } of update.binds?.set ?? []) {
+      for (const frontend of frontends) if (this.#binds.has(key)) this.#stale.add(`frontends ${frontend}`);
+    }
+    for (const key of update.binds?.delete ?? []) this.#binds.delete(key);
+    for (const { key } of update.trustBundles?.set ?? []) this.#renew('trustBundles', key);
+    for (const key of update.trustBundles?.delete ?? []) this.#renew('trustBundles', key);
+    this.#takeRules(update);
+  }
+
+  /** Tells what changed. */
+  settle(): void {
+    const changed: LeftOut[] = [];
+    for (const name of this.#stale) {
+      const space = name.indexOf(' ');
+      const [table, key] = [name.slice(0, space) as Table, name.slice(space + 1)];
+      const faults = this.#faultsOf(table, key);
+      const words = faults.length === 0 ? '' : JSON.stringify(faults);
+      if ((this.#told.get(name) ?? '') === words) continue;
+      if (words === '') this.#told.delete(name);
+      else this.#told.set(name, words);
+      changed.push({ table, key, faults });
+    }
+    this.#stale = new Set();
+    if (changed.length > 0) this.#tell(changed);
+  }
+
+  /** Why nothing can be routed by it; undefined: it can. */
+  ofMatch(match: Match): string | undefined {
+    let known = this.#matches.get(match);
+    if (known === undefined) this.#matches.set(match, (known = refusedMatch(match) ?? null));
+    return known ?? undefined;
+  }
+
+  /** Why the rule has to be answered 500. */
+  ofRule(rule: Rule): string | undefined {
+    const blamed = this.#blamed.get(`rules ${rule.key}`);
+    if (blamed !== undefined) return blamed;
+    let known = this.#rules.get(rule);
+    if (known === undefined) this.#rules.set(rule, (known = refusedRule(rule) ?? null));
+    return known ?? undefined;
+  }
+
+  /** Why it is not sent. */
+  ofCertificate({ key }: CertificateSet): string | undefined {
+    return this.#blamed.get(`certificates ${key}`) ?? this.#certificates.get(key);
+  }
+
+  /** Leaves a row out until another one comes in its place; undefined: it is not to blame after all. Followed by `settle`. */
+  blame(table: Table, key: string, reason: string | undefined): void {
+    const name = `${table} ${key}`;
+    if (reason === undefined) this.#blamed.delete(name);
+    else this.#blamed.set(name, reason);
+    if (table === 'clusters') this.#clusterChanged(key);
+    this.#stale.add(name);
+  }
+
+  isBlamed(table: Table, key: string): boolean {
+    return this.#blamed.has(`${table} ${key}`);
+  }
+
+  #takeCertificates({ certificates }: Update): void {
+    for (const row of certificates?.set ?? []) {
+      this.#renew('certificates', row.key);
+      const reason = refusedCertificate(row);
+      if (reason === undefined) this.#certificates.delete(row.key);
+      else this.#certificates.set(row.key, reason);
+    }
+    for (const key of certificates?.delete ?? []) {
+      this.#renew('certificates', key);
+      this.#certificates.delete(key);
+    }
+  }
+
+  #takeClusters({ clusters }: Update): void {
+    const changed = (key: string, found: readonly Fault[]): void => {
+      const spoke = this.#clusters.has(key) || this.#blamed.has(`clusters ${key}`);
+      this.#renew('clusters', key);
+      if (found.length === 0) this.#clusters.delete(key);
+      else this.#clusters.set(key, found);
+      if (spoke || found.length > 0) this.#clusterChanged(key);
+    };
+    for (const row of clusters?.set ?? []) changed(row.key, differencesOfCluster(row));
+    for (const key of clusters?.delete ?? []) changed(key, []);
+  }
+
+  #takeRules({ rules, virtualHosts }: Update): void {
+    for (const row of rules?.set ?? []) {
+      this.#renew('rules', row.key);
+      this.#rows.set(row.key, row);
+    }
+    for (const key of rules?.delete ?? []) {
+      this.#renew('rules', key);
+      this.#rows.delete(key);
+    }
+    for (const { removed, inserted } of virtualHosts ?? []) {
+      for (const entry of removed) this.#count(entry, -1);
+      for (const entry of inserted) this.#count(entry, 1);
+    }
+  }
+
+  #count({ rule, rank, match }: Entry, by: number): void {
+    const reason = this.ofMatch(match);
+    if (reason === undefined) return;
+    let lost = this.#lost.get(rule);
+    if (lost === undefined) this.#lost.set(rule, (lost = new Map()));
+    const known = lost.get(rank.match);
+    const hosts = (known?.hosts ?? 0) + by;
+    if (hosts > 0) lost.set(rank.match, { reason, hosts });
+    else lost.delete(rank.match);
+    if (lost.size === 0) this.#lost.delete(rule);
+    this.#stale.add(`rules ${rule}`);
+  }
+
+  #renew(table: Table, key: string): void {
+    const name = `${table} ${key}`;
+    this.#blamed.delete(name);
+    this.#stale.add(name);
+  }
+
+  /** What is said of a cluster is said of the rules that lead there. */
+  #clusterChanged(key: string): void {
+    for (const rule of this.#rows.values()) if (clustersOf(rule).includes(key)) this.#stale.add(`rules ${rule.key}`);
+  }
+
+  #faultsOf(table: Table, key: string): readonly Fault[] {
+    const blamed = this.#blamed.get(`${table} ${key}`);
+    const own: readonly Fault[] = blamed === undefined ? [] : [dropped(blamed)];
+    switch (table) {
+      case 'rules':
+        return [...own, ...this.#faultsOfRule(key)];
+      case 'certificates': {
+        const reason = this.#certificates.get(key);
+        return reason === undefined ? own : [...own, dropped(reason)];
+      }
+      case 'clusters':
+        return [...own, ...(this.#clusters.get(key) ?? [])];
+      case 'frontends':
+        return [...own, ...this.#faultsOfFrontend(key)];
+      case 'trustBundles':
+        return own;
+      default:
+        return table satisfies never;
+    }
+  }
+
+  #faultsOfRule(key: string): readonly Fault[] {
+    const rule = this.#rows.get(key);
+    if (rule === undefined) return [];
+    const refused = this.#rules.get(rule) ?? refusedRule(rule);
+    const matches = [...(this.#lost.get(key) ?? [])].toSorted(([a], [b]) => a - b);
+    return [
+      ...(refused === undefined || refused === null ? [] : [dropped(refused)]),
+      ...matches.map(([match, { reason }]): Fault => ({ effect: 'dropped', match, reason })),
+      ...differencesOfRule(rule),
+      ...this.#faultsOfBackends(rule),
+    ];
+  }
+
+  #faultsOfBackends(rule: Rule): readonly Fault[] {
+    if (this.#clusters.size + this.#blamed.size === 0) return [];
+    const keys = clustersOf(rule);
+    const lost = keys.filter((key) => this.#blamed.has(`clusters ${key}`));
+    const said = [...new Set(keys)].flatMap((key) =>
+      // What has a field is said of the policy that it comes from.
+      (this.#clusters.get(key) ?? []).filter(({ field }) => field === undefined),
+    );
+    const reasons = [...new Set(lost)].map((key) => `its backend: ${this.#blamed.get(`clusters ${key}`)}`);
+    const effect = lost.length === keys.length ? 'dropped' : 'differs';
+    return [...said, ...reasons.map((reason): Fault => ({ effect, reason }))];
+  }
+
+  #faultsOfFrontend(key: string): readonly Fault[] {
+    const row = this.#frontends.get(key);
+    if (row === undefined) return [];
+    const refused = refusedFrontend(row);
+    return [
+      ...(refused === undefined ? [] : [dropped(refused)]),
+      ...differencesOfFrontend(row, this.#binds.get(row.bind)),
+    ];
+  }
+}
+
+/** Of its backends, in their order. */
+function clustersOf({ action }: Rule): readonly string[] {
+  if (action.kind !== 'forward') return [];
+  return action.backends.flatMap(({ target }) => (target.kind === 'cluster' ? [target.cluster] : []));
+}
+
+function dropped(reason: string): Fault {
+  return { effect: 'dropped', reason };
+}

@@ -89,6 +89,10 @@ for (const file of files) {
   });
 }
 
+test('without an image with Envoy in the values the controller is given none', () => {
+  assert.ok(!list(container('portolan.yaml')['args']).includes('--envoy-image'));
+});
+
 test('data planes find the stream: Service, port and Pods belong together', () => {
   const objects = manifests('portolan.yaml');
   const { selector, ports } = record(one(objects, 'Service')['spec']);
@@ -136,12 +140,19 @@ test('versions of the chart and of the image are that of the package', () => {
   assert.match(read('deploy/helm/portolan/Chart.yaml'), new RegExp(`^appVersion: ${version}$`, 'm'));
   assert.match(read('deploy/Dockerfile'), new RegExp(`^ARG VERSION=${version}$`, 'm'));
   assert.match(read('deploy/Dockerfile'), new RegExp(`^ARG NODE_IMAGE=node:${devDependencies['node']}-`, 'm'));
+  const [, envoy = 'none'] = /^VERSION=(.*)$/m.exec(read('scripts/envoy.sh')) ?? [];
+  assert.match(
+    read('deploy/Dockerfile'),
+    new RegExp(`^ARG ENVOY_IMAGE=\\S+-v${envoy}$`, 'm'),
+    'the Envoy that is tested',
+  );
 });
 
 test('the image holds what is published, and the context has what is copied', () => {
   const { files } = JSON.parse(read('package.json')) as { files: readonly string[] };
   const stages = read('deploy/Dockerfile').split(/^FROM /m);
-  const copied = [...(stages.at(-1) ?? '').matchAll(/^COPY (?:--from=\S+ )?(.*) \S+$/gm)].flatMap(([, sources = '']) =>
+  const image = stages.find((stage) => stage.startsWith('scratch AS portolan\n')) ?? '';
+  const copied = [...image.matchAll(/^COPY (?:--from=\S+ )?(.*) \S+$/gm)].flatMap(([, sources = '']) =>
     sources.split(' ').map((source) => source.replace(/^\/build\//, '')),
   );
   assert.deepEqual(copied.toSorted(), [...files, 'package.json', 'node_modules', '/root-of-image'].toSorted());
@@ -154,5 +165,8 @@ test('the image holds what is published, and the context has what is copied', ()
   );
   assert.deepEqual([...new Set(fromContext)].toSorted(), context.toSorted());
   for (const source of context) assert.ok(existsSync(join(root, source)), source);
-  assert.match(stages.at(-1) ?? '', /^USER 65532:65532$/m);
+  assert.match(image, /^USER 65532:65532$/m);
+  assert.equal(stages.at(-1)?.trim(), 'portolan', 'what is built when no target is named');
+  const withEnvoy = stages.find((stage) => stage.startsWith('portolan AS envoy\n')) ?? '';
+  assert.doesNotMatch(withEnvoy, /^USER/m);
 });

@@ -1,10 +1,11 @@
 // The chart, installed by helm into the cluster of $KUBECONFIG, which has to have the images of the lab. Run by lab.ts.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { accessFrom } from '../../src/sources/cluster/access.ts';
 import { ApiError, KubeClient } from '../../src/sources/cluster/client.ts';
 import { list, record, text } from '../../src/support/untrusted.ts';
@@ -16,6 +17,8 @@ import { asked, bindings } from './people.ts';
 
 const chart = join(root, 'deploy/helm/portolan');
 const client = new KubeClient(accessFrom());
+/** What the image portolan-envoy of the lab mounts. */
+const envoyIsThere = globSync('.cache/envoy/lib/python*/site-packages/envoy/_bin/envoy', { cwd: root }).length > 0;
 
 /** Milliseconds: images start slowly on a busy machine. */
 const LONG = 120_000;
@@ -130,6 +133,36 @@ async function served(port = 80): Promise<string> {
   return address as string;
 }
 
+/** One request after the other, each on a connection of its own, until it is stopped. */
+function startAsking(address: string): { stop(): Promise<{ done: number; failed: readonly string[] }> } {
+  const failed: string[] = [];
+  let done = 0;
+  const enough = new AbortController();
+  const asking = (async () => {
+    while (!enough.signal.aborted) {
+      const began = performance.now();
+      const status = await ask(address);
+      if (status !== 200) failed.push(`${status} after ${Math.round(performance.now() - began)} ms`);
+      done++;
+      await sleep(20);
+    }
+  })();
+  return {
+    stop: async () => {
+      enough.abort();
+      await asking;
+      return { done, failed };
+    },
+  };
+}
+
+/** All of its Pods are of its template, and no others are left. */
+function isRolledOut(deployment: UnknownRecord | undefined, wanted: number): boolean {
+  const { updatedReplicas, readyReplicas, replicas, observedGeneration } = record(deployment?.['status']);
+  const isNew = observedGeneration === record(deployment?.['metadata'])['generation'];
+  return isNew && updatedReplicas === wanted && readyReplicas === wanted && replicas === wanted;
+}
+
 /** Of every controller that there is. */
 function logs(): string {
   return mustRun('kubectl', ['-n', 'portolan', 'logs', '-l', 'app.kubernetes.io/name=portolan', '--tail=-1']);
@@ -166,6 +199,11 @@ test('whatever values there are, what comes out is YAML that the server takes', 
     ],
     'by labels': ['watch.namespaceSelector=tenant=a', 'watch.selector=app in (a\\,b)', 'gatewayClass.create=false'],
     'with parameters': ['gatewayConfig.create=true', 'gatewayConfig.spec.replicas=2', 'image.tag=v1.2_3'],
+    'with Envoy': [
+      `envoyImage.repository=registry.example/portolan-envoy,envoyImage.digest=sha256:${'0'.repeat(64)}`,
+      'gatewayConfig.create=true',
+      'gatewayConfig.spec.engine=envoy',
+    ],
     guarded: ['networkPolicy.create=true', 'networkPolicy.adminFrom[0].podSelector.matchLabels.app=prometheus'],
     placed: [
       'nodeSelector.disk=fast',
@@ -204,6 +242,7 @@ test('values that are wrong are refused by name', () => {
     ['replica=3', 'replica'],
     ['image.repo=x', 'repo'],
     ['image.digest=sha256:12', '/image/digest'],
+    ['envoyImage.tag=1.0', '/envoyImage/repository'],
     ['controllerName=portolan', '/controllerName'],
     ['stream.port=443', '/stream/port'],
     ['allInOne.addressPool=eth0', '/allInOne/addressPool'],
@@ -270,30 +309,44 @@ test('people may do what the guide says', async (t) => {
 });
 
 test('an upgrade of the controller costs no request', async () => {
-  const address = await served();
-  const failed: string[] = [];
-  let done = 0;
-  const enough = new AbortController();
-  const asking = (async () => {
-    while (!enough.signal.aborted) {
-      const began = performance.now();
-      const status = await ask(address);
-      if (status !== 200) failed.push(`${status} after ${Math.round(performance.now() - began)} ms`);
-      done++;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  })();
+  const load = startAsking(await served());
   mustRun(helm(), chartCommand('upgrade', 'podAnnotations.again=yes'));
   await until('controllers are replaced', async () => {
     const deployment = await found('/apis/apps/v1/namespaces/portolan/deployments/portolan-controller');
-    const { updatedReplicas, readyReplicas, replicas, observedGeneration } = record(deployment?.['status']);
-    const isNew = observedGeneration === record(deployment?.['metadata'])['generation'];
-    return isNew && updatedReplicas === 2 && readyReplicas === 2 && replicas === 2;
+    return isRolledOut(deployment, 2);
   });
-  enough.abort();
-  await asking;
+  const { done, failed } = await load.stop();
   assert.ok(done > 50, `${done} requests`);
   assert.deepEqual(failed, []);
+  assertQuiet();
+});
+
+test('a class that turns to Envoy: the Pods of its Gateway are replaced by such, and no request fails', async (t) => {
+  if (!envoyIsThere) {
+    t.skip('no Envoy for the image portolan-envoy of the lab: scripts/envoy.sh');
+    return;
+  }
+  const load = startAsking(await served());
+  const values = [
+    'envoyImage.repository=portolan-envoy',
+    'gatewayConfig.create=true',
+    'gatewayConfig.spec.engine=envoy',
+  ];
+  mustRun(helm(), chartCommand('upgrade', ...values));
+  await until('its Pod is one with an Envoy', async () => {
+    const deployment = await found('/apis/apps/v1/namespaces/shop/deployments/web-portolan');
+    const [container] = list(record(record(record(deployment?.['spec'])['template'])['spec'])['containers']).map(
+      record,
+    );
+    return text(container?.['image']) === 'portolan-envoy:0.1.0' && isRolledOut(deployment, 1);
+  });
+  await sleep(2000);
+  const { done, failed } = await load.stop();
+  assert.ok(done > 50, `${done} requests`);
+  assert.deepEqual(failed, []);
+  const pods = record(await client.request('GET', '/api/v1/namespaces/shop/pods', {}));
+  const serving = list(pods['items']).filter((pod) => JSON.stringify(pod).includes('portolan-envoy:'));
+  assert.equal(serving.length, 1);
   assertQuiet();
 });
 

@@ -111,8 +111,13 @@ function container({ engine, pod = {}, proxy = {} }: Parameters, { image, contro
     args: argumentsOf(engine, proxy, controller),
     env: [
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-      // The sockets between the proxy and its Envoy: nothing else can be written to.
-      ...(engine === 'envoy' ? [{ name: 'TMPDIR', value: stateFolder }] : []),
+      // The sockets between the proxy and its Envoy, and nothing else that would lie in memory.
+      ...(engine === 'envoy'
+        ? [
+            { name: 'TMPDIR', value: stateFolder },
+            { name: 'NODE_DISABLE_COMPILE_CACHE', value: '1' },
+          ]
+        : []),
     ],
     ports: [{ name: 'admin', containerPort: adminPort, protocol: 'TCP' }],
     readinessProbe: { ...probe('/readyz'), periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 2 },

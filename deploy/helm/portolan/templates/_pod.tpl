@@ -115,6 +115,10 @@ spec:
 {{- if eq .Values.mode "provisioned" }}
 - --proxy-image
 - {{ include "portolan.image" . | quote }}
+{{- if .Values.envoyImage.repository }}
+- --envoy-image
+- {{ include "portolan.imageName" (dict "root" . "image" .Values.envoyImage) | quote }}
+{{- end }}
 - --stream-address
 - {{ printf ":%v" .Values.stream.port | quote }}
 - --advertise

@@ -1,7 +1,7 @@
 // HTTP/1.1 through the embedded engine: what a client sends and gets, octet by octet, over real sockets.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import {
   converse,
   echo,

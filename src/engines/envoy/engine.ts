@@ -83,6 +83,7 @@ class EnvoyEngine implements Engine {
   readonly #refused = new Map<string, string>();
   #nodesChanged: () => void = () => {};
   #queue: Promise<void> = Promise.resolve();
+  #inForce: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: EnvoyEngineOptions, folder: string, path: string) {
@@ -117,6 +118,11 @@ class EnvoyEngine implements Engine {
         '--concurrency',
         String(options.workers ?? 1),
         '--disable-hot-restart',
+        // Of listeners that go or change: their clients are told at once, and let go in time.
+        '--drain-strategy',
+        'immediate',
+        '--drain-time-s',
+        String(Math.max(1, Math.ceil(this.#limits.drainTimeout / 1000))),
         '--log-level',
         'warning',
       ],
@@ -161,7 +167,11 @@ class EnvoyEngine implements Engine {
     };
     const changes = this.#translation.apply(placements === undefined ? update : { ...update, placements: free });
     const published = this.#publish(changes.get(SCOPE) ?? []);
-    return { inForce: published.then(() => this.#lookAtListeners()) };
+    // Whoever waits for a change hears of those before it first.
+    const before = this.#inForce;
+    const inForce = published.then(() => this.#lookAtListeners()).then(() => before);
+    this.#inForce = inForce.then(ignore, ignore);
+    return { inForce };
   }
 
   #forget(bind: string): void {

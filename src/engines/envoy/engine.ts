@@ -123,6 +123,9 @@ class EnvoyEngine implements Engine {
         'immediate',
         '--drain-time-s',
         String(Math.max(1, Math.ceil(this.#limits.drainTimeout / 1000))),
+        // Of the access log; 10 s otherwise.
+        '--file-flush-interval-msec',
+        '1000',
         '--log-level',
         'warning',
       ],

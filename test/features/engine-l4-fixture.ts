@@ -266,6 +266,16 @@ export function dialIn(t: TestContext, port: number, host = '127.0.0.1'): End {
   return end;
 }
 
+/** Whether the gateway has let it go: an Envoy ends its side, and leaves the other to the client. */
+export function isGone({ closed, ended }: End): boolean {
+  return closed || (onEnvoy && ended);
+}
+
+/** That it was broken off, and did not just end. An Envoy has no such end for a connection that nobody takes. */
+export function assertReset({ broke }: End, why: string = 'how it ended'): void {
+  if (!onEnvoy) assert.equal(broke, 'ECONNRESET', why);
+}
+
 export interface TcpBackend {
   readonly port: number;
   /** In the order in which they came. */

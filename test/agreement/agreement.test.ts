@@ -10,9 +10,10 @@ import fc from 'fast-check';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../../src/api/objects.ts';
 import type { Tables } from '../../src/pipeline/tables.ts';
-import type { Entry, Frontend, Rule, VirtualHost } from '../../src/routing/model.ts';
+import type { Frontend, Rule } from '../../src/routing/model.ts';
 import { explain } from '../../src/tools/explain/explain.ts';
 import { envoyBinary, noEnvoy } from '../features/envoy-binary.ts';
+import { hostsOf } from '../oracle/hosts.ts';
 import { oracle, oracleListener, type OracleRequest } from '../oracle/oracle.ts';
 import type { Asked } from './models.ts';
 import { objects, requests } from './models.ts';
@@ -183,15 +184,6 @@ function naiveRequest({ grpc, host, target, method, headers }: Asked): OracleReq
     headers: joined,
     query: parameters,
   };
-}
-
-function hostsOf(tables: Tables, frontend: Frontend | undefined): readonly VirtualHost[] {
-  if (frontend === undefined) return [];
-  return [...tables.virtualHosts.keys()].flatMap((key) => {
-    const [owner, hostname = ''] = key.split('|');
-    const entries: readonly Entry[] = tables.virtualHosts.get(key) ?? [];
-    return owner === frontend.key ? [{ key, frontend: frontend.key, hostname, entries }] : [];
-  });
 }
 
 function explained(tables: Tables, { grpc, host, target, method, headers }: Asked): string | undefined {

@@ -4,21 +4,30 @@ import fc from 'fast-check';
 import type { KubeObject } from '../../src/api/objects.ts';
 
 const group = 'gateway.networking.k8s.io';
-/** Services; `lost` has no object, `empty` no endpoint. */
-export const backendNames: readonly string[] = ['red', 'green', 'blue', 'rpc'];
-
 const hostnames = ['example.com', '*.example.com', 'a.example.com', '*.a.example.com', 'b.a.example.com'];
 const paths = ['/', '/a', '/a/', '/a/b', '/ab', '/a/b/c', '/A', '/svc.One', '/svc.One/Get'];
 const values = ['1', '2', 'a b', '50%', '%REQ(x-a)%', '"q"', 'a,b'];
 
 const name = fc.constantFrom('x-a', 'X-B', 'x-c');
-const valueMatch = fc.record({
-  type: fc.constantFrom('Exact', 'Exact', 'RegularExpression'),
-  name,
-  value: fc.constantFrom('1', '2', 'a b', '[12]', '.*'),
-});
+const valueMatch = fc
+  .record({
+    type: fc.constantFrom('Exact', 'Exact', 'RegularExpression'),
+    name,
+    value: fc.constantFrom('1', '2', 'a b', '[12]', '.*', '1|2', '[^1]', String.raw`\d`, '(?i)A.B', 'a', ''),
+  })
+  .filter(({ type, value }) => type === 'RegularExpression' || value !== '');
 const named = <T extends { readonly name: string }>(value: fc.Arbitrary<T>): fc.Arbitrary<T[]> =>
   fc.uniqueArray(value, { minLength: 1, maxLength: 2, selector: (each) => each.name.toLowerCase() });
+
+/** Names differ by their case, and values are matched as they are decoded. */
+const queryMatch = fc.oneof(
+  fc.record({ name: fc.constantFrom('q', 'r', 'Q', 'a b'), value: fc.constantFrom('1', '2', 'a b', 'a+b', '1%32') }),
+  fc.record({
+    type: fc.constant('RegularExpression'),
+    name: fc.constantFrom('q', 'r', 'Q'),
+    value: fc.constantFrom('[12]', '.*', 'a.b', '.+', '1|2'),
+  }),
+);
 
 const httpMatch = fc.record(
   {
@@ -29,9 +38,9 @@ const httpMatch = fc.record(
         value: fc.constantFrom('/a.*', '/(a|A)/?', '/[^/]+/b', '.*', '/a/b?'),
       }),
     ),
-    method: fc.constantFrom('GET', 'POST', 'PUT', 'OPTIONS'),
+    method: fc.constantFrom('GET', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'),
     headers: named(valueMatch),
-    queryParams: named(fc.record({ name: fc.constantFrom('q', 'r', 'Q'), value: fc.constantFrom('1', '2', 'a b') })),
+    queryParams: fc.uniqueArray(queryMatch, { minLength: 1, maxLength: 2, selector: (each) => each.name }),
   },
   { requiredKeys: ['path'] },
 );
@@ -91,6 +100,7 @@ const cors = fc.record(
     allowMethods: fc.constantFrom(['GET', 'PUT'], ['*']),
     allowHeaders: fc.constantFrom(['X-A'], ['*'], ['x-a', 'x-b']),
     exposeHeaders: fc.constantFrom(['x-c'], ['x-rule', 'x-c']),
+    allowCredentials: fc.boolean(),
     maxAge: fc.constantFrom(1, 600),
   },
   { requiredKeys: ['allowOrigins'] },
@@ -107,6 +117,9 @@ interface DrawnRule {
   readonly rewrite: { readonly hostname: string | undefined; readonly path: unknown } | undefined;
   readonly cors: unknown;
   readonly backendFilter: unknown;
+  readonly backendResponse: unknown;
+  /** Of the backend, where the rule rewrites nothing itself. */
+  readonly backendRewrite: { readonly hostname: string | undefined; readonly path: unknown } | undefined;
 }
 
 const maybe = <T>(value: fc.Arbitrary<T>, freq = 2): fc.Arbitrary<T | undefined> =>
@@ -124,6 +137,8 @@ function ruleOf(match: fc.Arbitrary<unknown>): fc.Arbitrary<DrawnRule> {
     rewrite: maybe(fc.record({ hostname: maybe(fc.constantFrom('inner.example', 'b')), path: maybe(pathChange) })),
     cors: maybe(cors, 1),
     backendFilter: maybe(headerChanges, 1),
+    backendResponse: maybe(headerChanges, 1),
+    backendRewrite: maybe(fc.record({ hostname: maybe(fc.constant('deep.example')), path: maybe(pathChange) }), 1),
   });
 }
 
@@ -202,18 +217,29 @@ function written(rule: DrawnRule, grpc: boolean, mark: string): unknown {
   if (redirects) filters.push({ type: 'RequestRedirect', requestRedirect: rule.redirect });
   else if (rule.rewrite !== undefined && !grpc) filters.push({ type: 'URLRewrite', urlRewrite: rule.rewrite });
   const to = grpc && ['red', 'green', 'blue'].includes(backend) ? 'rpc' : backend;
+  const own = [
+    ...(rule.backendFilter === undefined
+      ? []
+      : [{ type: 'RequestHeaderModifier', requestHeaderModifier: rule.backendFilter }]),
+    ...(rule.backendResponse === undefined
+      ? []
+      : [{ type: 'ResponseHeaderModifier', responseHeaderModifier: rule.backendResponse }]),
+    ...(rule.backendRewrite === undefined || rule.rewrite !== undefined || grpc
+      ? []
+      : [{ type: 'URLRewrite', urlRewrite: rule.backendRewrite }]),
+  ];
   const backends = [
     ...(idle === undefined ? [] : [{ name: idle, port: 80, weight: 0 }]),
     {
       name: to,
       port: 80,
       weight: 1,
-      ...(rule.backendFilter === undefined
-        ? {}
-        : { filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: rule.backendFilter }] }),
+      ...(own.length === 0 ? {} : { filters: own }),
     },
   ];
-  const replaces = [rule.redirect, rule.rewrite].some((change) => JSON.stringify(change ?? '').includes('Prefix'));
+  const replaces = [rule.redirect, rule.rewrite, rule.backendRewrite].some((change) =>
+    JSON.stringify(change ?? '').includes('Prefix'),
+  );
   const taken = replaces && !grpc ? [prefixMatch(matches)] : matches;
   return {
     ...(taken === undefined ? {} : { matches: taken }),
@@ -256,7 +282,10 @@ const target = fc
       '/a/./b',
       '/%e9',
     ),
-    query: fc.constantFrom('', '', '', '?q=1', '?q=2&r=1', '?q=1&q=2', '?Q=2', '?q=', '?r=a+b', '?r=a%20b&q', '?'),
+    query: fc.oneof(
+      fc.constantFrom('', '', '?q=1', '?q=2&r=1', '?q=1&q=2', '?Q=2', '?q=', '?r=a+b', '?r=a%20b&q', '?', '?a+b=1'),
+      fc.constantFrom('?q=a%2Bb', '?a%20b=2&&q=2', '?%71=1', '?q=1=2', '?r=1%2532', '?=1&q', '?q=%e9', '?q=1;r=2'),
+    ),
   })
   .map(({ path, query }) => `${path}${query}`);
 
@@ -275,7 +304,7 @@ export const requests: fc.Arbitrary<Asked> = fc.record({
     'other.org',
   ),
   target,
-  method: fc.constantFrom('GET', 'GET', 'POST', 'PUT', 'OPTIONS', 'DELETE'),
+  method: fc.constantFrom('GET', 'GET', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH'),
   headers: fc
     .array(
       fc.oneof(

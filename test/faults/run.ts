@@ -7,6 +7,7 @@ import { runInside } from '../lab/inside.ts';
 const usage = `npm run faults -- [options]
   --long             a minute and more of each instead of some seconds
   --only PATTERN     only faults whose names match
+  --engine ENGINE    embedded (default) or envoy, which is found by ENVOY, on PATH or in .cache/envoy
   --keep             leave the lab up
 `;
 
@@ -14,13 +15,18 @@ const { values } = parseArgs({
   options: {
     long: { type: 'boolean', default: false },
     only: { type: 'string' },
+    engine: { type: 'string', default: 'embedded' },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) process.stdout.write(usage);
-else {
+else if (values.engine !== 'embedded' && values.engine !== 'envoy') {
+  process.stderr.write(`there is no engine "${values.engine}"\n${usage}`);
+  process.exitCode = 2;
+} else {
+  process.env['FAULTS_ENGINE'] = values.engine;
   if (values.long) process.env['FAULTS_LONG'] = '1';
   const pattern = values.only === undefined ? [] : [`--test-name-pattern=${values.only}`];
   const args = ['--test', '--test-reporter=spec', ...pattern, join(import.meta.dirname, 'faults.ts')];

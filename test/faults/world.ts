@@ -23,6 +23,7 @@ import { startLoad, type LoadOptions } from '../../bench/cluster/load.ts';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { list, record } from '../../src/support/untrusted.ts';
 import { equal } from '../../src/support/equal.ts';
+import { envoyBinary } from '../features/envoy-binary.ts';
 import { labKubeconfig, labState } from '../lab/inside.ts';
 
 export const namespace = 'faults';
@@ -110,9 +111,9 @@ export class World {
       kubeconfig: labKubeconfig,
       log: this.#log,
       admin: `127.0.0.1:${this.#admin++}`,
-      args: ['--no-leader-election'],
       pool: '10.200.0.0/24',
       ...options,
+      args: [...engineFlags(), ...(options.args ?? ['--no-leader-election'])],
     });
     this.#controllers.push(controller);
     await controller.ready();
@@ -188,6 +189,14 @@ export class World {
     assert.ok(equal(parents[0], foreignEntry), `the entry of another controller is ${JSON.stringify(parents[0])}`);
     assert.equal(parents.length, 2);
   }
+}
+
+/** The engine that `npm run faults -- --engine` named. */
+function engineFlags(): readonly string[] {
+  if (process.env['FAULTS_ENGINE'] !== 'envoy') return [];
+  const binary = envoyBinary();
+  assert.ok(binary !== undefined, 'no Envoy is found: ENVOY, PATH, .cache/envoy');
+  return ['--engine', 'envoy', '--envoy', binary];
 }
 
 export interface Started extends RunningController {

@@ -2,7 +2,7 @@
 // a Check tells, what its response does, and that nothing else than a clear yes lets a request pass.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import grpc from '@grpc/grpc-js';
 import loader from '@grpc/proto-loader';
 import type { ExternalAuth, Filter } from '../../src/routing/filters.ts';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import type http from 'node:http';
 import http2 from 'node:http2';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import grpc from '@grpc/grpc-js';
 import type { Filter } from '../../src/routing/filters.ts';
 import type { Update } from '../../src/routing/update.ts';

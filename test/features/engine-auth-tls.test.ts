@@ -1,6 +1,6 @@
 // Auth services behind TLS: asked only when they are who they should be.
 import assert from 'node:assert/strict';
-import { before, test, type TestContext } from 'node:test';
+import { before, test, type TestContext } from './engine-tests.ts';
 import type { ExternalAuth, Filter } from '../../src/routing/filters.ts';
 import { echo, type Echoed, httpBackend, origin, type Running, serve } from './engine-fixture.ts';
 import { BUNDLE, get, type SecureBackend, secureBackend, trust } from './engine-tls-fixture.ts';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import http2 from 'node:http2';
 import type net from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { assertCounted, test, type TestContext } from './engine-tests.ts';
 import type { ExternalAuth, Filter } from '../../src/routing/filters.ts';
 import {
   converse,
@@ -184,9 +184,7 @@ for (const status of [201, 204, 302, 401, 403, 500]) {
       assert.equal(await response.text(), method === 'HEAD' ? '' : body);
     }
     assert.equal(asked, 0);
-    const metrics = await engine.metrics();
-    assert.match(metrics, /^portolan_auth_checks_total 3$/m);
-    assert.match(metrics, /^portolan_auth_denied_total 3$/m);
+    await assertCounted(engine, /^portolan_auth_checks_total 3$/m, /^portolan_auth_denied_total 3$/m);
   });
 }
 

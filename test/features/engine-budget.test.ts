@@ -1,6 +1,6 @@
 // Retry budgets in the embedded engine (GEP-3388): however many retries the rules allow, a backend gets only so many.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test } from './engine-tests.ts';
 import type { RetryBudget } from '../../src/routing/model.ts';
 import { freePort, httpBackend, serve } from './engine-fixture.ts';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import net from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { assertCounted, test, type TestContext } from './engine-tests.ts';
 import { startEngine } from '../../src/engines/embedded/engine.ts';
 import type { BindReport } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
@@ -179,9 +179,7 @@ test('several workers share a port and the work', async (t) => {
     const response = await fetch(url, { headers: { connection: 'close' } });
     await response.text();
   }
-  const metrics = await engine.metrics();
-  assert.match(metrics, /portolan_workers 2\n/);
-  assert.match(metrics, /portolan_requests_total\{[^}]*code="2xx"\} 40\n/);
+  await assertCounted(engine, /portolan_workers 2\n/, /portolan_requests_total\{[^}]*code="2xx"\} 40\n/);
 });
 
 test('a worker that dies is replaced by one with all of the configuration', async (t) => {

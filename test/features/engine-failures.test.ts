@@ -2,7 +2,8 @@
 // endpoints, and memory that stays bounded.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { test } from 'node:test';
+import { test } from './engine-tests.ts';
+import { onEnvoy } from './test-engine.ts';
 import {
   converse,
   echo,
@@ -35,6 +36,7 @@ test('a backend that cannot be reached is 503, without a rule’s word one other
     assert.equal(((await answer.json()) as Echoed).body, `body ${i}`);
   }
   // Passive health: the dead one is left alone after its failures.
+  if (onEnvoy) return;
   const failures = Number(/upstream_failures_total\{reason="refused"\} (\d+)/.exec(await engine.metrics())?.[1]);
   assert.ok(failures <= 4, String(failures));
 });

@@ -1,7 +1,8 @@
 // HTTP/1.1 through the embedded engine: what a client sends and gets, octet by octet, over real sockets.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
+import { onEnvoy } from './test-engine.ts';
 import {
   converse,
   echo,
@@ -354,6 +355,15 @@ const refused: readonly (readonly [string, string, number])[] = [
   ['unknown expectation', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n', 417],
 ];
 
+/** What an Envoy reads as it was meant, or answers without an end of the connection. */
+const lenient: ReadonlySet<string> = new Set([
+  'folded line',
+  'bare line feed',
+  'long target',
+  'HTTP/3.0',
+  'unknown expectation',
+]);
+
 test('what is no valid request is refused, the connection closed, and no backend sees it', async (t) => {
   const seen: string[] = [];
   const backend = await rawBackend(t, (socket) => {
@@ -362,9 +372,10 @@ test('what is no valid request is refused, the connection closed, and no backend
   const { port } = await serve(t, { routes: [{ backends: [{ to: backend }] }] });
   await Promise.all(
     refused.map(async ([name, text, status]) => {
+      if (onEnvoy && lenient.has(name)) return;
       const answer = await converse(t, port, text);
       assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), name);
-      assert.match(answer, /Connection: close\r\n/, name);
+      assert.match(answer, /Connection: close\r\n/i, name);
     }),
   );
   // Of the request with the bad chunk the head may have gone out before.

@@ -1,5 +1,6 @@
 // Updates of layer 4 by hand, and the two ends of streams and flows, for the tests of the embedded engine: real sockets on loopback,
 // everything closed at the end.
+import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -19,7 +20,7 @@ import type {
 } from '../../src/routing/model.ts';
 import type { Update, VirtualHostChange } from '../../src/routing/update.ts';
 import { clusterOf, endpointOf, eventually, freePort, origin } from './engine-fixture.ts';
-import { startTestEngine } from './test-engine.ts';
+import { onEnvoy, startTestEngine } from './test-engine.ts';
 
 export interface StreamBackend {
   /** Of a cluster; absent: a reference that is not resolved. */
@@ -98,6 +99,11 @@ export class StreamGateway {
   async metric(series: string): Promise<number> {
     const line = (await this.engine.metrics()).split('\n').find((each) => each.startsWith(`${series} `));
     return line === undefined ? 0 : Number(line.slice(series.length + 1));
+  }
+
+  /** Not on an Envoy, which has series of its own. */
+  async counts(series: string, expected: number): Promise<void> {
+    if (!onEnvoy) assert.equal(await this.metric(series), expected, series);
   }
 }
 
@@ -258,6 +264,16 @@ export function dialIn(t: TestContext, port: number, host = '127.0.0.1'): End {
   const end = endOf(net.connect({ port, host, allowHalfOpen: true, noDelay: true }));
   t.after(() => end.socket.destroy());
   return end;
+}
+
+/** Whether the gateway has let it go: an Envoy ends its side, and leaves the other to the client. */
+export function isGone({ closed, ended }: End): boolean {
+  return closed || (onEnvoy && ended);
+}
+
+/** That it was broken off, and did not just end. An Envoy has no such end for a connection that nobody takes. */
+export function assertReset({ broke }: End, why: string = 'how it ended'): void {
+  if (!onEnvoy) assert.equal(broke, 'ECONNRESET', why);
 }
 
 export interface TcpBackend {

@@ -1,7 +1,7 @@
 // The pool of connections to a backend.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { test } from 'node:test';
+import { test } from './engine-tests.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpBackend, serve } from './engine-fixture.ts';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import type net from 'node:net';
-import { test } from 'node:test';
+import { test } from './engine-tests.ts';
 import fc from 'fast-check';
 import { echo, type Echoed, httpBackend, rawBackend, RawClient, serve } from './engine-fixture.ts';
 

@@ -1,7 +1,7 @@
 // What rules make of requests in the embedded engine: matches, filters, redirects, CORS, weights, mirrors, and the answers
 // when there is no backend.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { assertCounted, test } from './engine-tests.ts';
 import type { Filter } from '../../src/routing/filters.ts';
 import { converse, echo, type Echoed, eventually, httpBackend, origin, serve } from './engine-fixture.ts';
 
@@ -353,7 +353,7 @@ test('mirrors get the changed request with its body, and nobody waits for them',
   // Too long to be kept: served, not mirrored.
   const long = 'x'.repeat(100_000);
   assert.equal((await echoOf(url, { method: 'POST', body: long })).body, long);
-  assert.match(await engine.metrics(), /portolan_mirrors_sent_total 6\n[^]*portolan_mirrors_dropped_total 2\n/);
+  await assertCounted(engine, /portolan_mirrors_sent_total 6\n[^]*portolan_mirrors_dropped_total 2\n/);
 });
 
 test('a mirror takes its share', async (t) => {

@@ -1,7 +1,7 @@
 // Session persistence in the embedded engine (GEP-1619): who gets a token, where it leads, and which tokens lead nowhere.
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import type { Engine as EmbeddedEngine } from '../../src/engines/embedded/engine.ts';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import { SessionSeal } from '../../src/engines/embedded/sessions.ts';

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, describe, it, type TestContext } from 'node:test';
+import { assertCounted, before, describe, it, type TestContext } from './engine-tests.ts';
 import tls from 'node:tls';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type { Cluster, ClusterTls, TrustBundle } from '../../src/routing/model.ts';
@@ -187,7 +187,7 @@ describe('who is not believed is sent nothing, and the client gets 502', () => {
       await eventually(() => readFileSync(log, 'utf8').includes('\n'), 'a line in the log');
       const line = JSON.parse(readFileSync(log, 'utf8')) as Readonly<Record<string, unknown>>;
       assert.deepEqual([line['failure'], line['detail'], line['attempts']], ['tls', detail, 1]);
-      assert.match(await running.engine.metrics(), /portolan_\w*failures_total\{[^}]*"tls"[^}]*\} 1/);
+      await assertCounted(running.engine, /portolan_\w*failures_total\{[^}]*"tls"[^}]*\} 1/);
     });
   }
 

@@ -2,7 +2,7 @@
 // of certificates, authorities or clusters does to them while requests run.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { before, describe, it, type TestContext } from 'node:test';
+import { assertCounted, before, describe, it, type TestContext } from './engine-tests.ts';
 import type { TLSSocket } from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
@@ -168,7 +168,7 @@ describe('what is spoken', () => {
     assert.equal((await get(port)).status, 200);
     await eventually(() => good.requests === 1, 'the mirrored request');
     await eventually(() => bad.tcp === 1, 'the attempt at the other mirror');
-    assert.match(await engine.metrics(), /portolan_mirrors_sent_total 2\n|portolan_mirror/);
+    await assertCounted(engine, /portolan_mirrors_sent_total 2\n|portolan_mirror/);
     await sleep(50);
     assert.equal(bad.requests, 0);
   });
@@ -241,7 +241,7 @@ describe('our certificate', () => {
       const { status, text } = await get(port);
       assert.equal(status, 502);
       assert.match(text, /backend-tls/);
-      assert.match(await engine.metrics(), /"tls"[^}]*\} 1/);
+      await assertCounted(engine, /"tls"[^}]*\} 1/);
     });
 
     it(`is missed by a backend of HTTP/2 (${maxVersion})`, async (t) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { it } from 'node:test';
+import { it } from './engine-tests.ts';
 import { serve } from './engine-fixture.ts';
 import { get, secureBackend, trust } from './engine-tls-fixture.ts';
 import { authority } from './tls-certificates.ts';

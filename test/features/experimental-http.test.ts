@@ -2,7 +2,7 @@
 // engine-auth*.test.ts, engine-sessions.test.ts and engine-budget.test.ts.
 import assert from 'node:assert/strict';
 import type http from 'node:http';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { httpBackend } from './engine-fixture.ts';

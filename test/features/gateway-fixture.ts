@@ -71,7 +71,8 @@ export async function serveObjects(
     for (const raw of added) {
       const object = namespaced(raw);
       pipeline.apply(object);
-      if (object.kind === 'Service') for (const slice of await echoes(object, objects, closers)) pipeline.apply(slice);
+      if (object.kind === 'Service')
+        for (const slice of await echoes(object, [...objects, ...added], closers)) pipeline.apply(slice);
     }
   };
   await add(objects);

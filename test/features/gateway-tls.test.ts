@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import https from 'node:https';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test } from './engine-tests.ts';
+import type { TestContext } from './engine-tests.ts';
 import type tls from 'node:tls';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/api/objects.ts';

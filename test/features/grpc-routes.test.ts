@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { serveObjects, type Gateway } from './gateway-fixture.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
-import { describe, it } from 'node:test';
+import { describe, it } from './engine-tests.ts';
 import { END_STREAM, fields, frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, uint32 } from './http2-frames.ts';
 import { ACK, END_HEADERS, get, RawConnection } from './http2-frames.ts';
 import type { Limits } from '../../src/engines/embedded/options.ts';

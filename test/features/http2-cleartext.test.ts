@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
-import { before, describe, it } from 'node:test';
+import { before, describe, it } from './engine-tests.ts';
 import { atEnd, type Gateway, listen, plainGateway, service, startGateway } from './http2-gateway.ts';
 
 interface Answer {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
-import { before, describe, it } from 'node:test';
+import { before, describe, it } from './engine-tests.ts';
 import * as fc from 'fast-check';
 import {
   ACK,

@@ -1,7 +1,7 @@
 // Clients of HTTP/2 that are slow, greedy, hostile or wrong: what it costs them, and what it does not cost others.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { before, beforeEach, describe, it } from 'node:test';
+import { before, beforeEach, describe, it } from './engine-tests.ts';
 import { RESET_BURST } from '../../src/engines/embedded/http2/settings.ts';
 import {
   ACK,

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { KubeObject } from '../../src/api/objects.ts';

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import { before, describe, it } from 'node:test';
+import { before, describe, it } from './engine-tests.ts';
 import tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { atEnd, type Gateway, httpRoute, listen, secret, service, startGateway } from './http2-gateway.ts';

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
-import { before, describe, it } from 'node:test';
+import { before, describe, it } from './engine-tests.ts';
 import tls from 'node:tls';
 import { atEnd, type Gateway, httpRoute, listen, secret, service, startGateway } from './http2-gateway.ts';
 import { certificateFor } from './tls-certificates.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it } from './engine-tests.ts';
 import tls from 'node:tls';
 import { Certificates, coversName } from '../../src/engines/embedded/tls/certificates.ts';
 import { Termination } from '../../src/engines/embedded/tls/termination.ts';

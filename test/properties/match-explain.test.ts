@@ -9,6 +9,7 @@ import type { Tables } from '../../src/pipeline/tables.ts';
 import type { Entry, Frontend, VirtualHost } from '../../src/routing/model.ts';
 import { explain } from '../../src/tools/explain/explain.ts';
 import type { Explanation } from '../../src/tools/explain/explanation.ts';
+import { hostsOf } from '../oracle/hosts.ts';
 import { oracle, oracleListener, type OracleRequest } from '../oracle/oracle.ts';
 
 const hostnames = ['example.com', '*.example.com', 'a.example.com', '*.a.example.com', 'b.a.example.com'];
@@ -86,16 +87,6 @@ function build({ listeners, routes }: typeof model extends fc.Arbitrary<infer Mo
   for (const object of objects) pipeline.apply(object as KubeObject);
   pipeline.settle();
   return pipeline.tables;
-}
-
-function hostsOf(tables: Tables, frontend: Frontend | undefined): readonly VirtualHost[] {
-  if (frontend === undefined) return [];
-  return [...tables.virtualHosts.keys()].flatMap((key) => {
-    const [owner, hostname = ''] = key.split('|');
-    return owner === frontend.key
-      ? [{ key, frontend: frontend.key, hostname, entries: tables.virtualHosts.get(key) ?? [] }]
-      : [];
-  });
 }
 
 function withOnly(host: VirtualHost, keep: (entry: Entry) => boolean): VirtualHost {

@@ -7,6 +7,8 @@ import { any, duration, extension, type Message, overAds } from './tree.ts';
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 /** There is no limit that a budget, or a limit of requests, does not set. */
 const UNBOUNDED = 1_000_000_000;
+/** Milliseconds that a connection waits for its client, whose end Envoy does not tell it. */
+const OWNED_IDLE = 5000;
 
 /** @param systemTrust PEM file with the authorities of the machine */
 export function clusterResource(row: Cluster, limits: EnvoyLimits, systemTrust: string): Message {
@@ -24,9 +26,17 @@ export function clusterResource(row: Cluster, limits: EnvoyLimits, systemTrust: 
     per_connection_buffer_limit_bytes: limits.bufferBytes,
     circuit_breakers: { thresholds: [breakers(row)] },
     outlier_detection: skipping(limits),
-    ...(http ? { typed_extension_protocol_options: { [HTTP_OPTIONS]: protocolOptions(protocol, limits, row) } } : {}),
+    ...(http
+      ? {
+          typed_extension_protocol_options: {
+            [HTTP_OPTIONS]: protocolOptions(protocol, limits, row.proxyProtocol !== undefined),
+          },
+        }
+      : {}),
     ...(socket === undefined ? {} : { transport_socket: socket }),
     upstream_connection_options: { tcp_keepalive: {} },
+    // A header in front says whose the connection is.
+    ...(row.proxyProtocol === undefined ? {} : { connection_pool_per_downstream_connection: true }),
   };
 }
 
@@ -63,14 +73,13 @@ function skipping(limits: EnvoyLimits): Message {
   };
 }
 
-function protocolOptions(protocol: Cluster['protocol'], limits: EnvoyLimits, { proxyProtocol }: Cluster): Message {
+/** @param owned connections belong to one client */
+function protocolOptions(protocol: Cluster['protocol'], limits: EnvoyLimits, owned: boolean): Message {
   const http2 = protocol === 'h2c' || protocol === 'h2';
   return any(HTTP_OPTIONS, {
     common_http_protocol_options: {
-      idle_timeout: duration(limits.poolTimeout),
+      idle_timeout: duration(owned ? Math.min(limits.poolTimeout, OWNED_IDLE) : limits.poolTimeout),
       max_headers_count: limits.headFields,
-      // A header in front says whose the connection is.
-      ...(proxyProtocol === undefined ? {} : { max_requests_per_connection: 1 }),
     },
     explicit_http_config: http2
       ? { http2_protocol_options: http2Options(limits) }
@@ -95,6 +104,8 @@ export function http2Options({ streams, streamWindow, connectionWindow }: EnvoyL
     max_concurrent_streams: streams,
     initial_stream_window_size: streamWindow,
     initial_connection_window_size: connectionWindow,
+    // What is wrong with one message ends its stream, and not those beside it.
+    override_stream_error_on_invalid_http_message: true,
   };
 }
 

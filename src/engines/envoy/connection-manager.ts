@@ -77,6 +77,8 @@ export function connectionManager(
     early_header_mutation_extensions: [earlyMutations(trustedHops > 0)],
     // X-Forwarded-For is written by the early mutations: Envoy itself would name another address for clients on loopback.
     use_remote_address: false,
+    // For the log, and whoever else asks Envoy for the client: behind it in the list are trusted proxies.
+    xff_num_trusted_hops: trustedHops,
     skip_xff_append: true,
     // Nobody is within: Envoy would say so in a header.
     internal_address_config: { cidr_ranges: [{ address_prefix: '255.255.255.255', prefix_len: 32 }] },

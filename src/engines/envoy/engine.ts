@@ -85,6 +85,7 @@ class EnvoyEngine implements Engine {
   #queue: Promise<void> = Promise.resolve();
   /** Its Envoy ended by itself, and the next one does not listen yet. */
   #fallen = false;
+  #inForce: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: EnvoyEngineOptions, folder: string, path: string) {
@@ -122,6 +123,14 @@ class EnvoyEngine implements Engine {
         '--concurrency',
         String(options.workers ?? 1),
         '--disable-hot-restart',
+        // Of listeners that go or change: their clients are told at once, and let go in time.
+        '--drain-strategy',
+        'immediate',
+        '--drain-time-s',
+        String(Math.max(1, Math.ceil(this.#limits.drainTimeout / 1000))),
+        // Of the access log; 10 s otherwise.
+        '--file-flush-interval-msec',
+        '1000',
         '--log-level',
         'warning',
       ],
@@ -169,7 +178,11 @@ class EnvoyEngine implements Engine {
     };
     const changes = this.#translation.apply(placements === undefined ? update : { ...update, placements: free });
     const published = this.#publish(changes.get(SCOPE) ?? []);
-    return { inForce: published.then(() => this.#lookAtListeners()) };
+    // Whoever waits for a change hears of those before it first.
+    const before = this.#inForce;
+    const inForce = published.then(() => this.#lookAtListeners()).then(() => before);
+    this.#inForce = inForce.then(ignore, ignore);
+    return { inForce };
   }
 
   #forget(bind: string): void {

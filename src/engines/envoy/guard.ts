@@ -179,6 +179,8 @@ local function judge(handle)
   local headers = handle:headers()
   local method = headers:get(":method")
   if method == "CONNECT" then return "501", "not-honoured" end
+  -- Several are one with commas.
+  if find(headers:get(":authority") or "", "[^%w%-._~!$&'()*+;=:%%%[%]]") then return "400", "bad-host" end
   local target = headers:get(":path") or ""
   if #target > LONGEST then return "414", "bad-target" end
   local query, changed = "", false

@@ -93,7 +93,7 @@ function settings(auth: ExternalAuth & { readonly cluster: string }, limits: Env
   return {
     transport_api_version: 'V3',
     ...(check.protocol === 'grpc'
-      ? { grpc_service: { envoy_grpc: { cluster_name: cluster }, timeout: duration(limits.authTimeout) } }
+      ? { grpc_service: grpcService(cluster, limits) }
       : { http_service: httpService(check, cluster, limits) }),
     allowed_headers: { patterns: told },
     status_on_error: { code: 'ServiceUnavailable' },
@@ -110,6 +110,27 @@ function settings(auth: ExternalAuth & { readonly cluster: string }, limits: Env
         }
       : {}),
   };
+}
+
+/** A question changes nothing, so that it is asked once more wherever the first one was lost. */
+function askedAgain(on: string): Message {
+  return { retry_on: on, num_retries: 1, retry_back_off: { base_interval: '0.001s', max_interval: '0.001s' } };
+}
+
+function grpcService(cluster: string, limits: EnvoyLimits): Message {
+  return {
+    envoy_grpc: { cluster_name: cluster, authority: serviceOf(cluster), skip_envoy_headers: true },
+    timeout: duration(limits.authTimeout),
+    retry_policy: askedAgain('connect-failure,refused-stream,reset'),
+  };
+}
+
+/** `name.namespace`, from `gateway|Kind/namespace/name:port|…`: the key itself is no authority. */
+function serviceOf(cluster: string): string {
+  const [, target = ''] = cluster.split('|');
+  const [name = '', namespace = ''] = target.split('/').toReversed();
+  const words = [name.replace(/:.*$/, ''), namespace].map((word) => word.replaceAll(/[^A-Za-z0-9.-]/g, '-'));
+  return words.filter((word) => word !== '').join('.') || 'authorization';
 }
 
 function httpService(

@@ -30,6 +30,33 @@ export function routeName({ rule, rank }: Entry): string {
 }
 
 export function routesOf(entry: Entry, whole: Rule, facts: ListenerFacts, limits: EnvoyLimits): readonly Message[] {
+  const apart = apartByChecks(whole);
+  if (apart === undefined) return ruleRoutes(entry, whole, facts, limits);
+  return apart.flatMap(({ rule, match }) =>
+    ruleRoutes(entry, rule, facts, limits).map((route) => ({
+      ...route,
+      match: { ...(route['match'] as Message), ...match },
+    })),
+  );
+}
+
+/** Where a backend has a check of its own: a rule for each, taken by chance, whose filters are those of the rule and its own. */
+function apartByChecks(rule: Rule): readonly { readonly rule: Rule; readonly match: Message }[] | undefined {
+  if (rule.action.kind !== 'forward') return undefined;
+  const backends = rule.action.backends.filter(({ weight }) => weight > 0);
+  if (!backends.some(({ filters }) => filters.some(({ kind }) => kind === 'external-auth'))) return undefined;
+  const chances = chancesOf(backends);
+  return backends.map((backend, index) => ({
+    rule: {
+      ...rule,
+      filters: [...rule.filters, ...backend.filters],
+      action: { kind: 'forward', backends: [{ ...backend, filters: [] }] },
+    },
+    match: chances[index] ?? {},
+  }));
+}
+
+function ruleRoutes(entry: Entry, whole: Rule, facts: ListenerFacts, limits: EnvoyLimits): readonly Message[] {
   const { auth, before, rest } = splitAtCheck(whole.filters);
   const rule = { ...whole, filters: rest };
   const name = routeName(entry);
@@ -158,23 +185,32 @@ function metadataOf(rule: Rule, before: HeaderPlan): Message {
 
 /** Whether the guard has to look at the routes of a rule. */
 export function isTold(rule: Rule): boolean {
-  return Object.keys(metadataOf(rule, splitAtCheck(rule.filters).before)).length > 0;
+  const rules = apartByChecks(rule)?.map((each) => each.rule) ?? [rule];
+  return rules.some((each) => Object.keys(metadataOf(each, splitAtCheck(each.filters).before)).length > 0);
 }
 
 function filterConfigs(configs: Message): Message {
   return Object.keys(configs).length === 0 ? {} : { typed_per_filter_config: configs };
 }
 
-/** A route for each, taken by chance: Envoy asks all of them with the same number. */
+/** A route for each, taken by chance. */
 function drawn(rule: Rule, shares: readonly Share[]): readonly Message[] {
-  const total = shares.reduce((sum, { backend }) => sum + backend.weight, 0);
-  let sum = 0;
+  const chances = chancesOf(shares.map(({ backend }) => backend));
   return shares.map((share, index) => {
-    sum += share.backend.weight;
-    const route = single(rule, share);
-    if (index === shares.length - 1) return route;
+    const match = chances[index] ?? {};
+    return { ...single(rule, share), ...(Object.keys(match).length > 0 ? { match } : {}) };
+  });
+}
+
+/** What a match says besides for each to be taken by its weight. Envoy asks all of them with the same number. */
+function chancesOf(backends: readonly WeightedBackend[]): readonly Message[] {
+  const total = backends.reduce((sum, { weight }) => sum + weight, 0);
+  let sum = 0;
+  return backends.map(({ weight }, index) => {
+    sum += weight;
+    if (index === backends.length - 1) return {};
     const numerator = Math.round((sum / total) * MILLION);
-    return { ...route, match: { runtime_fraction: { default_value: { numerator, denominator: 'MILLION' } } } };
+    return { runtime_fraction: { default_value: { numerator, denominator: 'MILLION' } } };
   });
 }
 
@@ -184,6 +220,8 @@ function forwarding(rule: Rule, plan: FilterPlan): Message {
   return {
     cluster_not_found_response_code: 'INTERNAL_SERVER_ERROR',
     ...timesAndRetries(rule),
+    // The time that a call gives itself (grpc-timeout).
+    ...(rule.protocol === 'grpc' ? { max_stream_duration: { grpc_timeout_header_max: '0s' } } : {}),
     ...(plan.hostname === undefined ? {} : { host_rewrite_literal: plan.hostname }),
     ...(path === undefined ? {} : { regex_rewrite: path }),
     ...(plan.mirrors.length === 0 ? {} : { request_mirror_policies: plan.mirrors.map(mirrorPolicy) }),

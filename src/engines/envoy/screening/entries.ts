@@ -26,7 +26,9 @@ export function refusedMatch({ path, headers, query }: Match): string | undefine
 
 /** Why a rule has to be answered 500 as a whole; undefined: it is served. */
 export function refusedRule({ filters, action, timeouts, retry }: Rule): string | undefined {
-  if (filters.filter(({ kind }) => kind === 'external-auth').length > 1)
+  const backends = action.kind === 'forward' ? action.backends : [];
+  const checks = (of: readonly Filter[]): number => of.filter(({ kind }) => kind === 'external-auth').length;
+  if (checks(filters) + Math.max(0, ...backends.map((backend) => checks(backend.filters))) > 1)
     return 'only one service can be asked about a request';
   const times = [timeouts.request ?? 0, timeouts.backendRequest ?? 0, (retry?.backoff ?? 0) * 10];
   if (times.some((time) => !Number.isFinite(time) || time < 0 || time > LONGEST)) return 'a timeout is out of range';
@@ -34,7 +36,7 @@ export function refusedRule({ filters, action, timeouts, retry }: Rule): string 
     const wrong = refusedChange(action.redirect.path) ?? refusedHostname(action.redirect.hostname);
     if (wrong !== undefined) return wrong;
   }
-  const all = action.kind === 'forward' ? action.backends.flatMap((backend) => backend.filters) : [];
+  const all = backends.flatMap((backend) => backend.filters);
   for (const filter of [...filters, ...all]) {
     const wrong = refusedFilter(filter);
     if (wrong !== undefined) return wrong;

@@ -161,6 +161,8 @@ export class TranslatedNodes implements Discovery {
     }
     const standing = [...this.#server.standing(gateway, dialect.bindType)];
     for (const node of nodes) {
+      // It may be one that is back and serves what it has: what was heard of it counts until there is more to say.
+      if (node.revision === 0) continue;
       const failed = failuresOf(node, dialect);
       const before = state.serving.get(node.stream);
       const inForce = standing.filter(([bind, since]) => since <= node.revision || before?.has(bind) === true);
@@ -169,7 +171,7 @@ export class TranslatedNodes implements Discovery {
       const names = new Set(standing.map(([bind]) => bind));
       onReport(sourceOf(dialect, node.stream), gateway, {
         node: node.id,
-        ready: node.revision > 0,
+        ready: true,
         inForce: state.digests.get(node.revision) ?? '',
         binds: [
           ...serving.map((bind): BindReport => ({ bind, state: 'serving' })),

@@ -1,6 +1,7 @@
 // The table of commands: what each is for, its flags and examples. Help, the reference in docs/ and the parsing of
 // arguments all come from it; what a command does is in commands/.
 import type { Command, Flag, FlagGroup } from './command.ts';
+import { configCommand } from './config-command.ts';
 import { controllerCommand } from './controller-command.ts';
 import { proxyCommand } from './proxy-command.ts';
 import { limitNames } from './run/limits.ts';
@@ -297,37 +298,13 @@ const status: Command = {
   exitCodes: [[0, 'The statuses are printed, whatever they say.'], [1, 'Nothing could be read.'], misuse],
 };
 
-const config: Command = {
-  name: 'config',
-  summary: 'Print what an engine is told.',
-  usage: 'config envoy -f PATH… [flags]',
-  description: [
-    'Prints the resources that an Envoy gets for these files: listeners, routes, clusters, endpoints and secrets, as Envoy itself writes them. Private keys are left out.',
-  ],
-  operands: { min: 1, max: Number.POSITIVE_INFINITY, what: 'an engine' },
-  flags: [
-    files,
-    reading,
-    {
-      title: 'Where it listens',
-      flags: [
-        { name: 'bind', value: 'ADDRESS', default: '127.0.0.1', help: 'The address of the listeners.' },
-        portOffset,
-      ],
-    },
-    { title: 'Output', flags: [output('json', 'yaml')] },
-  ],
-  examples: [{ what: 'The configuration of an Envoy', command: 'portolan config envoy -f manifests' }],
-  exitCodes: [[0, 'It is printed.'], [1, 'Nothing could be read.'], misuse],
-};
-
 export const commands: readonly Command[] = [
   run,
   explain,
   lint,
   upgrade,
   status,
-  config,
+  configCommand({ objects: [files, reading], portOffset, output: output('json', 'yaml') }, misuse),
   controllerCommand([...engineFlags, ...dataPlane, admin], misuse),
   proxyCommand([...engineFlags, ...dataPlane, admin], misuse),
 ];

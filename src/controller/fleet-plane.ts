@@ -4,7 +4,9 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { BindReport } from '../routing/model.ts';
+import type { ProxyParameters } from '../routing/parameters.ts';
 import type { Update } from '../routing/update.ts';
+import { equal } from '../support/equal.ts';
 import { issueLeaf } from '../support/x509.ts';
 import type { AuthorityState } from './identity/authority-state.ts';
 import { trustedBy } from './identity/authority-state.ts';
@@ -24,10 +26,14 @@ export interface FleetOptions {
   readonly credentials: () => TlsMaterial;
   readonly onReport: (gateway: string, report: BindReport) => void;
   readonly onNodes: (gateway: string) => void;
+  /** How its Gateway wants data planes to run that are told so over the stream. */
+  readonly parameters: (gateway: string) => ProxyParameters | undefined;
 }
 
 export interface Fleet {
   apply(update: Update): Promise<void>;
+  /** The parameters of a Gateway are others now. */
+  retranslate(gateway: string): void;
   /** The credentials are others now: for connections from now on. */
   reload(): void;
   /** HOST:PORT of the replica that leads; undefined: this one. */
@@ -62,6 +68,7 @@ export class FleetPlane implements DataPlane {
   #authority: AuthorityState | undefined;
   #credentials: TlsMaterial | undefined;
   #leader: string | undefined;
+  readonly #parameters = new Map<string, ProxyParameters>();
   #timer: NodeJS.Timeout | undefined;
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
@@ -115,6 +122,14 @@ export class FleetPlane implements DataPlane {
     this.#fleet?.relayTo(leader);
   }
 
+  /** @param parameters undefined: it has none, or is gone */
+  configure(gateway: string, parameters: ProxyParameters | undefined): void {
+    if (equal(this.#parameters.get(gateway), parameters)) return;
+    if (parameters === undefined) this.#parameters.delete(gateway);
+    else this.#parameters.set(gateway, parameters);
+    this.#fleet?.retranslate(gateway);
+  }
+
   async #renew(): Promise<void> {
     if (this.#closed || this.#authority === undefined) return;
     clearTimeout(this.#timer);
@@ -144,6 +159,7 @@ export class FleetPlane implements DataPlane {
       credentials: () => this.#credentials ?? credentials,
       onReport: (_, row) => report(row),
       onNodes: changed,
+      parameters: (gateway) => this.#parameters.get(gateway),
     });
     this.#fleet = fleet;
     fleet.relayTo(this.#leader);

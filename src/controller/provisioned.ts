@@ -215,6 +215,7 @@ class Provisioned implements Serving {
     const before = this.#placements.get(key);
     const exposed = pipeline.tables.exposures.get(key);
     const named = this.#names.get(key);
+    this.plane.configure(key, gateway?.parameters?.proxy);
     if (gateway === undefined || gateway.binds.length === 0) {
       this.#placements.delete(key);
       if (named !== undefined) this.#gateways.delete(named);
@@ -238,7 +239,8 @@ class Provisioned implements Serving {
     this.#refusals.note(key, asked, given, wanted);
     const refused = this.#refusals.of(key);
     const failure = this.#failures.get(key);
-    const exposure = exposureOf({ gateway: key, name, service, deployment, refused, failure });
+    const elsewhere = gateway.parameters?.replicas === 0;
+    const exposure = exposureOf({ gateway: key, name, service, deployment, elsewhere, refused, failure });
     pipeline.expose(exposure);
     return !equal(before, placements) || !equal(exposed, exposure);
   }

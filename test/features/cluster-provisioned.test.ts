@@ -21,6 +21,7 @@ class StubFleet implements Fleet {
   readonly options: FleetOptions;
   readonly updates: Update[] = [];
   readonly relays: (string | undefined)[] = [];
+  readonly retranslated: string[] = [];
   /** Acknowledges at once. */
   answers = true;
   #held: (() => void)[] = [];
@@ -41,6 +42,10 @@ class StubFleet implements Fleet {
 
   reload(): void {
     // Its peers are not real.
+  }
+
+  retranslate(gateway: string): void {
+    this.retranslated.push(gateway);
   }
 
   relayTo(address: string | undefined): void {
@@ -350,6 +355,24 @@ test('a Gateway that is not ours any more loses everything, and one of another c
       (kind) => server.get(kind, 'gw-second') !== undefined,
     );
   await eventually(() => left().length === 0, 'nothing is left').catch(() => assert.deepEqual(left(), []));
+});
+
+test('with replicas of 0 the data planes run elsewhere: what they report counts, and they are told the parameters', async (t) => {
+  const spec = { replicas: 0, proxy: { trustedHops: 2 } };
+  const { server, fleet } = await world(t, gateway(withConfig), config(spec));
+  await eventually(() => server.get('Deployment', name) !== undefined, 'the Deployment is made');
+  const service = (): Stored => server.get('Service', name) as Stored;
+  await eventually(() => server.get('Service', name) !== undefined, 'the Service is made');
+  assert.equal(record(server.get('Deployment', name)?.['spec'])['replicas'], 0);
+  server.apply({ ...service(), status: { loadBalancer: { ingress: [{ ip: '192.0.2.7' }] } } });
+  await programmed(server);
+  assert.deepEqual(fleet().options.parameters('default/gw'), { trustedHops: 2 });
+  const before = fleet().retranslated.length;
+  server.apply(config({ ...spec, proxy: { trustedHops: 3 } }));
+  await eventually(() => fleet().retranslated.length > before, 'they are told of another number');
+  assert.deepEqual(fleet().options.parameters('default/gw'), { trustedHops: 3 });
+  fleet().options.onReport('', { bind: 'default/gw:80/tcp', state: 'failed', code: 'ENOPROXY', message: 'none' });
+  await eventually(() => !conditions(server).includes('Programmed=True Programmed'), 'nobody serves it any more');
 });
 
 test('of two replicas one writes, and the other passes on to it what data planes acknowledge', async (t) => {

@@ -212,6 +212,44 @@ test('what changes comes to all nodes; a gateway that goes is emptied, and one t
   await settled(() => namesOf(node, types.listener).length === 1 && namesOf(node, types.endpoints).length === 2);
 });
 
+test('settings that change are translated anew: only what differs travels, and what is left over goes', async () => {
+  let trustedHops = 0;
+  let withClusters = true;
+  const envoy = envoyDialect({ settings: () => ({ trustedHops }) });
+  const { fleet } = await fleetWith({
+    dialect: {
+      ...envoy,
+      translator: async (gateway) => {
+        const all = await envoy.translator(gateway);
+        const left = withClusters ? order : order.filter((typeUrl) => typeUrl !== types.cluster);
+        return { apply: (update) => all.apply(update).filter(({ typeUrl }) => left.includes(typeUrl as never)) };
+      },
+    },
+  });
+  await fleet.apply(two());
+  const node = await nodeOf(fleet, 'ns/mine');
+  await settled(() => order.every((typeUrl) => namesOf(node, typeUrl).length > 0));
+  node.responses.length = 0;
+  trustedHops = 2;
+  fleet.retranslate('ns/mine');
+  fleet.retranslate('ns/nobody');
+  await node.until(() => node.responses.length > 0);
+  assert.deepEqual(
+    node.responses.map(({ typeUrl, resources }) => [typeUrl, resources.map(({ name }) => name)]),
+    [[types.listener, [bind]]],
+  );
+  withClusters = false;
+  fleet.retranslate('ns/mine');
+  await settled(() => namesOf(node, types.cluster).length === 0);
+  assert.equal(namesOf(node, types.listener).length, 1);
+  // What changes is told by the new translation.
+  withClusters = true;
+  fleet.retranslate('ns/mine');
+  await settled(() => namesOf(node, types.cluster).length === 3);
+  await fleet.apply({ version: 9, clusters: { set: [], delete: ['ns/mine|ns/r0:80|'] } });
+  assert.equal(namesOf(node, types.cluster).length, 2);
+});
+
 test('after a restart of the controller nothing travels that a node has', async () => {
   const first = await fleetWith();
   const model = merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 5, certificate: secrets.mine }));

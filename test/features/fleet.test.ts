@@ -221,6 +221,26 @@ test('reports are summed up over the ready nodes of a gateway', async () => {
   assert.ok(!told.reports.some(([gateway, { bind }]) => gateway !== 'ns/mine' || bind.includes('yours')));
 });
 
+test('a node that comes back by another connection in time was never away', async () => {
+  const { fleet, told } = await fleetWith({ absence: 5000 });
+  await fleet.apply(merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 1 })));
+  for (let times = 1; times <= 3; times++) {
+    const proxy = await proxyOf(fleet, 'ns/mine', 'same');
+    await proxy.until(() => proxy.revisions > 0);
+    proxy.say(true, serving);
+    await settled(() => told.reports.length > 0);
+    if (times === 3) proxy.say(true, failed);
+    else proxy.close();
+    await settled(() => times === 3 || fleet.nodes('ns/mine').length === 0);
+  }
+  await settled(() => told.reports.length === 2);
+  assert.deepEqual(told.reports, [
+    ['ns/mine', serving],
+    ['ns/mine', failed],
+  ]);
+  assert.equal(fleet.proxies('ns/mine'), 1);
+});
+
 test('the replica that leads hears of the nodes of the others, for as long as these are there', async () => {
   const leader = await fleetWith();
   const follower = await fleetWith();

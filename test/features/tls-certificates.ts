@@ -49,6 +49,8 @@ export interface Leaf {
   readonly commonName?: string;
   /** Its time is over. */
   readonly expired?: boolean;
+  /** Milliseconds from now; default an hour. */
+  readonly lifetime?: number;
 }
 
 export interface Authority {
@@ -87,7 +89,7 @@ export async function authority(name: string, above?: Authority): Promise<Author
     subject: root.subject,
     signingKey: keys.privateKey,
     bundle: (key) => ({ key, certificates: certificate }),
-    issue: async ({ key = 'test/leaf', names = [], uris = [], commonName, expired = false }) => {
+    issue: async ({ key = 'test/leaf', names = [], uris = [], commonName, expired = false, lifetime = HOUR }) => {
       const own = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
       const alternatives = [
         ...names.map((value) => ({ type: 'dns' as const, value })),
@@ -97,7 +99,7 @@ export async function authority(name: string, above?: Authority): Promise<Author
         subject: `CN=${commonName ?? names[0] ?? 'leaf'}`,
         issuer: root.subject,
         notBefore: new Date(Date.now() - HOUR),
-        notAfter: new Date(Date.now() + (expired ? -MINUTE : HOUR)),
+        notAfter: new Date(Date.now() + (expired ? -MINUTE : lifetime)),
         publicKey: own.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: algorithm,

@@ -41,6 +41,10 @@ class StubFleet implements Fleet {
     // Its peers are not real.
   }
 
+  retranslate(): void {
+    // Nobody asks for translations.
+  }
+
   relayTo(): void {
     // There is one replica.
   }

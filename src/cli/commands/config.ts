@@ -1,4 +1,4 @@
-// portolan config ENGINE: what an engine is told, as its own configuration.
+// portolan config ENGINE: what an engine is told, as its own configuration; and what an Envoy of the user's own is started with.
 import { stringify } from 'yaml';
 import { printedResources } from '../../engines/envoy/printed.ts';
 import { Misuse } from '../command.ts';
@@ -9,10 +9,16 @@ import { modelOptions } from '../model/options.ts';
 import { DevCertificates } from '../run/dev-certificates.ts';
 import { PortPlan } from '../run/ports.ts';
 import { Paint } from '../terminal.ts';
+import { writeBootstrap } from './envoy-bootstrap.ts';
 
 export const run: Run = async (args) => {
   const [engine] = args.operands;
   if (engine !== 'envoy') throw new Misuse(`config takes an engine: envoy, not "${engine ?? ''}"`);
+  const folder = args.text('bootstrap');
+  if (folder !== undefined) return writeBootstrap(args, folder);
+  for (const flag of ['controller', 'tls-dir', 'node', 'mounted-at']) {
+    if (args.on(flag)) throw new Misuse(`--${flag} is for --bootstrap`);
+  }
   const offset = args.number('port-offset', { min: 0, max: 64_512 }) ?? 8000;
   const model = new Model({ ...modelOptions(args, 1), serving: true });
   if (args.on('dev-certificates')) model.add(new DevCertificates(false));

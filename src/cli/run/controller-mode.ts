@@ -5,7 +5,9 @@ import { allInOne } from '../../controller/all-in-one.ts';
 import type { Fleet, FleetOptions } from '../../controller/fleet-plane.ts';
 import { FleetPlane } from '../../controller/fleet-plane.ts';
 import { provisioned } from '../../controller/provisioned.ts';
-import type { Mode } from '../../controller/serving.ts';
+import type { Mode, ServingPorts } from '../../controller/serving.ts';
+import { envoyDialect } from '../../engines/envoy/dialect.ts';
+import type { Dialect } from '../../engines/stream/fleet/dialect.ts';
 import { startFleet } from '../../engines/stream/fleet/fleet.ts';
 import { controllerUri, gatewayUri } from '../../engines/stream/identity.ts';
 import { Misuse } from '../command.ts';
@@ -89,7 +91,8 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
     uriOf: gatewayUri,
     plane: ({ report, changed, log }) =>
       new FleetPlane({
-        start: (options) => openFleet(listen, { ...options, log, serverName: service }),
+        start: (options) =>
+          openFleet(listen, { ...options, log, serverName: service, dialect: ofEnvoys(options, log) }),
         names: [...names],
         uri: controllerUri,
         report,
@@ -100,7 +103,24 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
   return { mode, ...(own === undefined ? {} : { streamAddress: formatHostPort({ host: own, port: listen.port }) }) };
 }
 
-type FleetArguments = FleetOptions & Pick<Parameters<typeof startFleet>[0], 'log' | 'serverName'>;
+/** Envoys that users run by themselves ask at the same port. */
+function ofEnvoys({ parameters }: FleetOptions, log: ServingPorts['log']): Dialect {
+  const told = new Set<string>();
+  return envoyDialect({
+    settings: (gateway) => parameters(gateway) ?? {},
+    onLeftOut: (gateway, { table, key, reason }) => {
+      const message = `Envoys of ${gateway} cannot serve ${table} ${key}: ${reason}`;
+      if (told.has(message) || told.size >= MOST_TOLD) return;
+      told.add(message);
+      log({ level: 'warn', message });
+    },
+  });
+}
+
+/** What was said once is not said again. */
+const MOST_TOLD = 10_000;
+
+type FleetArguments = Omit<Parameters<typeof startFleet>[0], 'address' | 'port'>;
 
 /** On all addresses means those of both families, where there are both. */
 async function openFleet({ host, port }: HostPort, options: FleetArguments): Promise<Fleet> {

@@ -11,6 +11,8 @@ export interface Observed {
   /** Undefined: there is none. */
   readonly service: { readonly object: KubeObject; readonly status: UnknownRecord } | undefined;
   readonly deployment: { readonly status: UnknownRecord } | undefined;
+  /** No Pods are wanted: its data planes run elsewhere, and what they report is all there is to go by. */
+  readonly elsewhere: boolean;
   /** Addresses that the load balancer was asked for and did not give in time. */
   readonly refused: readonly string[];
   /** Why something could not be applied. */
@@ -19,9 +21,10 @@ export interface Observed {
 
 type Address = Exposure['addresses'][number];
 
-export function exposureOf({ gateway, name, service, deployment, refused, failure }: Observed): Exposure {
+export function exposureOf(observed: Observed): Exposure {
+  const { gateway, name, service, refused } = observed;
   const addresses = service === undefined ? [] : addressesOf(service.object, service.status);
-  const missing = missingOf({ name, service, deployment, failure }) ?? unaddressed(name, addresses);
+  const missing = missingOf(observed) ?? unaddressed(name, addresses);
   return {
     gateway,
     addresses,
@@ -30,14 +33,14 @@ export function exposureOf({ gateway, name, service, deployment, refused, failur
   };
 }
 
-function missingOf({ name, service, deployment, failure }: Omit<Observed, 'gateway' | 'refused'>): Exposure['missing'] {
+function missingOf({ name, service, deployment, elsewhere, failure }: Observed): Exposure['missing'] {
   if (service === undefined || deployment === undefined) {
     const kind = deployment === undefined ? 'Deployment' : 'Service';
     if (failure !== undefined) return { reason: 'NoResources', message: failure };
     return { reason: 'Pending', message: `${kind} ${name} is not there yet` };
   }
   const ready = numberOf(deployment.status['readyReplicas']);
-  if (ready > 0) return undefined;
+  if (ready > 0 || elsewhere) return undefined;
   const wanted = numberOf(deployment.status['replicas']);
   const why = refusal(deployment.status);
   const message = `No Pod of Deployment ${name} is ready (0 of ${wanted})`;

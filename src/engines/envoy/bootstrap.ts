@@ -1,14 +1,28 @@
 // What an Envoy is started with: where its configuration comes from, and what cannot come from there.
+import { isIP } from 'node:net';
 import type { EnvoyLimits } from './limits.ts';
-import { any, duration, type Message, overAds } from './tree.ts';
+import { any, duration, extension, type Message, overAds } from './tree.ts';
 
 export interface BootstrapOptions {
   readonly node: { readonly id: string; readonly cluster: string };
-  /** A gRPC server of delta discovery: a socket in the file system. */
-  readonly xds: { readonly socket: string };
-  /** Socket in the file system of the admin interface. */
-  readonly admin: string;
+  /** A gRPC server of delta discovery: a socket in the file system, or a controller elsewhere. */
+  readonly xds: { readonly socket: string } | Controller;
+  /** Of the admin interface: a socket in the file system, or an address of this machine. */
+  readonly admin: string | Address;
   readonly limits: EnvoyLimits;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Controller extends Address {
+  /** That its certificate has to be for. */
+  readonly serverName: string;
+  /** Files with the Secrets `identity` and `authorities` (`secretFiles`). */
+  readonly identity: string;
+  readonly authorities: string;
 }
 
 const XDS = 'portolan-xds';
@@ -18,7 +32,7 @@ const ANY_PROGRAM = 4_294_967_295;
 export function bootstrap({ node, xds, admin, limits }: BootstrapOptions): Message {
   return {
     node,
-    admin: { address: { pipe: { path: admin } } },
+    admin: { address: typeof admin === 'string' ? { pipe: { path: admin } } : socketAddress(admin) },
     dynamic_resources: {
       ads_config: {
         api_type: 'DELTA_GRPC',
@@ -29,7 +43,7 @@ export function bootstrap({ node, xds, admin, limits }: BootstrapOptions): Messa
       cds_config: overAds,
       lds_config: overAds,
     },
-    static_resources: { clusters: [xdsCluster(xds.socket)] },
+    static_resources: { clusters: ['socket' in xds ? localCluster(xds.socket) : remoteCluster(xds)] },
     layered_runtime: {
       layers: [
         {
@@ -56,19 +70,92 @@ export function bootstrap({ node, xds, admin, limits }: BootstrapOptions): Messa
   };
 }
 
-function xdsCluster(socket: string): Message {
+/** The folder that holds `tls.crt`, `tls.key` and `ca.crt`, as the Secrets by which an Envoy and a controller know each other. */
+export function secretFiles(folder: string): { readonly identity: Message; readonly authorities: Message } {
+  // A file that is moved into the folder, or a link of it that leads elsewhere (as in mounted Secrets), is read anew.
+  const watched_directory = { path: folder };
+  const secret = (fields: Message): Message => ({
+    resources: [any('envoy.extensions.transport_sockets.tls.v3.Secret', fields)],
+  });
+  return {
+    identity: secret({
+      name: IDENTITY,
+      tls_certificate: {
+        certificate_chain: { filename: `${folder}/tls.crt` },
+        private_key: { filename: `${folder}/tls.key` },
+        watched_directory,
+      },
+    }),
+    authorities: secret({
+      name: AUTHORITIES,
+      validation_context: { trusted_ca: { filename: `${folder}/ca.crt` }, watched_directory },
+    }),
+  };
+}
+
+/** Milliseconds after which a connection takes no further stream. */
+const RECONNECT = 3_600_000;
+
+const IDENTITY = 'identity';
+const AUTHORITIES = 'authorities';
+
+function localCluster(socket: string): Message {
+  return { type: 'STATIC', ...xdsCluster({ pipe: { path: socket } }) };
+}
+
+function remoteCluster({ host, port, serverName, identity, authorities }: Controller): Message {
+  const isName = isIP(serverName) === 0;
+  const secret = (name: string, path: string): Message => ({
+    name,
+    sds_config: { path_config_source: { path }, resource_api_version: 'V3' },
+  });
+  return {
+    type: isIP(host) === 0 ? 'STRICT_DNS' : 'STATIC',
+    dns_lookup_family: 'ALL',
+    ...xdsCluster(socketAddress({ host, port }), {
+      // Its stream stays. When that ends with the certificate that it began with, the next one is on a connection with the next.
+      common_http_protocol_options: { max_connection_duration: duration(RECONNECT) },
+    }),
+    transport_socket: extension(
+      'envoy.transport_sockets.tls',
+      'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      {
+        ...(isName ? { sni: serverName } : {}),
+        common_tls_context: {
+          tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
+          alpn_protocols: ['h2'],
+          tls_certificate_sds_secret_configs: [secret(IDENTITY, identity)],
+          combined_validation_context: {
+            default_validation_context: {
+              match_typed_subject_alt_names: [
+                { san_type: isName ? 'DNS' : 'IP_ADDRESS', matcher: { exact: serverName } },
+              ],
+            },
+            validation_context_sds_secret_config: secret(AUTHORITIES, authorities),
+          },
+        },
+      },
+    ),
+  };
+}
+
+function socketAddress({ host, port }: Address): Message {
+  return { socket_address: { address: host, port_value: port } };
+}
+
+function xdsCluster(address: Message, options: Message = {}): Message {
   return {
     name: XDS,
-    type: 'STATIC',
     connect_timeout: duration(5000),
     load_assignment: {
       cluster_name: XDS,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: socket } } } }] }],
+      endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
     },
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(
         'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
         {
+          ...options,
           explicit_http_config: {
             http2_protocol_options: { connection_keepalive: { interval: '30s', timeout: '10s' } },
           },

@@ -41,6 +41,11 @@ const REQUEST_BYTES = 33_554_432;
 const PING_EVERY = 10_000;
 const PING_TIMEOUT = 5000;
 const STREAMS_PER_CONNECTION = 16;
+/**
+ * Milliseconds that a connection may be without streams. A node whose certificate ended goes on asking over the connection that it has,
+ * as Envoy does, and would never show the next certificate.
+ */
+const IDLE = 1000;
 /** The longest that a timer can be set to. */
 const LONGEST_TIMER = 2_147_483_647;
 
@@ -52,6 +57,7 @@ export async function listen(server: Discovery, options: ListenOptions): Promise
     'grpc.max_send_message_length': -1,
     'grpc.keepalive_time_ms': PING_EVERY,
     'grpc.keepalive_timeout_ms': PING_TIMEOUT,
+    'grpc.max_connection_idle_ms': IDLE,
     'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
   });
   const identify: Identify = 'identity' in trust ? () => trust.identity : identityOfCall;

@@ -200,6 +200,11 @@ export class Fleet {
     return this.#parts.reports.count(gateway);
   }
 
+  /** The dialect translates a gateway otherwise from now on. */
+  retranslate(gateway: string): void {
+    this.#parts.translated?.renew(gateway);
+  }
+
   /** Certificates changed: for connections from now on; streams stay. */
   reload(): void {
     this.#parts.listener.reload(this.#options.credentials());

@@ -52,11 +52,11 @@ export class FleetReports {
     if (state === undefined) {
       this.#gateways.set(gateway, (state = { nodes: new Map(), told: new Map(), waiting: new Set() }));
     }
+    state.nodes.set(source, report);
     // The same node by a new way: what it said before counts no more.
     for (const [other, { node }] of state.nodes) {
       if (node === report.node && this.#leaving.has(other)) this.#remove(other, gateway);
     }
-    state.nodes.set(source, report);
     for (const waiting of state.waiting) if (report.inForce === waiting.digest) waiting.done();
     this.#settle(gateway, state);
   }

@@ -98,6 +98,12 @@ export class TranslatedNodes implements Discovery {
     for (const [gateway, state] of this.#gateways) this.#open(gateway, state);
   }
 
+  /** The dialect translates a gateway otherwise from now on. */
+  renew(gateway: string): void {
+    const state = this.#gateways.get(gateway);
+    if (state !== undefined) void this.#begin(gateway, state);
+  }
+
   close(): void {
     for (const { forgetting } of this.#gateways.values()) if (forgetting !== null) clearTimeout(forgetting);
   }
@@ -118,28 +124,45 @@ export class TranslatedNodes implements Discovery {
       serving: new Map(),
     };
     this.#gateways.set(gateway, state);
-    this.#options.dialect.translator(gateway).then(
-      (translator) => {
-        state.translator = translator;
-        this.#open(gateway, state);
-      },
-      (error: unknown) => {
-        // The next node of the gateway is another try.
-        if (this.#gateways.get(gateway) === state) this.#gateways.delete(gateway);
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#options.onError(`nothing can be translated for ${gateway}: ${reason}`);
-        failed();
-      },
-    );
+    void this.#begin(gateway, state).then((begun) => {
+      if (!begun) failed();
+    });
     return state;
   }
 
+  /** Says whether it could. */
+  async #begin(gateway: string, state: Gateway): Promise<boolean> {
+    try {
+      state.translator = await this.#options.dialect.translator(gateway);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.onError(`nothing can be translated for ${gateway}: ${reason}`);
+      if (state.isOpen) return false;
+      // The next node of the gateway is another try.
+      if (this.#gateways.get(gateway) === state) this.#gateways.delete(gateway);
+      return false;
+    }
+    state.isOpen = false;
+    this.#open(gateway, state);
+    return true;
+  }
+
+  /** Publishes everything that stands. */
   #open(gateway: string, state: Gateway): void {
+    const { dialect, standing } = this.#options;
     if (state.isOpen || state.translator === null || this.#gateways.get(gateway) !== state) return;
-    const all = this.#options.standing(gateway);
+    const all = standing(gateway);
     if (all === undefined) return;
     state.isOpen = true;
-    void this.#server.publish(gateway, state.translator.apply(all.update));
+    const changes = new Map(state.translator.apply(all.update).map((change) => [change.typeUrl, change]));
+    const whole = dialect.order.map((typeUrl) => {
+      const set = changes.get(typeUrl)?.set ?? [];
+      const names = new Set(set.map(({ name }) => name));
+      // Of a translation before this one.
+      const left = [...this.#server.standing(gateway, typeUrl)].map(([name]) => name);
+      return { typeUrl, set, remove: left.filter((name) => !names.has(name)) };
+    });
+    void this.#server.publish(gateway, whole);
     state.digests.set(this.#server.revision(gateway), all.digest);
   }
 
@@ -161,6 +184,8 @@ export class TranslatedNodes implements Discovery {
     }
     const standing = [...this.#server.standing(gateway, dialect.bindType)];
     for (const node of nodes) {
+      // It may be one that is back and serves what it has: what was heard of it counts until there is more to say.
+      if (node.revision === 0) continue;
       const failed = failuresOf(node, dialect);
       const before = state.serving.get(node.stream);
       const inForce = standing.filter(([bind, since]) => since <= node.revision || before?.has(bind) === true);
@@ -169,7 +194,7 @@ export class TranslatedNodes implements Discovery {
       const names = new Set(standing.map(([bind]) => bind));
       onReport(sourceOf(dialect, node.stream), gateway, {
         node: node.id,
-        ready: node.revision > 0,
+        ready: true,
         inForce: state.digests.get(node.revision) ?? '',
         binds: [
           ...serving.map((bind): BindReport => ({ bind, state: 'serving' })),

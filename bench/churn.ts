@@ -1,40 +1,33 @@
 // 100,000 requests through `portolan run` while the files that serve them change every 50 ms: the route that takes the
 // requests, its other rules, and every tenth time the endpoints behind it. No request may fail, WebSockets that were open stay
-// open, and each version comes into force. Usage: node bench/churn.ts [REQUESTS]
-import { spawn } from 'node:child_process';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// open, and each version comes into force. Usage: node bench/churn.ts [REQUESTS] [--engine envoy]
 import http from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
-import { stringify } from 'yaml';
 import { startEcho } from '../src/cli/run/echo-server.ts';
 import { endpointsOf, portolanObjects, routeHead } from './http/contenders.ts';
 import { freePorts } from './http/measure.ts';
 import { quantile } from './http/table.ts';
+import { RunOnFolder } from './run-on-folder.ts';
 
-const total = Number(process.argv[2] ?? 100_000);
+const { values, positionals } = parseArgs({
+  options: { engine: { type: 'string', default: 'embedded' } },
+  allowPositionals: true,
+});
+const total = Number(positionals[0] ?? 100_000);
 const [port = 0] = await freePorts(1);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
-const folder = mkdtempSync(join(tmpdir(), 'portolan-churn-'));
+const portolan = new RunOnFolder('churn');
 const echoes = await Promise.all([0, 1].map(() => startEcho({ namespace: 'default', service: 'backend', port: 80 })));
 const objects = portolanObjects({ port, backendPort: 0, hosts: -1 }) as readonly { readonly kind: string }[];
-write(
+portolan.write(
   'gateway.yaml',
   objects.filter(({ kind }) => kind !== 'EndpointSlice'),
 );
 writeEndpoints(0);
 writeRoute(0);
-const main = join(import.meta.dirname, '..', 'src/cli/main.ts');
-const proxy = spawn(process.execPath, [main, 'run', '-f', folder, '--port-offset', '0'], {
-  stdio: ['ignore', 'ignore', 'inherit'],
-});
-process.on('exit', () => {
-  proxy.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+portolan.start(values.engine);
 
 const limit = performance.now() + 30_000;
 while ((await ask('/').catch(() => undefined))?.status !== 200) {
@@ -80,13 +73,6 @@ agent.destroy();
 for (const echo of echoes) echo.close();
 process.exit(failed === 0 && closed === 0 && answered.every(Boolean) && seen[last] !== undefined ? 0 : 1);
 
-/** As editors save: written beside, then renamed. */
-function write(name: string, objects: readonly unknown[]): void {
-  const file = join(folder, name);
-  writeFileSync(`${file}.tmp`, objects.map((object) => stringify(object)).join('---\n'));
-  renameSync(`${file}.tmp`, file);
-}
-
 /** The rule that takes the requests says its version in the answer; beside it, rules come and go. */
 function writeRoute(version: number): void {
   const backendRefs = [{ name: 'backend', port: 80 }];
@@ -99,12 +85,12 @@ function writeRoute(version: number): void {
     backendRefs,
   }));
   const rules = [...others, { filters: [say], backendRefs }];
-  write('changing.yaml', [{ ...routeHead('changing'), spec: { parentRefs: [{ name: 'bench' }], rules } }]);
+  portolan.write('changing.yaml', [{ ...routeHead('changing'), spec: { parentRefs: [{ name: 'bench' }], rules } }]);
 }
 
 /** One of two processes, in turn; the other lives on for what is under way. */
 function writeEndpoints(version: number): void {
-  write('endpoints.yaml', [endpointsOf((echoes[(version / 10) % 2] as { port: number }).port)]);
+  portolan.write('endpoints.yaml', [endpointsOf((echoes[(version / 10) % 2] as { port: number }).port)]);
 }
 
 async function client(): Promise<void> {

@@ -1,29 +1,29 @@
 // Mixed load for a long time while the configuration changes: HTTP/1.1, HTTPS, HTTP/2 over TLS, new connections, streams of TCP,
 // datagrams of UDP, WebSockets; routes, endpoints and certificates change. No request may fail, and memory and file descriptors
-// of the proxy may not grow. Usage: node bench/soak.ts [MINUTES] [REQUESTS A SECOND OF EACH KIND]
-import { spawn } from 'node:child_process';
+// of the proxy may not grow. Usage: node bench/soak.ts [MINUTES] [REQUESTS A SECOND OF EACH KIND] [--engine envoy]
 import dgram from 'node:dgram';
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
-import { stringify } from 'yaml';
 import { startEcho } from '../src/cli/run/echo-server.ts';
 import { certificateFor } from '../test/features/tls-certificates.ts';
-import { freePorts, memoryOf } from './http/measure.ts';
+import { freePorts } from './http/measure.ts';
+import { RunOnFolder } from './run-on-folder.ts';
 
-const minutes = Number(process.argv[2] ?? 30);
-const rate = Number(process.argv[3] ?? 100);
+const { values, positionals } = parseArgs({
+  options: { engine: { type: 'string', default: 'embedded' } },
+  allowPositionals: true,
+});
+const [minutes = 30, rate = 100] = positionals.map(Number);
 const group = 'gateway.networking.k8s.io/v1';
 const [clear = 0, secure = 0, tcp = 0] = await freePorts(3);
 const udp = tcp;
-const folder = mkdtempSync(join(tmpdir(), 'portolan-soak-'));
+const portolan = new RunOnFolder('soak');
 const echoes = await Promise.all([0, 1].map(() => startEcho({ namespace: 'default', service: 'web', port: 80 })));
 const streams = net.createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1');
 await new Promise((resolve) => streams.once('listening', resolve));
@@ -32,7 +32,7 @@ datagrams.on('message', (octets, from) => datagrams.send(octets, from.port, from
 await new Promise<void>((resolve) => datagrams.bind(0, '127.0.0.1', resolve));
 
 const certificates = await Promise.all([0, 1].map(() => certificateFor('default/pair', ['soak.example.com'])));
-write('gateway.yaml', [
+portolan.write('gateway.yaml', [
   {
     apiVersion: group,
     kind: 'Gateway',
@@ -58,15 +58,7 @@ write('gateway.yaml', [
   ...serviceAt('udproute', 'UDP', datagrams.address().port),
 ]);
 change(0);
-const main = join(import.meta.dirname, '..', 'src/cli/main.ts');
-const proxy = spawn(process.execPath, [main, 'run', '-f', folder, '--port-offset', '0'], {
-  stdio: ['ignore', 'ignore', 'inherit'],
-});
-process.on('exit', () => {
-  proxy.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+portolan.start(values.engine);
 
 const failures = new Map<string, number>();
 const done = new Map<string, number>();
@@ -108,7 +100,7 @@ const load = setInterval(() => {
 const samples: { readonly memory: number; readonly descriptors: number }[] = [];
 for (let minute = 1; minute <= minutes; minute++) {
   await sleep(60_000);
-  const sample = { memory: memoryOf(proxy.pid ?? 0), descriptors: readdirSync(`/proc/${proxy.pid}/fd`).length };
+  const sample = { memory: portolan.memory(), descriptors: portolan.descriptors() };
   samples.push(sample);
   const sum = [...done.values()].reduce((total, count) => total + count, 0);
   const failed = [...failures.values()].reduce((total, count) => total + count, 0);
@@ -132,13 +124,6 @@ function span(values: readonly number[]): string {
   const thirds = [values.slice(0, Math.ceil(values.length / 3)), values.slice(-Math.ceil(values.length / 3))];
   const mean = (part: readonly number[]): number => part.reduce((sum, value) => sum + value, 0) / part.length;
   return thirds.map((part) => mean(part).toFixed(0)).join(' in the first third, ') + ' in the last';
-}
-
-/** As editors save: written beside, then renamed. */
-function write(name: string, objects: readonly unknown[]): void {
-  const file = join(folder, name);
-  writeFileSync(`${file}.tmp`, objects.map((object) => stringify(object)).join('---\n'));
-  renameSync(`${file}.tmp`, file);
 }
 
 function serviceAt(name: string, protocol: string, port: number): readonly unknown[] {
@@ -172,12 +157,12 @@ function change(at: number): void {
     ],
     rules: [...others, { backendRefs }],
   };
-  write('route.yaml', [{ apiVersion: group, kind: 'HTTPRoute', metadata: { name: 'web' }, spec }]);
-  if (at % 4 === 0) write('endpoints.yaml', [sliceOf('web', echoes[(at / 4) % 2]?.port ?? 0)]);
+  portolan.write('route.yaml', [{ apiVersion: group, kind: 'HTTPRoute', metadata: { name: 'web' }, spec }]);
+  if (at % 4 === 0) portolan.write('endpoints.yaml', [sliceOf('web', echoes[(at / 4) % 2]?.port ?? 0)]);
   if (at % 20 !== 0) return;
   const { certificate = '', privateKey = '' } = certificates[(at / 20) % 2] ?? {};
   const stringData = { 'tls.crt': certificate, 'tls.key': privateKey };
-  write('certificate.yaml', [
+  portolan.write('certificate.yaml', [
     { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pair' }, type: 'kubernetes.io/tls', stringData },
   ]);
 }

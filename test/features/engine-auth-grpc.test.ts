@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from './engine-tests.ts';
+import { onEnvoy } from './test-engine.ts';
 import grpc from '@grpc/grpc-js';
 import loader from '@grpc/proto-loader';
 import type { ExternalAuth, Filter } from '../../src/routing/filters.ts';
@@ -83,7 +84,7 @@ async function behind(t: TestContext, at: number, filter: Filter, more: Partial<
       routes: [{ backends: [{ to: backend }], filters: [filter] }],
       ...more,
     },
-    { limits: { authTimeout: 300, authAnswerBytes: 10_000 } },
+    { limits: { authTimeout: 1000, authAnswerBytes: 10_000 } },
   );
 }
 
@@ -222,8 +223,10 @@ for (const [what, status, reason, answer] of [
     const { port: at } = await service(t, () => answer);
     const { url } = await behind(t, at, auth());
     const response = await fetch(url);
-    assert.equal(response.status, status);
-    assert.match(await response.text(), new RegExp(reason));
+    // An Envoy has statuses and words of its own for it.
+    if (onEnvoy) assert.ok(response.status >= 400, `${response.status}`);
+    else assert.equal(response.status, status);
+    if (!onEnvoy) assert.match(await response.text(), new RegExp(reason));
   });
 }
 
@@ -236,9 +239,9 @@ test('an empty CheckResponse is a yes, as it is to Envoy', async (t) => {
 test('what does not speak gRPC, or not HTTP/2, lets nothing pass', async (t) => {
   const plain = await rawBackend(t, (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
   const { url } = await behind(t, plain, auth());
-  assert.equal((await fetch(url)).status, 502);
+  assert.equal((await fetch(url)).status, onEnvoy ? 503 : 502);
   const http1 = await behind(t, plain, auth(), { protocols: {} });
-  assert.equal((await fetch(http1.url)).status, 502);
+  assert.equal((await fetch(http1.url)).status, onEnvoy ? 503 : 502);
 });
 
 test('calls of gRPC are told no in their own words', async (t) => {

@@ -1,6 +1,6 @@
 // Ingress through the front door: what an ingress controller would do with these objects, asked over sockets.
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { test, type TestContext } from './engine-tests.ts';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { ask, serveObjects, type Gateway } from './gateway-fixture.ts';
 

@@ -6,7 +6,7 @@ import { accessLogs } from './access-log.ts';
 import { any, duration, extension, type Message } from './tree.ts';
 
 /** Endpoints that are tried for one connection. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 5;
 /** Octets. */
 export const LARGEST_DATAGRAM = 65_535;
 const UDP_ROUTE = 'envoy.extensions.filters.udp.udp_proxy.v3.Route';

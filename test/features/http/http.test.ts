@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test } from '../engine-tests.ts';
 import { parse } from 'yaml';
 import type { KubeObject } from '../../../src/api/objects.ts';
 import { ask, serveObjects, type Answer } from '../gateway-fixture.ts';

@@ -105,20 +105,15 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
 
 /** Envoys that users run by themselves ask at the same port. */
 function ofEnvoys({ parameters }: FleetOptions, log: ServingPorts['log']): Dialect {
-  const told = new Set<string>();
   return envoyDialect({
     settings: (gateway) => parameters(gateway) ?? {},
-    onLeftOut: (gateway, { table, key, reason }) => {
-      const message = `Envoys of ${gateway} cannot serve ${table} ${key}: ${reason}`;
-      if (told.has(message) || told.size >= MOST_TOLD) return;
-      told.add(message);
-      log({ level: 'warn', message });
+    onLeftOut: (gateway, rows) => {
+      for (const { table, key, faults } of rows)
+        for (const { reason } of faults)
+          log({ level: 'warn', message: `Envoys of ${gateway} do not serve ${table} ${key} as it stands: ${reason}` });
     },
   });
 }
-
-/** What was said once is not said again. */
-const MOST_TOLD = 10_000;
 
 type FleetArguments = Omit<Parameters<typeof startFleet>[0], 'address' | 'port'>;
 

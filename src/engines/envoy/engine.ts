@@ -11,6 +11,7 @@ import { DeltaServer } from '../stream/delta-server.ts';
 import { listen, type StreamListener } from '../stream/listen.ts';
 import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../stream/resource.ts';
 import { bootstrap } from './bootstrap.ts';
+import { Culprits } from './culprits.ts';
 import { defaultLimits, type EnvoyLimits } from './limits.ts';
 import { order, types } from './names.ts';
 import { codeOf, reasonIn } from './refusals.ts';
@@ -37,6 +38,8 @@ export interface EnvoyEngineOptions {
   readonly onLeftOut?: (rows: readonly LeftOut[]) => void;
   /** Told of what Envoy refused although it should not have: a mistake of ours. */
   readonly onRefusal?: (refusal: Refusal) => void;
+  /** False: Envoy is sent what it is known to refuse, for tests of what happens then. Default true. */
+  readonly screens?: boolean;
 }
 
 const SCOPE = 'run/local';
@@ -81,6 +84,9 @@ class EnvoyEngine implements Engine {
   #probing: NodeJS.Timeout | null = null;
   /** Names of listeners that Envoy refused, and why. */
   readonly #refused = new Map<string, string>();
+  readonly #culprits: Culprits;
+  /** It is found out what is to blame for a refusal: refusals are expected. */
+  #searching = false;
   #nodesChanged: () => void = () => {};
   #queue: Promise<void> = Promise.resolve();
   /** Its Envoy ended by itself, and the next one does not listen yet. */
@@ -101,8 +107,10 @@ class EnvoyEngine implements Engine {
       accessLog: options.accessLog ?? '',
       systemTrust: systemTrustFile(folder),
       scopeOf: () => SCOPE,
+      screens: options.screens ?? true,
       onLeftOut: (rows) => options.onLeftOut?.(rows),
     });
+    this.#culprits = new Culprits(this.#translation, (changes) => this.#publish(changes.get(SCOPE) ?? []));
     this.#server = new DeltaServer({
       order,
       essential: [types.cluster, types.listener],
@@ -176,13 +184,36 @@ class EnvoyEngine implements Engine {
       set: (placements?.set ?? []).filter(({ bind }) => !taken.has(bind)),
       delete: [...(placements?.delete ?? []), ...taken],
     };
+    const number = this.#culprits.next(update);
     const changes = this.#translation.apply(placements === undefined ? update : { ...update, placements: free });
     const published = this.#publish(changes.get(SCOPE) ?? []);
     // Whoever waits for a change hears of those before it first.
     const before = this.#inForce;
-    const inForce = published.then(() => this.#lookAtListeners()).then(() => before);
+    const inForce = published.then(async (outcome) => {
+      await this.#judge(outcome, number);
+      await this.#lookAtListeners();
+      await before;
+    });
     this.#inForce = inForce.then(ignore, ignore);
     return { inForce };
+  }
+
+  /** What was refused is left out in its smallest parts, before anything else is sent. */
+  async #judge(outcome: PublishOutcome, update: number): Promise<void> {
+    const refusals = outcome.outcome === 'refused' ? outcome.refusals : [];
+    const ours = refusals.filter(({ message }) => codeOf(message) === undefined);
+    if (ours.length > 0) {
+      const found = this.#queue.then(async () => {
+        this.#searching = true;
+        try {
+          return await this.#culprits.find(ours.map((refusal) => ({ ...refusal, message: reasonIn(refusal.message) })));
+        } finally {
+          this.#searching = false;
+        }
+      });
+      this.#queue = found.then(ignore, ignore);
+      if (await found) this.#culprits.proved(update);
+    } else if (outcome.outcome === 'acknowledged') this.#culprits.proved(update);
   }
 
   #forget(bind: string): void {
@@ -216,7 +247,7 @@ class EnvoyEngine implements Engine {
   }
 
   /** Until an Envoy has it in force, or refused some of it. */
-  async #publish(changes: readonly ResourceChanges[]): Promise<void> {
+  async #publish(changes: readonly ResourceChanges[]): Promise<PublishOutcome> {
     let outcome: PublishOutcome = await this.#server.publish(SCOPE, changes);
     while (!this.#closed && outcome.outcome === 'unconnected') {
       await new Promise<void>((resolve) => {
@@ -229,6 +260,7 @@ class EnvoyEngine implements Engine {
       this.#nodesChanged = () => {};
       outcome = await this.#server.publish(SCOPE, []);
     }
+    return outcome;
   }
 
   #refusedBy({ message, ...rest }: Refusal): void {
@@ -236,7 +268,7 @@ class EnvoyEngine implements Engine {
     const names = refusal.typeUrl === types.listener ? refusal.names : [];
     for (const name of names) this.#refused.set(name, refusal.message);
     const ours = names.length === 0 || codeOf(refusal.message) === undefined;
-    if (ours) this.#options.onRefusal?.(refusal);
+    if (ours && !this.#searching) this.#options.onRefusal?.(refusal);
   }
 
   /** Acknowledged is not yet listening. */

@@ -12,7 +12,7 @@ import type { EnvoyLimits } from './limits.ts';
 import { answer } from './routes/answers.ts';
 import { type StreamHost, validationOf } from './listeners.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
-import { listenerFilters } from './routes/listener-filters.ts';
+import { listenerFilters, refusing } from './routes/listener-filters.ts';
 import { isTold, routesOf } from './routes/route.ts';
 import type { Faults } from './screening/faults.ts';
 import type { Message } from './tree.ts';
@@ -49,16 +49,17 @@ export type FindRule = (key: string) => Rule | undefined;
 export class HostRoutes {
   readonly #rule: FindRule;
   readonly #limits: EnvoyLimits;
-  readonly #faults: Pick<Faults, 'ofMatch' | 'ofRule'>;
+  readonly #faults: Pick<Faults, 'ofEntry' | 'ofRule'>;
   readonly #hosts = new Map<string, Host>();
   /** Hosts whose entries name a rule, and how many of them do. */
   readonly #users = new Map<string, Map<string, number>>();
   #entries = new WeakMap<Entry, EncodedEntry>();
   #frontend: Frontend | undefined;
   #facts: ListenerFacts | undefined;
+  #isOut = false;
   #staleHosts = new Set<string>();
 
-  constructor(rule: FindRule, limits: EnvoyLimits, faults: Pick<Faults, 'ofMatch' | 'ofRule'>) {
+  constructor(rule: FindRule, limits: EnvoyLimits, faults: Pick<Faults, 'ofEntry' | 'ofRule'>) {
     this.#faults = faults;
     this.#rule = rule;
     this.#limits = limits;
@@ -68,9 +69,10 @@ export class HostRoutes {
     return this.#hosts.size === 0;
   }
 
-  /** The row of the frontend came, changed or went. */
-  describe(frontend: Frontend | undefined): void {
+  /** The row of the frontend came, changed or went. @param isOut it is not served, but its requests go nowhere else either */
+  describe(frontend: Frontend | undefined, isOut = false): void {
     this.#frontend = frontend;
+    this.#isOut = isOut;
     this.#facts = frontend === undefined ? undefined : factsOf(frontend);
     this.#entries = new WeakMap();
     for (const [hostname, host] of this.#hosts) {
@@ -91,6 +93,11 @@ export class HostRoutes {
     }
     if (host.entries.length === 0) this.#hosts.delete(hostname);
     this.#stale(hostname);
+  }
+
+  /** Of all hosts, with repetitions. */
+  *matches(): Iterable<readonly [rule: string, match: number]> {
+    for (const { entries } of this.#hosts.values()) for (const { rule, rank } of entries) yield [rule, rank.match];
   }
 
   /** Says whether anything here depends on the rule. */
@@ -155,11 +162,11 @@ export class HostRoutes {
   }
 
   #encode(hostname: string, frontend: Frontend): EncodedHost {
-    const listener = listenerFilters(frontend.filters ?? [], this.#limits);
+    const listener = this.#isOut ? refusing('left-out') : listenerFilters(frontend.filters ?? [], this.#limits);
     const routes: Uint8Array[] = listener.first.map((tree) => codec.encode(ROUTE, tree));
     const queries = new Set<string>();
     let told = false;
-    for (const entry of this.#reachable(hostname)) {
+    for (const entry of this.#isOut ? [] : this.#reachable(hostname)) {
       const encoded = this.#encodeEntry(entry);
       routes.push(...encoded.routes);
       for (const { name } of entry.match.query) queries.add(name);
@@ -193,7 +200,7 @@ export class HostRoutes {
   }
 
   #routes(entry: Entry, rule: Rule): readonly Message[] {
-    if (this.#faults.ofMatch(entry.match) !== undefined) return [];
+    if (this.#faults.ofEntry(entry) !== undefined) return [];
     if (this.#faults.ofRule(rule) === undefined)
       return routesOf(entry, rule, this.#facts as ListenerFacts, this.#limits);
     return routesOf(

@@ -16,6 +16,8 @@ export interface ListenerOwner {
   readonly frontend: Frontend;
   /** By hostname; only of listeners for streams and datagrams. */
   readonly streams: readonly StreamHost[];
+  /** It is not served; its names are not those of a less specific listener either. */
+  readonly isOut: boolean;
 }
 
 export interface StreamHost {
@@ -42,7 +44,7 @@ export function listenerResource(
       name: bind.key,
       address: socketAddress(placement, 'UDP'),
       udp_listener_config: { downstream_socket_config: { max_rx_datagram_size: LARGEST_DATAGRAM } },
-      listener_filters: [udpProxy(bind.key, owners[0]?.streams[0]?.rule, settings)],
+      listener_filters: [udpProxy(bind.key, owners[0] && ruleOf(owners[0]), settings)],
       enable_reuse_port: settings.sharesPorts,
     };
   }
@@ -71,8 +73,13 @@ function plainChain(
   const filter =
     tcp === undefined
       ? connectionManager({ bind: bind.key, authority: authorityOf(placement), validation: '' }, settings)
-      : tcpProxy(bind.key, tcp.streams[0]?.rule, false, settings);
+      : tcpProxy(bind.key, ruleOf(tcp), false, settings);
   return { name: bind.key, filters: [filter] };
+}
+
+/** Without server names there is one. */
+function ruleOf({ streams, isOut }: ListenerOwner): Rule | undefined {
+  return isOut ? undefined : streams[0]?.rule;
 }
 
 /** Each server name has one chain: that of the most specific listener, and within it of its most specific route. */
@@ -88,7 +95,8 @@ function tlsChains(
   }
   const http = { bind: bind.key, authority: authorityOf(placement) };
   return [...table.values()].flatMap((owner) => {
-    const { frontend, streams } = owner;
+    const { frontend, streams, isOut } = owner;
+    if (isOut) return [closed(frontend, settings)];
     const certified = frontend.tls?.mode !== 'terminate' || frontend.tls.certificates.some(settings.certified);
     if (frontend.protocol !== 'TLS') {
       const filter = connectionManager(

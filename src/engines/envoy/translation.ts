@@ -13,17 +13,18 @@ import type {
 import type { LeftOut } from '../../routing/engine.ts';
 import type { RowChanges, Update } from '../../routing/update.ts';
 import { gatewayOfBind, gatewayOfScoped } from '../stream/partition.ts';
-import type { Resource, ResourceChanges } from '../stream/resource.ts';
+import { Batch, type ScopedChanges } from './batch.ts';
 import { clusterResource } from './clusters.ts';
 import type { HttpSettings } from './connection-manager.ts';
 import { encodeResource } from './encode.ts';
 import { endpointsResource } from './endpoints.ts';
 import { HostRoutes } from './host-routes.ts';
 import { listenerResource } from './listeners.ts';
-import { certificateSecret, order, type ResourceType, trustSecret, types } from './names.ts';
+import { certificateSecret, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
 import { RouteTables, scopesOf, shards, tableName } from './route-tables.ts';
 import { Faults } from './screening/faults.ts';
+import { type RowName, rowsNamed, type StandingRows } from './screening/suspects.ts';
 import { certificateResource, trustResource } from './secrets.ts';
 import { plainVariant } from './streams.ts';
 
@@ -32,16 +33,15 @@ export interface TranslationOptions extends HttpSettings {
   readonly systemTrust: string;
   /** Told of what is not sent, since Envoy would refuse it, and of what is served otherwise: when that changes. */
   readonly onLeftOut?: (rows: readonly LeftOut[]) => void;
+  /** False: rows are taken for good, whatever they say; for tests. Default true. */
+  readonly screens?: boolean;
   /** Where the resources of a gateway go. Default: each gateway by itself. */
   readonly scopeOf?: (gateway: string) => string;
 }
 
-/** By scope; types in their order. */
-export type ScopedChanges = ReadonlyMap<string, readonly ResourceChanges[]>;
-
 export class Translation {
   readonly #options: TranslationOptions;
-  readonly #faults: Faults;
+  readonly faults: Faults;
   readonly #binds = new Map<string, Bind>();
   readonly #placements = new Map<string, Placement>();
   readonly #frontends = new Map<string, Frontend>();
@@ -59,14 +59,33 @@ export class Translation {
   readonly #trusts = new Map<string, readonly string[]>();
   /** What was sent last. */
   readonly #sent = new Map<string, string>();
+  /** As they were translated last. */
+  readonly standing: StandingRows = {
+    binds: this.#binds,
+    frontends: this.#frontends,
+    hosts: this.#hosts,
+    rules: this.#rules,
+    clusters: this.#clusters,
+    certificates: this.#certificates,
+    trustBundles: this.#bundles,
+  };
 
   constructor(options: TranslationOptions) {
     this.#options = options;
-    this.#faults = new Faults((rows) => options.onLeftOut?.(rows));
+    this.faults = new Faults((rows) => options.onLeftOut?.(rows), options.screens);
   }
 
   apply(update: Update): ScopedChanges {
-    this.#faults.take(update);
+    this.faults.take(update);
+    return this.#translate(update);
+  }
+
+  /** Some rows once more: other faults are known of them. */
+  again(names: readonly RowName[]): ScopedChanges {
+    return this.#translate(rowsNamed(this.standing, names));
+  }
+
+  #translate(update: Update): ScopedChanges {
     const batch = new Batch(this.#sent);
     const stale = new Stale();
     this.#takeShared(update, batch, stale);
@@ -77,7 +96,7 @@ export class Translation {
     for (const key of stale.listeners) this.#listener(key, batch);
     for (const key of stale.routes) this.#routes(key, stale.listeners.has(key), batch);
     for (const key of update.clusters?.delete ?? []) this.#deleteCluster(key, batch);
-    this.#faults.settle();
+    this.faults.settle();
     return batch.changes();
   }
 
@@ -110,7 +129,7 @@ export class Translation {
   #screened(changes: RowChanges<CertificateSet> | undefined): RowChanges<CertificateSet> | undefined {
     if (changes === undefined) return undefined;
     const refused = changes.set.flatMap((row) => {
-      return this.#faults.ofCertificate(row) === undefined ? [] : [row.key];
+      return this.faults.ofCertificate(row) === undefined ? [] : [row.key];
     });
     return { set: changes.set.filter(({ key }) => !refused.includes(key)), delete: [...changes.delete, ...refused] };
   }
@@ -123,7 +142,8 @@ export class Translation {
   #sendSecret(scope: string, name: string, batch: Batch): void {
     const bundles = this.#trusts.get(name);
     if (bundles !== undefined) {
-      const rows = bundles.flatMap((key) => this.#bundles.get(key) ?? []);
+      const good = bundles.filter((key) => !this.faults.isOut('trustBundles', key));
+      const rows = good.flatMap((key) => this.#bundles.get(key) ?? []);
       batch.set(scope, types.secret, encodeResource(types.secret, name, trustResource(name, rows)));
       return;
     }
@@ -153,11 +173,13 @@ export class Translation {
     const trusts = tls === undefined || tls.authorities === 'system' ? [] : [tls.authorities];
     this.#nameSecrets(`cluster ${row.key}`, scope, { certificates, trusts }, batch);
     this.#nameEndpoints(row.key, scope, [row.endpoints], batch);
-    this.#sendCluster(row, scope, batch);
+    const isOut = this.faults.isOut('clusters', row.key);
+    if (isOut) batch.remove(scope, types.cluster, row.key);
+    else this.#sendCluster(row, scope, batch);
     // Streams that are TLS already are not wrapped once more.
     const { tls: _, ...plain } = row;
     const variant = plainVariant(row.key);
-    if (row.protocol === 'tcp') this.#sendCluster({ ...plain, key: variant }, scope, batch);
+    if (row.protocol === 'tcp' && !isOut) this.#sendCluster({ ...plain, key: variant }, scope, batch);
     else batch.remove(scope, types.cluster, variant);
   }
 
@@ -189,7 +211,7 @@ export class Translation {
       const before = this.#frontends.get(row.key);
       if (before !== undefined) stale.bind(before.bind);
       this.#frontends.set(row.key, row);
-      this.#hostsOf(row.key).describe(row);
+      this.#hostsOf(row.key).describe(row, this.faults.isOut('frontends', row.key));
       stale.bind(row.bind);
       const { tls } = row;
       const certificates = tls?.mode === 'terminate' ? tls.certificates : [];
@@ -245,7 +267,7 @@ export class Translation {
     if (hosts === undefined)
       this.#hosts.set(
         frontend,
-        (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits, this.#faults)),
+        (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits, this.faults)),
       );
     return hosts;
   }
@@ -266,6 +288,7 @@ export class Translation {
     const owners = frontends.map((frontend) => ({
       frontend,
       streams: isHttp(frontend) ? [] : this.#hostsOf(frontend.key).streams(),
+      isOut: this.faults.isOut('frontends', frontend.key),
     }));
     const tree = listenerResource(bind, placement, owners, {
       ...this.#options,
@@ -322,51 +345,6 @@ class Stale {
   bind(key: string): void {
     this.listeners.add(key);
     this.routes.add(key);
-  }
-}
-
-/** The changes of one update; what is sent as it stands is left out. */
-class Batch {
-  readonly #sent: Map<string, string>;
-  readonly #scopes = new Map<string, Map<ResourceType, { set: Map<string, Resource>; remove: Set<string> }>>();
-
-  constructor(sent: Map<string, string>) {
-    this.#sent = sent;
-  }
-
-  set(scope: string, type: ResourceType, resource: Resource): void {
-    const key = `${scope} ${type} ${resource.name}`;
-    const changes = this.#of(scope, type);
-    changes.remove.delete(resource.name);
-    if (this.#sent.get(key) === resource.version) return;
-    this.#sent.set(key, resource.version);
-    changes.set.set(resource.name, resource);
-  }
-
-  remove(scope: string, type: ResourceType, name: string): void {
-    const changes = this.#of(scope, type);
-    changes.set.delete(name);
-    if (this.#sent.delete(`${scope} ${type} ${name}`)) changes.remove.add(name);
-  }
-
-  changes(): ScopedChanges {
-    const scopes = new Map<string, readonly ResourceChanges[]>();
-    for (const [scope, byType] of this.#scopes) {
-      const list = order.flatMap((typeUrl) => {
-        const { set, remove } = byType.get(typeUrl) ?? { set: new Map<string, Resource>(), remove: new Set<string>() };
-        return set.size + remove.size === 0 ? [] : [{ typeUrl, set: [...set.values()], remove: [...remove] }];
-      });
-      if (list.length > 0) scopes.set(scope, list);
-    }
-    return scopes;
-  }
-
-  #of(scope: string, type: ResourceType): { set: Map<string, Resource>; remove: Set<string> } {
-    let byType = this.#scopes.get(scope);
-    if (byType === undefined) this.#scopes.set(scope, (byType = new Map()));
-    let changes = byType.get(type);
-    if (changes === undefined) byType.set(type, (changes = { set: new Map(), remove: new Set() }));
-    return changes;
   }
 }
 

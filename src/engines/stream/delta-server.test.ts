@@ -391,6 +391,29 @@ test('of a refused response everything but the resource to blame gets through, a
   );
 });
 
+test('what was refused before is not sent again, and still counts as refused', async () => {
+  const delta = server();
+  void delta.publish(gateway, [set(A, resource('x', 'good'))]);
+  const node = new FakeNode(delta, ({ resources: [first] }) => {
+    if (first?.name === 'slow') return 'later';
+    return first?.version === 'bad' ? 'no such thing' : undefined;
+  });
+  node.ask(A);
+  assert.equal((await delta.publish(gateway, [set(A, resource('x', 'bad'))])).outcome, 'refused');
+  void delta.publish(gateway, [set(A, resource('slow'))]);
+  await turn();
+  // Another version that it never saw, and back.
+  void delta.publish(gateway, [set(A, resource('x', 'other'))]);
+  const outcome = delta.publish(gateway, [set(A, resource('x', 'bad'))]);
+  node.sent();
+  const [slow] = node.open;
+  assert.ok(slow !== undefined);
+  node.answer(slow);
+  const refusals = [{ typeUrl: A, names: ['x'], message: 'no such thing' }];
+  assert.deepEqual(await outcome, { outcome: 'refused', refusals });
+  assert.deepEqual(node.sent(), []);
+});
+
 test('an answer to an old response settles nothing', async () => {
   const delta = server();
   const node = new FakeNode(delta, later).ask(A);

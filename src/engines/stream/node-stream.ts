@@ -337,6 +337,8 @@ export class NodeStream {
     };
     let anything = false;
     for (const subscription of this.#subscriptions.values()) {
+      batch.refusals.push(...subscription.refusedAlready(this.#published));
+      anything ||= batch.refusals.length > 0;
       const { set, remove } = subscription.chunk(subscription.dirty, this.#published);
       subscription.dirty.clear();
       stages.forEach(({ types, parts }, index) => {

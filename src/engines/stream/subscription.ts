@@ -1,6 +1,6 @@
 // One type on one stream: what the node asked for, what it has not been sent yet, and the one response under way.
 import type { Published } from './published.ts';
-import type { Resource } from './resource.ts';
+import type { Refusal, Resource } from './resource.ts';
 
 /** What one response carries. */
 export interface Chunk {
@@ -79,6 +79,16 @@ export class Subscription {
     const changed = [...rows.keys()].filter(differs);
     const gone = [...initial.keys()].filter((name) => !rows.has(name));
     return [...new Set([...told, ...changed, ...gone])];
+  }
+
+  /** What changed to a version that was refused before, and is not sent again. */
+  refusedAlready(published: Published): readonly Refusal[] {
+    if (this.refused.size === 0) return [];
+    return [...this.dirty].flatMap((name) => {
+      const refused = this.refused.get(name);
+      if (refused === undefined || published.find(this.typeUrl, name)?.resource.version !== refused.version) return [];
+      return [{ typeUrl: this.typeUrl, names: [name], message: refused.message }];
+    });
   }
 
   /** Resources as they are published now; what is not there is to be removed. */

@@ -39,6 +39,7 @@ export function listenerFilters(filters: readonly Filter[], limits: EnvoyLimits)
   };
 }
 
-function refusing(reason: string): ListenerFilters {
+/** Every request is answered 500. */
+export function refusing(reason: string): ListenerFilters {
   return { ...none, first: [{ name: reason, match: { prefix: '/' }, direct_response: answer(500, reason) }] };
 }

@@ -89,7 +89,7 @@ test('what is blamed is left out until its row is another one', () => {
   const row = rule();
   assert.deepEqual(told.take({ rules: set(row) }), []);
   const faults = [{ effect: 'dropped', reason: 'Envoy says no' }];
-  assert.deepEqual(told.blame('rules', key, 'Envoy says no'), [{ table: 'rules', key, faults }]);
+  assert.deepEqual(told.blame({ table: 'rules', key: key }, 'Envoy says no'), [{ table: 'rules', key, faults }]);
   assert.equal(told.faults.ofRule(row), 'Envoy says no');
   assert.deepEqual(told.take({ rules: set(rule({ name: 'mended' })) }), [{ table: 'rules', key, faults: [] }]);
   assert.equal(told.faults.ofRule(row), undefined);
@@ -103,12 +103,13 @@ test('what is wrong with a cluster is said of the rules that lead there: dropped
   told.take({ rules: set(rule(), two) });
   const effects = (rows: readonly LeftOut[]): unknown =>
     rows.map(({ table, faults }) => `${table} ${faults.map(({ effect }) => effect).join(',')}`).toSorted();
-  assert.deepEqual(effects(told.blame('clusters', cluster, 'no')), [
+  assert.deepEqual(effects(told.blame({ table: 'clusters', key: cluster }, 'no')), [
     'clusters dropped',
     'rules differs',
     'rules dropped',
   ]);
-  assert.deepEqual(effects(told.blame('clusters', cluster, undefined)), ['clusters ', 'rules ', 'rules ']);
+  const { clusters } = { clusters: { set: [], delete: [cluster] } };
+  assert.deepEqual(effects(told.take({ clusters })), ['clusters ', 'rules ', 'rules ']);
 });
 
 test('what is served otherwise is said: sessions, datagrams with PROXY headers, budgets', () => {

@@ -1,16 +1,19 @@
 // Rows as they come -> what of them Envoy would refuse, or refused, or does otherwise: kept by row, asked by whoever translates, and told
-// when it changes. What is blamed for a refusal (blame.ts) is left out until its row is another one.
+// when it changes. What is blamed for a refusal (culprits.ts) is left out until its row is another one.
 import type { Fault, LeftOut } from '../../../routing/engine.ts';
 import type { Bind, CertificateSet, Entry, Frontend, Match, Rule } from '../../../routing/model.ts';
 import type { Update } from '../../../routing/update.ts';
+import { equal } from '../../../support/equal.ts';
 import { differencesOfCluster, differencesOfFrontend, differencesOfRule } from './differences.ts';
 import { refusedCertificate } from './certificates.ts';
 import { refusedFrontend, refusedMatch, refusedRule } from './entries.ts';
+import { matchName, type RowName } from './suspects.ts';
 
 type Table = LeftOut['table'];
 
 export class Faults {
   readonly #tell: (rows: readonly LeftOut[]) => void;
+  readonly #screens: boolean;
   /** What was told last, by table and key. */
   readonly #told = new Map<string, string>();
   readonly #matches = new WeakMap<Match, string | null>();
@@ -24,11 +27,17 @@ export class Faults {
   readonly #rows = new Map<string, Rule>();
   /** Why a row is left out whatever it says, by table and key. */
   readonly #blamed = new Map<string, string>();
+  /** Left out while it is found out who is to blame, by table and key: nobody is told. */
+  readonly #held = new Set<string>();
   #stale = new Set<string>();
 
-  /** @param tell only of rows of which something else is to be said than before */
-  constructor(tell: (rows: readonly LeftOut[]) => void) {
+  /**
+   * @param tell only of rows of which something else is to be said than before
+   * @param screens false: nothing is found wrong with any row
+   */
+  constructor(tell: (rows: readonly LeftOut[]) => void, screens = true) {
     this.#tell = tell;
+    this.#screens = screens;
   }
 
   /** Before the update is translated. Followed by `settle`. */
@@ -37,7 +46,7 @@ export class Faults {
     this.#takeClusters(update);
     for (const row of update.binds?.set ?? []) this.#binds.set(row.key, row);
     for (const row of update.frontends?.set ?? []) {
-      this.#renew('frontends', row.key);
+      if (!equal(this.#frontends.get(row.key), row)) this.#renew('frontends', row.key);
       this.#frontends.set(row.key, row);
     }
     for (const key of update.frontends?.delete ?? []) {
@@ -71,43 +80,62 @@ export class Faults {
   }
 
   /** Why nothing can be routed by it; undefined: it can. */
-  ofMatch(match: Match): string | undefined {
+  ofEntry({ rule, rank, match }: Entry): string | undefined {
+    const key = matchName(rule, rank.match);
+    if (this.isOut('matches', key)) return this.#blamed.get(`matches ${key}`) ?? 'on trial';
+    return this.#ofMatch(match);
+  }
+
+  #ofMatch(match: Match): string | undefined {
     let known = this.#matches.get(match);
-    if (known === undefined) this.#matches.set(match, (known = refusedMatch(match) ?? null));
+    if (known === undefined) this.#matches.set(match, (known = (this.#screens && refusedMatch(match)) || null));
     return known ?? undefined;
   }
 
   /** Why the rule has to be answered 500. */
   ofRule(rule: Rule): string | undefined {
-    const blamed = this.#blamed.get(`rules ${rule.key}`);
-    if (blamed !== undefined) return blamed;
+    if (this.isOut('rules', rule.key)) return this.#blamed.get(`rules ${rule.key}`) ?? 'on trial';
+    return this.#screened(rule);
+  }
+
+  #screened(rule: Rule): string | undefined {
     let known = this.#rules.get(rule);
-    if (known === undefined) this.#rules.set(rule, (known = refusedRule(rule) ?? null));
+    if (known === undefined) this.#rules.set(rule, (known = (this.#screens && refusedRule(rule)) || null));
     return known ?? undefined;
   }
 
   /** Why it is not sent. */
   ofCertificate({ key }: CertificateSet): string | undefined {
-    return this.#blamed.get(`certificates ${key}`) ?? this.#certificates.get(key);
+    if (this.isOut('certificates', key)) return this.#blamed.get(`certificates ${key}`) ?? 'on trial';
+    return this.#certificates.get(key);
   }
 
-  /** Leaves a row out until another one comes in its place; undefined: it is not to blame after all. Followed by `settle`. */
-  blame(table: Table, key: string, reason: string | undefined): void {
+  /** Leaves a row out until another one comes in its place, for a reason that is told. Followed by `settle`. */
+  blame({ table, key }: RowName, reason: string): void {
     const name = `${table} ${key}`;
-    if (reason === undefined) this.#blamed.delete(name);
-    else this.#blamed.set(name, reason);
+    this.#held.delete(name);
+    this.#blamed.set(name, reason);
     if (table === 'clusters') this.#clusterChanged(key);
-    this.#stale.add(name);
+    this.#stale.add(table === 'matches' ? `rules ${key.slice(0, key.lastIndexOf('|'))}` : name);
   }
 
-  isBlamed(table: Table, key: string): boolean {
-    return this.#blamed.has(`${table} ${key}`);
+  /** Leaves a row out for a while (true), or no longer, and tells nobody. */
+  hold({ table, key }: RowName, isHeld: boolean): void {
+    if (isHeld) this.#held.add(`${table} ${key}`);
+    else this.#held.delete(`${table} ${key}`);
+  }
+
+  /** Whether a row is left out whatever it says. */
+  isOut(table: RowName['table'], key: string): boolean {
+    if (this.#blamed.size + this.#held.size === 0) return false;
+    const name = `${table} ${key}`;
+    return this.#blamed.has(name) || this.#held.has(name);
   }
 
   #takeCertificates({ certificates }: Update): void {
     for (const row of certificates?.set ?? []) {
       this.#renew('certificates', row.key);
-      const reason = refusedCertificate(row);
+      const reason = this.#screens ? refusedCertificate(row) : undefined;
       if (reason === undefined) this.#certificates.delete(row.key);
       else this.#certificates.set(row.key, reason);
     }
@@ -131,7 +159,7 @@ export class Faults {
 
   #takeRules({ rules, virtualHosts }: Update): void {
     for (const row of rules?.set ?? []) {
-      this.#renew('rules', row.key);
+      if (!equal(this.#rows.get(row.key), row)) this.#renew('rules', row.key);
       this.#rows.set(row.key, row);
     }
     for (const key of rules?.delete ?? []) {
@@ -141,11 +169,12 @@ export class Faults {
     for (const { removed, inserted } of virtualHosts ?? []) {
       for (const entry of removed) this.#count(entry, -1);
       for (const entry of inserted) this.#count(entry, 1);
+      if (this.#blamed.size > 0) this.#renewMatches(removed, inserted);
     }
   }
 
   #count({ rule, rank, match }: Entry, by: number): void {
-    const reason = this.ofMatch(match);
+    const reason = this.#ofMatch(match);
     if (reason === undefined) return;
     let lost = this.#lost.get(rule);
     if (lost === undefined) this.#lost.set(rule, (lost = new Map()));
@@ -155,6 +184,16 @@ export class Faults {
     else lost.delete(rank.match);
     if (lost.size === 0) this.#lost.delete(rule);
     this.#stale.add(`rules ${rule}`);
+  }
+
+  /** Those that are there as they were before stay blamed. */
+  #renewMatches(removed: readonly Entry[], inserted: readonly Entry[]): void {
+    const after = new Map(inserted.map((entry) => [matchName(entry.rule, entry.rank.match), entry]));
+    for (const entry of removed) {
+      const name = matchName(entry.rule, entry.rank.match);
+      if (equal(after.get(name), entry)) continue;
+      if (this.#blamed.delete(`matches ${name}`)) this.#stale.add(`rules ${entry.rule}`);
+    }
   }
 
   #renew(table: Table, key: string): void {
@@ -192,14 +231,24 @@ export class Faults {
   #faultsOfRule(key: string): readonly Fault[] {
     const rule = this.#rows.get(key);
     if (rule === undefined) return [];
-    const refused = this.#rules.get(rule) ?? refusedRule(rule);
+    const refused = this.#screened(rule);
     const matches = [...(this.#lost.get(key) ?? [])].toSorted(([a], [b]) => a - b);
     return [
-      ...(refused === undefined || refused === null ? [] : [dropped(refused)]),
+      ...(refused === undefined ? [] : [dropped(refused)]),
+      ...this.#blamedMatches(key),
       ...matches.map(([match, { reason }]): Fault => ({ effect: 'dropped', match, reason })),
       ...differencesOfRule(rule),
       ...this.#faultsOfBackends(rule),
     ];
+  }
+
+  #blamedMatches(rule: string): readonly Fault[] {
+    const found: Fault[] = [];
+    for (const [name, reason] of this.#blamed) {
+      if (!name.startsWith(`matches ${rule}|`)) continue;
+      found.push({ effect: 'dropped', match: Number(name.slice(name.lastIndexOf('|') + 1)), reason });
+    }
+    return found;
   }
 
   #faultsOfBackends(rule: Rule): readonly Fault[] {

@@ -3,6 +3,7 @@
 // planes acknowledge.
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import type { LeftOut } from '../routing/engine.ts';
 import type { BindReport } from '../routing/model.ts';
 import type { ProxyParameters } from '../routing/parameters.ts';
 import type { Update } from '../routing/update.ts';
@@ -25,6 +26,7 @@ export interface FleetOptions {
   /** Those of now. */
   readonly credentials: () => TlsMaterial;
   readonly onReport: (gateway: string, report: BindReport) => void;
+  readonly onLeftOut?: (rows: readonly LeftOut[]) => void;
   readonly onNodes: (gateway: string) => void;
   /** How its Gateway wants data planes to run that are told so over the stream. */
   readonly parameters: (gateway: string) => ProxyParameters | undefined;
@@ -50,6 +52,7 @@ export interface FleetPlaneOptions {
   /** In the certificate of a controller. */
   readonly uri: string;
   readonly report: (report: BindReport) => void;
+  readonly leftOut?: (rows: readonly LeftOut[]) => void;
   readonly changed: () => void;
   readonly log: (entry: LogEntry) => void;
 }
@@ -154,10 +157,11 @@ export class FleetPlane implements DataPlane {
   }
 
   async #start(credentials: TlsMaterial): Promise<void> {
-    const { start, report, changed } = this.#options;
+    const { start, report, leftOut, changed } = this.#options;
     const fleet = await start({
       credentials: () => this.#credentials ?? credentials,
       onReport: (_, row) => report(row),
+      ...(leftOut === undefined ? {} : { onLeftOut: leftOut }),
       onNodes: changed,
       parameters: (gateway) => this.#parameters.get(gateway),
     });

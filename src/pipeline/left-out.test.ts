@@ -197,6 +197,18 @@ test('a certificate that is left out is a reference that does not resolve; witho
   assert.deepEqual(ofListener(pipeline, 'one'), serving);
 });
 
+test('what the data planes of one gateway say of a shared certificate is nothing to another gateway', () => {
+  const pipeline = pipelineOf();
+  const serving = ofListener(pipeline, 'one');
+  const row = { table: 'certificates', key: 'default/one', faults: [{ effect: 'dropped', reason: 'no' }] } as const;
+  say(pipeline, { ...row, gateway: 'other/gw' });
+  assert.deepEqual(ofListener(pipeline, 'one'), serving);
+  say(pipeline, { ...row, gateway });
+  assert.match(ofListener(pipeline, 'one').join('\n'), /InvalidCertificateRef/);
+  say(pipeline, { ...row, gateway: 'other/gw', faults: [] });
+  assert.match(ofListener(pipeline, 'one').join('\n'), /InvalidCertificateRef/);
+});
+
 test('a listener that is left out is not programmed, and its siblings are', () => {
   const pipeline = pipelineOf();
   const faults = [{ effect: 'dropped' as const, reason: 'too much is asked' }];

@@ -11,7 +11,9 @@ export class LeftOutRows {
 
   apply(row: LeftOut, changes: Changes): void {
     const reader = readerOf(row);
-    const others = (this.table.get(reader) ?? []).filter(({ table, key }) => table !== row.table || key !== row.key);
+    const others = (this.table.get(reader) ?? []).filter(
+      ({ table, key, gateway }) => table !== row.table || key !== row.key || gateway !== row.gateway,
+    );
     const rows = row.faults.length === 0 ? others : [...others, row].toSorted((a, b) => (a.key < b.key ? -1 : 1));
     if (rows.length === 0) this.table.delete(reader, changes);
     else this.table.apply(reader, rows, changes);

@@ -9,6 +9,8 @@ import type { Update } from './update.ts';
 export interface LeftOut {
   readonly table: 'rules' | 'certificates' | 'trustBundles' | 'frontends' | 'clusters';
   readonly key: string;
+  /** Whose data planes say it. Absent: those of all gateways that the row is for. */
+  readonly gateway?: string;
   /** Empty: all of it is served as it stands. */
   readonly faults: readonly Fault[];
 }

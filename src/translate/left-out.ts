@@ -62,7 +62,7 @@ export function listenerProblems(
 ): Problem[] {
   const { key, tls, origin } = frontend;
   const faultsOf = (table: LeftOut['table'], of: string): readonly Fault[] =>
-    (read(tables.leftOut, readerOf({ table, key: of })) ?? []).flatMap(({ faults }) => faults);
+    faultsFor(frontend.gateway, read(tables.leftOut, readerOf({ table, key: of })));
   const problems = faultsOf('frontends', key).map((fault): Problem => frontendProblem(fault, origin));
   if (tls?.mode !== 'terminate') return problems;
   const wrong = tls.certificates.map((certificate) => faultsOf('certificates', certificate));
@@ -88,16 +88,24 @@ export function listenerProblems(
 
 /** Of the certificate that a Gateway shows to backends. */
 export function shownCertificateProblems(
-  key: string,
+  { gateway, key }: { readonly gateway: string; readonly key: string },
   origin: Origin,
   tables: { readonly leftOut: LeftOutTable },
   read: Read,
 ): readonly Problem[] {
   const [namespace = '', name = ''] = key.split('/');
   const target = { group: '', kind: 'Secret', namespace, name };
-  return (read(tables.leftOut, `certificates ${key}`) ?? [])
-    .flatMap(({ faults }) => faults)
-    .map((fault) => ({ code: 'InvalidClientCertificateRef', at: origin, target, message: notServed(fault) }));
+  return faultsFor(gateway, read(tables.leftOut, `certificates ${key}`)).map((fault) => ({
+    code: 'InvalidClientCertificateRef',
+    at: origin,
+    target,
+    message: notServed(fault),
+  }));
+}
+
+/** Certificates and authorities are shared, and each gateway has data planes of its own. */
+function faultsFor(own: string, rows: readonly LeftOut[] = []): readonly Fault[] {
+  return rows.flatMap(({ gateway, faults }) => (gateway === undefined || gateway === own ? faults : []));
 }
 
 function frontendProblem(fault: Fault, at: Origin): Problem {

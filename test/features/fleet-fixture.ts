@@ -5,6 +5,7 @@ import type { TlsMaterial } from '../../src/engines/stream/credentials.ts';
 import { decodeAck, encodeNodeReport, reportPath } from '../../src/engines/stream/fleet/messages.ts';
 import type { NodeReport } from '../../src/engines/stream/fleet/reports.ts';
 import { Link } from '../../src/engines/stream/link.ts';
+import type { LeftOut } from '../../src/routing/engine.ts';
 import type {
   BindReport,
   CertificateSet,
@@ -208,6 +209,12 @@ export class FakeProxy {
 
   say(ready: boolean, ...binds: readonly BindReport[]): void {
     this.#last = { node: this.#node, ready, inForce: this.inForce, binds };
+    this.#report?.(this.#last);
+  }
+
+  /** It is ready, and all that it does not serve is this. */
+  leaveOut(...leftOut: readonly LeftOut[]): void {
+    this.#last = { node: this.#node, ready: true, inForce: this.inForce, binds: [], leftOut };
     this.#report?.(this.#last);
   }
 

@@ -7,6 +7,7 @@ import { NO_PROXY } from '../../src/engines/stream/fleet/reports.ts';
 import { Partition } from '../../src/engines/stream/partition.ts';
 import { codecs } from '../../src/engines/stream/rows/tables.ts';
 import { Rows } from '../../src/routing/rows.ts';
+import type { LeftOut } from '../../src/routing/engine.ts';
 import type { BindReport } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { entryOf, everything, FakeProxy, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';
@@ -20,6 +21,7 @@ before(async () => {
 
 interface Told {
   readonly reports: (readonly [gateway: string, report: BindReport])[];
+  readonly leftOut: LeftOut[];
   readonly refusals: RowRefusal[];
   readonly logged: string[];
 }
@@ -31,12 +33,13 @@ after(async () => {
 
 async function fleetWith(more: Partial<FleetOptions> = {}): Promise<{ readonly fleet: Fleet; readonly told: Told }> {
   const material = await serverMaterial(ca);
-  const told: Told = { reports: [], refusals: [], logged: [] };
+  const told: Told = { reports: [], leftOut: [], refusals: [], logged: [] };
   const fleet = await startFleet({
     address: '127.0.0.1',
     port: 0,
     credentials: () => material,
     onReport: (gateway, report) => told.reports.push([gateway, report]),
+    onLeftOut: (rows) => told.leftOut.push(...rows),
     onRefusal: (_, refusal) => told.refusals.push(refusal),
     log: ({ message }) => told.logged.push(message),
     absence: 100,
@@ -267,6 +270,48 @@ test('the replica that leads hears of the nodes of the others, for as long as th
   follower.fleet.relayTo(undefined);
   await settled(() => leader.told.reports.length === 2);
   assert.equal(leader.told.reports.at(-1)?.[1].code, NO_PROXY);
+});
+
+test('what a ready node does not serve is told with its gateway, once, by way of the leader too, and withdrawn', async () => {
+  const leader = await fleetWith();
+  const follower = await fleetWith();
+  const model = merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 1 }));
+  await Promise.all([leader.fleet.apply(model), follower.fleet.apply(model)]);
+  const [one, two] = [await proxyOf(follower.fleet, 'ns/mine', 'one'), await proxyOf(leader.fleet, 'ns/mine', 'two')];
+  follower.fleet.relayTo(`127.0.0.1:${leader.fleet.port}`);
+  const faults = [
+    { effect: 'dropped', match: 0, reason: 'it is odd' },
+    { effect: 'differs', field: 'retry', reason: 'otherwise' },
+  ] as const;
+  const mine: LeftOut = { table: 'rules', key: 'ns/mine|HTTPRoute/ns/r0|0', faults };
+  const certificate: LeftOut = {
+    table: 'certificates',
+    key: 'ns/one',
+    faults: [{ effect: 'dropped', reason: 'short' }],
+  };
+  one.leaveOut(mine, certificate, { ...mine, key: 'ns/yours|HTTPRoute/ns/r0|0' });
+  await settled(() => leader.told.leftOut.length === 2 && follower.told.leftOut.length === 2);
+  const gateway = 'ns/mine';
+  assert.deepEqual(leader.told.leftOut, [
+    { ...mine, gateway },
+    { ...certificate, gateway },
+  ]);
+  two.leaveOut(mine, certificate);
+  one.leaveOut(mine);
+  await settled(() => follower.told.leftOut.length === 3);
+  assert.deepEqual(follower.told.leftOut.at(-1), { ...certificate, gateway, faults: [] });
+  assert.equal(leader.told.leftOut.length, 2, 'another node says the same still');
+  two.leaveOut();
+  await settled(() => leader.told.leftOut.length === 3);
+  assert.deepEqual(leader.told.leftOut.at(-1), { ...certificate, gateway, faults: [] });
+  // Nobody is left to say anything: what was said counts, until the next one says something else.
+  one.close();
+  two.close();
+  await settled(() => leader.fleet.proxies('ns/mine') === 0);
+  assert.equal(leader.told.leftOut.length, 3);
+  (await proxyOf(leader.fleet, 'ns/mine', 'three')).leaveOut();
+  await settled(() => leader.told.leftOut.length === 4);
+  assert.deepEqual(leader.told.leftOut.at(-1), { ...mine, gateway, faults: [] });
 });
 
 test('a proxy may not relay, and a replica may not report or subscribe', async () => {

@@ -51,6 +51,32 @@ test('an Envoy serves what the fleet says, and a change is served when the fleet
   assert.match((await ask(proxy.admin, '/metrics')).body, /^envoy_server_live/m);
 });
 
+test(
+  'what its Envoy cannot serve is told to the controller, until it is mended, and the rest is served',
+  { skip },
+  async (t) => {
+    const it = await setting(t);
+    const proxy = await proxyIn(t, it, ...engine);
+    await it.fleet.apply({ version: 1, ...it.model() });
+    await proxy.isReady();
+    const plain = entryOf(gateway, 'r1', '/r1');
+    const odd = {
+      ...plain,
+      match: { ...plain.match, path: { type: 'regex', value: String.raw`/\x{10FFFF}` } },
+    } as const;
+    await it.fleet.apply({ version: 2, virtualHosts: [{ ...hostOf(gateway, [odd]), removed: [plain] }] });
+    await eventually(() => it.leftOut.length === 1);
+    const row = { table: 'rules', key: odd.rule, gateway } as const;
+    const reason = 'path: names a character beyond U+00FF by number';
+    assert.deepEqual(it.leftOut, [{ ...row, faults: [{ effect: 'dropped', match: 0, reason }] }]);
+    assert.deepEqual([(await ask(it.servedPort, '/r1')).status, (await ask(it.servedPort, '/r2')).status], [404, 200]);
+    await it.fleet.apply({ version: 3, virtualHosts: [{ ...hostOf(gateway, [plain]), removed: [odd] }] });
+    await eventually(() => it.leftOut.length === 2);
+    assert.deepEqual(it.leftOut.at(-1), { ...row, faults: [] });
+    assert.equal((await ask(it.servedPort, '/r1')).status, 200);
+  },
+);
+
 test('with the controller gone it serves on, and one that restarts serves from disk', { skip }, async (t) => {
   const it = await setting(t);
   await it.fleet.apply({ version: 1, ...it.model() });

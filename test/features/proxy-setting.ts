@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fleet, startFleet } from '../../src/engines/stream/fleet/fleet.ts';
 import type { TlsMaterial } from '../../src/engines/stream/credentials.ts';
+import type { LeftOut } from '../../src/routing/engine.ts';
 import type { BindReport } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { ask, folderWith, freePort, Running } from './cli-process.ts';
@@ -23,6 +24,7 @@ export interface Setting {
   readonly ca: Authority;
   readonly backend: Backend;
   readonly reports: BindReport[];
+  readonly leftOut: LeftOut[];
   readonly controllerPort: number;
   readonly servedPort: number;
   fleet: Fleet;
@@ -37,6 +39,7 @@ export async function setting(t: TestContext): Promise<Setting> {
   mkdirSync(join(folder, 'tls'));
   writeMaterial(join(folder, 'tls'), await gatewayMaterial(ca, gateway));
   const reports: BindReport[] = [];
+  const leftOut: LeftOut[] = [];
   const material = await serverMaterial(ca);
   const start = (port: number): Promise<Fleet> =>
     startFleet({
@@ -44,6 +47,7 @@ export async function setting(t: TestContext): Promise<Setting> {
       port,
       credentials: () => material,
       onReport: (_, report) => reports.push(report),
+      onLeftOut: (rows) => leftOut.push(...rows),
       log: () => {},
       absence: 200,
     });
@@ -54,6 +58,7 @@ export async function setting(t: TestContext): Promise<Setting> {
     ca,
     backend,
     reports,
+    leftOut,
     controllerPort: fleet.port,
     servedPort,
     fleet,

@@ -4,8 +4,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import type { LogEntry } from '../../controller/log.ts';
 import type { TlsMaterial } from '../../engines/stream/credentials.ts';
-import type { LeftOut } from '../../routing/engine.ts';
-import type { BindReport } from '../../routing/model.ts';
+import type { EngineEvents } from '../../routing/engine.ts';
 import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import { logLine } from '../log-line.ts';
@@ -36,8 +35,11 @@ export const run: Run = async (args) => {
   const credentials = (): TlsMaterial => materialIn(tls);
   check(credentials);
   keepHeapsSmall();
-  const reports: { to: (report: BindReport) => void } = { to: () => {} };
-  const engine = await engineOf(args, keys, (report) => reports.to(report));
+  const nodes: ProxyNode[] = [];
+  const engine = await engineOf(args, keys, {
+    onReport: (report) => nodes[0]?.reported(report),
+    onLeftOut: (rows) => nodes[0]?.leftOut(rows),
+  });
   const node = new ProxyNode({
     controller: formatHostPort(controller),
     serverName: args.text('server-name') ?? 'portolan-controller',
@@ -48,7 +50,7 @@ export const run: Run = async (args) => {
     engine,
     log,
   });
-  reports.to = (report) => node.reported(report);
+  nodes.push(node);
   const told = stopSignal();
   let stopRenewing = (): void => {};
   try {
@@ -73,7 +75,7 @@ export const run: Run = async (args) => {
 function engineOf(
   args: Arguments,
   keys: string | undefined,
-  onReport: (report: BindReport) => void,
+  events: Pick<EngineEvents, 'onReport' | 'onLeftOut'>,
 ): Promise<LocalEngine> {
   const settings = {
     ...engineSettings(args),
@@ -81,11 +83,7 @@ function engineOf(
   };
   const say = (message: string, severity: 'error' | 'warning'): void =>
     log(severity === 'error' ? 'error' : 'warn', message);
-  const onLeftOut = (rows: readonly LeftOut[]): void => {
-    for (const { table, key, faults } of rows)
-      for (const { reason } of faults) log('warn', `not served as it stands: ${table} ${key}: ${reason}`);
-  };
-  return startLocalEngine(args, settings, { onReport, onLeftOut, say });
+  return startLocalEngine(args, settings, { ...events, say });
 }
 
 function log(level: LogEntry['level'], message: string): void {

@@ -6,7 +6,7 @@ import type { TlsMaterial } from '../../engines/stream/credentials.ts';
 import { decodeAck, encodeNodeReport, reportPath } from '../../engines/stream/fleet/messages.ts';
 import type { NodeReport } from '../../engines/stream/fleet/reports.ts';
 import { Link } from '../../engines/stream/link.ts';
-import type { Engine } from '../../routing/engine.ts';
+import type { Engine, LeftOut } from '../../routing/engine.ts';
 import type { BindReport, CertificateSet } from '../../routing/model.ts';
 import { readState, StateFile } from './state-file.ts';
 
@@ -21,7 +21,7 @@ export interface ProxyOptions {
   readonly version: string;
   /** File or folder; undefined: nothing is kept. */
   readonly state?: string;
-  /** Nothing was applied to it yet; its reports go to `reported`. */
+  /** Nothing was applied to it yet; its reports go to `reported` and `leftOut`. */
   readonly engine: Engine;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
@@ -35,6 +35,7 @@ export class ProxyNode {
   readonly #client: ModelClient;
   readonly #state: StateFile | undefined;
   readonly #binds = new Map<string, BindReport>();
+  readonly #leftOut = new Map<string, LeftOut>();
   #link: Link | null = null;
   #tell: ((report: NodeReport) => void) | null = null;
   #gathering: NodeJS.Timeout | null = null;
@@ -105,6 +106,17 @@ export class ProxyNode {
     const { log } = this.#options;
     this.#binds.set(report.bind, report);
     if (report.state === 'failed') log('warn', `${report.bind} is not served: ${report.message ?? report.code}`);
+    this.#report();
+  }
+
+  /** The engine says what it does not serve of some rows. */
+  leftOut(rows: readonly LeftOut[]): void {
+    for (const row of rows) {
+      const name = `${row.table} ${row.key}`;
+      if (row.faults.length === 0) this.#leftOut.delete(name);
+      else this.#leftOut.set(name, row);
+      for (const { reason } of row.faults) this.#options.log('warn', `not served as it stands: ${name}: ${reason}`);
+    }
     this.#report();
   }
 
@@ -187,6 +199,7 @@ export class ProxyNode {
       ready: this.#inForce !== undefined && !this.#stopping,
       inForce: this.#inForce ?? '',
       binds: [...this.#binds.values()],
+      leftOut: [...this.#leftOut.values()],
     };
   }
 }

@@ -89,13 +89,14 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
     controller: formatHostPort(advertise),
     namespace,
     uriOf: gatewayUri,
-    plane: ({ report, changed, log }) =>
+    plane: ({ report, leftOut, changed, log }) =>
       new FleetPlane({
         start: (options) =>
           openFleet(listen, { ...options, log, serverName: service, dialect: ofEnvoys(options, log) }),
         names: [...names],
         uri: controllerUri,
         report,
+        leftOut,
         changed,
         log,
       }),

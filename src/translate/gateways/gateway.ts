@@ -68,7 +68,7 @@ export function bindGateway(
       ref,
       permitted,
       certificate: (secret) => read(tables.certificates, secret),
-      leftOut: (secret, origin) => shownCertificateProblems(secret, origin, tables, read),
+      leftOut: (secret, origin) => shownCertificateProblems({ gateway: key, key: secret }, origin, tables, read),
     });
     const validated = withClientValidation(sourced, {
       from: ref,

@@ -1,7 +1,6 @@
 // Updates of the routing model -> the data planes of each gateway, over delta xDS: proxies (`portolan proxy`) with our own types, and
 // nodes that speak a dialect (Envoy) with theirs; and what they say of their binds -> one report per bind. Each replica of a
 // controller has a fleet; one of them is told by the others.
-import type { BindReport } from '../../../routing/model.ts';
 import { Rows } from '../../../routing/rows.ts';
 import type { Update } from '../../../routing/update.ts';
 import type { TlsMaterial } from '../credentials.ts';
@@ -14,19 +13,17 @@ import { codecs, revisionType, type WireTable, wireTables, wireTypes } from '../
 import type { Dialect } from './dialect.ts';
 import { entrance } from './entrance.ts';
 import { Relay } from './relay.ts';
-import { FleetReports, type NodeReport } from './reports.ts';
+import { type FleetListener, FleetReports, type NodeReport } from './reports.ts';
 import { fleetService } from './service.ts';
 import { TranslatedNodes } from './translated.ts';
 
-export interface FleetOptions {
+export interface FleetOptions extends FleetListener {
   /** To listen at. */
   readonly address: string;
   /** 0: any. */
   readonly port: number;
   /** Read at the start, with each `reload`, and before each connection to another replica. */
   readonly credentials: () => TlsMaterial;
-  /** Told when the state of a bind changed, aggregated over the nodes of its gateway. */
-  readonly onReport: (gateway: string, report: BindReport) => void;
   /** Nodes of a gateway came or went. */
   readonly onNodes?: (gateway: string, nodes: readonly StreamNode[]) => void;
   /** A node refused a row, and goes on with what it had of it. */
@@ -56,7 +53,7 @@ export interface RowRefusal {
 
 /** Rejects with an Error of the code ELISTEN when the port cannot be taken. */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  const reports = new FleetReports(options.onReport, options.absence ?? 5000);
+  const reports = new FleetReports(options, options.absence ?? 5000);
   const relay = new Relay({
     credentials: options.credentials,
     serverName: options.serverName ?? 'portolan-controller',

@@ -1,6 +1,7 @@
 // Reports of nodes <-> messages of portolan.v1.Fleet.
+import type { Fault, LeftOut } from '../../../routing/engine.ts';
 import type { BindReport } from '../../../routing/model.ts';
-import { child, choice, maybe, type Message, messages, str } from '../rows/message.ts';
+import { child, choice, maybe, type Message, messages, optional, str } from '../rows/message.ts';
 import { fleetTypes } from '../rows/tables.ts';
 import type { NodeReport } from './reports.ts';
 
@@ -16,6 +17,14 @@ export interface RelayReport {
 }
 
 const states = choice('serving', 'failed');
+const effects = choice('dropped', 'differs');
+const tables: ReadonlySet<LeftOut['table']> = new Set([
+  'rules',
+  'certificates',
+  'trustBundles',
+  'frontends',
+  'clusters',
+] as const);
 
 export function encodeNodeReport(report: NodeReport): Buffer {
   return fleetTypes.nodeReport.encode(writeReport(report)).finish() as Buffer;
@@ -45,8 +54,34 @@ export function decodeAck(): object {
   return {};
 }
 
-function writeReport({ node, ready, inForce, binds }: NodeReport): Message {
-  return { node, ready, inForce, binds: binds.map((bind) => ({ ...bind, state: states.write(bind.state) })) };
+function writeReport({ node, ready, inForce, binds, leftOut = [] }: NodeReport): Message {
+  return {
+    node,
+    ready,
+    inForce,
+    binds: binds.map((bind) => ({ ...bind, state: states.write(bind.state) })),
+    leftOut: leftOut.map(({ table, key, faults }) => ({
+      table,
+      key,
+      faults: faults.map((fault) => ({ ...fault, effect: effects.write(fault.effect) })),
+    })),
+  };
+}
+
+/** A table of a later version says nothing to this one. */
+function readLeftOut(message: Message): readonly LeftOut[] {
+  const table = str(message, 'table') as LeftOut['table'];
+  if (!tables.has(table)) return [];
+  const faults = messages(message, 'faults').map((each): Fault => {
+    const field = str(each, 'field');
+    return {
+      effect: effects.read(each, 'effect'),
+      ...maybe('match', optional<number>(each, 'match')),
+      ...(field === '' ? {} : { field }),
+      reason: str(each, 'reason'),
+    };
+  });
+  return [{ table, key: str(message, 'key'), faults }];
 }
 
 function readReport(message: Message): NodeReport {
@@ -63,5 +98,6 @@ function readReport(message: Message): NodeReport {
         ...(text === '' ? {} : { message: text }),
       };
     }),
+    leftOut: messages(message, 'leftOut').flatMap(readLeftOut),
   };
 }

@@ -1,6 +1,7 @@
 // What nodes say of their binds, here and by way of other replicas -> one report per bind of a gateway: serving when a ready node
 // serves it, failed when it fails on all of them. Nodes that vanish are missed only after a while, since they may be changing
 // their controller.
+import type { LeftOut } from '../../../routing/engine.ts';
 import type { BindReport } from '../../../routing/model.ts';
 
 export interface NodeReport {
@@ -12,6 +13,14 @@ export interface NodeReport {
   readonly inForce: string;
   /** All that it has been told to serve. */
   readonly binds: readonly BindReport[];
+  /** All that it does not serve as it stands. */
+  readonly leftOut?: readonly LeftOut[];
+}
+
+/** Told what changed, aggregated over the nodes of a gateway. */
+export interface FleetListener {
+  readonly onReport: (gateway: string, report: BindReport) => void;
+  readonly onLeftOut?: (rows: readonly LeftOut[]) => void;
 }
 
 interface GatewayReports {
@@ -31,15 +40,17 @@ interface Waiting {
 export const NO_PROXY = 'ENOPROXY';
 
 export class FleetReports {
-  readonly #tell: (gateway: string, report: BindReport) => void;
+  readonly #listener: FleetListener;
   /** Milliseconds that a node may be away. */
   readonly #grace: number;
   readonly #gateways = new Map<string, GatewayReports>();
+  /** What was said last of rows, by gateway and row: it counts until a node says something else. */
+  readonly #leftOut = new Map<string, Map<string, string>>();
   /** Removals to come, by source. */
   readonly #leaving = new Map<string, NodeJS.Timeout>();
 
-  constructor(tell: (gateway: string, report: BindReport) => void, grace: number) {
-    this.#tell = tell;
+  constructor(listener: FleetListener, grace: number) {
+    this.#listener = listener;
     this.#grace = grace;
   }
 
@@ -143,7 +154,35 @@ export class FleetReports {
       const words = `${report.state} ${report.code ?? ''}`;
       if (told.get(bind) === words) continue;
       told.set(bind, words);
-      this.#tell(gateway, report);
+      this.#listener.onReport(gateway, report);
     }
+    if (ready.length > 0) this.#settleLeftOut(gateway, ready);
+  }
+
+  /** What one of them does not serve is not served. */
+  #settleLeftOut(gateway: string, ready: readonly NodeReport[]): void {
+    const before = this.#leftOut.get(gateway) ?? new Map<string, string>();
+    const now = new Map<string, string>();
+    const changed: LeftOut[] = [];
+    for (const { table, key, faults } of ready.flatMap(({ leftOut = [] }) => leftOut)) {
+      const name = `${table} ${key}`;
+      const words = JSON.stringify(faults);
+      if (now.has(name)) continue;
+      now.set(name, words);
+      if (before.get(name) !== words) changed.push({ table, key, gateway, faults });
+    }
+    for (const name of before.keys()) {
+      if (now.has(name)) continue;
+      const space = name.indexOf(' ');
+      changed.push({
+        table: name.slice(0, space) as LeftOut['table'],
+        key: name.slice(space + 1),
+        gateway,
+        faults: [],
+      });
+    }
+    if (now.size === 0) this.#leftOut.delete(gateway);
+    else this.#leftOut.set(gateway, now);
+    if (changed.length > 0) this.#listener.onLeftOut?.(changed);
   }
 }

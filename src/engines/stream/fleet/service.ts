@@ -1,6 +1,7 @@
 // portolan.v1.Fleet as a service: reports of proxies and of other replicas come in by streams, each with the identity of its
 // certificate. A proxy speaks for its own gateway only, and of its own binds.
 import * as grpc from '@grpc/grpc-js';
+import type { LeftOut } from '../../../routing/engine.ts';
 import { gatewayOfBind } from '../partition.ts';
 import type { Identity } from '../identity.ts';
 import { type AnyCall, atExpiry, type Identify, refuse, type Service } from '../listen.ts';
@@ -15,6 +16,9 @@ const MOST_BINDS = 1024;
 const MOST_RELAYED = 10_000;
 const MOST_STREAMS = 4096;
 const MOST_NAME = 256;
+const MOST_LEFT_OUT = 1024;
+const MOST_FAULTS = 64;
+const LONGEST_KEY = 1024;
 
 type ReportCall = grpc.ServerDuplexStream<NodeReport, object>;
 type RelayCall = grpc.ServerDuplexStream<RelayReport, object>;
@@ -47,7 +51,7 @@ function report(call: ReportCall, gateway: string, { streams, reports, hear }: E
     hear(id, gateway, undefined);
   });
   call.on('data', (told: NodeReport) => {
-    const own = { ...told, node: told.node.slice(0, MOST_NAME), binds: ownBinds(gateway, told) };
+    const own = { ...told, node: told.node.slice(0, MOST_NAME), ...ownRows(gateway, told) };
     reports.take(id, gateway, own);
     hear(id, gateway, own);
     call.write({});
@@ -67,7 +71,7 @@ function relay(call: RelayCall, { streams, reports }: Omit<Ends, 'hear'>): void 
       reports.leave(source, gateway);
     } else if (relayed.has(source) || relayed.size < MOST_RELAYED) {
       relayed.set(source, gateway);
-      reports.take(source, gateway, { ...report, binds: ownBinds(gateway, report) });
+      reports.take(source, gateway, { ...report, ...ownRows(gateway, report) });
     }
     call.write({});
   });
@@ -110,6 +114,26 @@ class Streams {
     });
     return id;
   }
+}
+
+function ownRows(gateway: string, told: NodeReport): Pick<NodeReport, 'binds' | 'leftOut'> {
+  return { binds: ownBinds(gateway, told), leftOut: ownLeftOut(gateway, told) };
+}
+
+/** Certificates and authorities belong to several gateways; what is said of them counts for its own (`FleetReports`). */
+function ownLeftOut(gateway: string, { leftOut = [] }: NodeReport): readonly LeftOut[] {
+  return leftOut
+    .filter(({ table, key }) => isShared(table) || key.startsWith(`${gateway}|`) || key.startsWith(`${gateway}/`))
+    .slice(0, MOST_LEFT_OUT)
+    .map(({ table, key, faults }) => ({
+      table,
+      key: key.slice(0, LONGEST_KEY),
+      faults: faults.slice(0, MOST_FAULTS).map((fault) => ({ ...fault, reason: fault.reason.slice(0, 512) })),
+    }));
+}
+
+function isShared(table: LeftOut['table']): boolean {
+  return table === 'certificates' || table === 'trustBundles';
 }
 
 function ownBinds(gateway: string, { binds }: NodeReport): NodeReport['binds'] {

@@ -11,6 +11,7 @@ import { limitedAccess } from './access.ts';
 import { oddObjects } from './odd-objects.ts';
 import { SecondNode } from './second-node.ts';
 import { rotating } from './rotation.ts';
+import { rollingDataPlanes } from './rolling-data-planes.ts';
 import { rollingPods } from './rolling.ts';
 import { dose, hostname, killProgram, namespace, restartLab, route, seconds, stableNames, World } from './world.ts';
 import { answer, serves } from './requests.ts';
@@ -239,6 +240,10 @@ test('Pods of a Deployment are replaced under load on it', async (t) => {
   await rollingPods(world, { address, rounds: dose(2, 6), skip: (why) => t.skip(why) });
   await world.assertSettled(address);
   await controller.stop();
+});
+
+test('data planes of a Gateway are replaced under load on it, one after the other, and by those of the other engine', async (t) => {
+  await rollingDataPlanes(world, { rounds: dose(1, 6), skip: (why) => t.skip(why) });
 });
 
 test('a controller that is told to stop ends the requests in flight, and takes no new ones', async () => {

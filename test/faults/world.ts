@@ -104,16 +104,19 @@ export class World {
     this.cluster.client.close();
   }
 
-  /** Starts a controller in this network namespace; it serves the Gateway here. */
-  async controller(options: Partial<ControllerOptions> = {}): Promise<Started> {
+  /** Starts a controller in this network namespace; it serves the Gateway here, or `inPods`: by data planes of their own. */
+  async controller({
+    inPods = false,
+    ...options
+  }: Partial<ControllerOptions> & { readonly inPods?: boolean } = {}): Promise<Started> {
     const before = this.log().length;
     const controller = startController({
       kubeconfig: labKubeconfig,
       log: this.#log,
       admin: `127.0.0.1:${this.#admin++}`,
-      pool: '10.200.0.0/24',
+      ...(inPods ? {} : { pool: '10.200.0.0/24' }),
       ...options,
-      args: [...engineFlags(), ...(options.args ?? ['--no-leader-election'])],
+      args: [...(inPods ? [] : engineFlags()), ...(options.args ?? ['--no-leader-election'])],
     });
     this.#controllers.push(controller);
     await controller.ready();

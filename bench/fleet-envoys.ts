@@ -207,9 +207,19 @@ async function startController(server: FakeApiServer): Promise<{ readonly pid: n
   const flags = { kubeconfig, 'proxy-image': 'none', 'stream-address': `127.0.0.1:${streamPort}` };
   const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
   const log = openSync(join(folder, 'controller.log'), 'w');
-  const child = spawn(process.execPath, [main, 'controller', ...args, '--no-leader-election'], {
-    stdio: ['ignore', log, log],
-  });
+  const child = spawn(
+    process.execPath,
+    [
+      ...(process.env['BENCH_FLAGS'] ?? '').split(' ').filter(Boolean),
+      main,
+      'controller',
+      ...args,
+      '--no-leader-election',
+    ],
+    {
+      stdio: ['ignore', log, log],
+    },
+  );
   ends.push(async () => {
     if (child.exitCode !== null) return;
     child.kill('SIGTERM');

@@ -2,7 +2,7 @@
 // change in force; memory of the proxy, at rest and behind traffic. Usage: npm run prepack && node bench/fleet.ts [ROUTES] [SERVICES]
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import { everything, modelOf, ruleOf } from '../test/features/fleet-fixture.ts';
 import { gatewayMaterial, serverMaterial } from '../test/features/stream-fixture.ts';
 import { authority } from '../test/features/tls-certificates.ts';
 import { freePort } from '../test/features/cli-process.ts';
+import { get, memoryOf, memoryText, say } from './process.ts';
 
 const routes = Number(process.argv[2] ?? 5000);
 const services = Number(process.argv[3] ?? 50);
@@ -49,7 +50,7 @@ const proxy = spawn(process.execPath, [main, ...args, '--admin', `127.0.0.1:${ad
   stdio: 'ignore',
 });
 const spawned = performance.now();
-while ((await get(admin, '/readyz')).status !== 200) await sleep(10);
+while ((await get({ port: admin, path: '/readyz' })).status !== 200) await sleep(10);
 say('proxy started and ready', `${(performance.now() - spawned).toFixed(0)} ms`);
 say('everything, on the wire', `${await received()} octets`);
 await sleep(2000);
@@ -92,7 +93,7 @@ let asked = 0;
 await Promise.all(
   Array.from({ length: CONNECTIONS }, async () => {
     while (performance.now() < end) {
-      await get(served, `/r${asked++ % routes}`, agent);
+      await get({ port: served, path: `/r${asked++ % routes}`, agent });
     }
   }),
 );
@@ -105,36 +106,11 @@ await fleet.close();
 backend.close().closeAllConnections();
 rmSync(folder, { recursive: true });
 
-function say(what: string, figure: string): void {
-  process.stdout.write(`${what.padEnd(46)} ${figure}\n`);
-}
-
 function memory(): string {
-  const status = readFileSync(`/proc/${proxy.pid}/status`, 'utf8');
-  const of = (name: string): string =>
-    `${Math.round((Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) * 1024) / 1e6)} MB`;
-  return `${of('VmRSS')} resident, ${of('VmHWM')} at most`;
+  return memoryText(memoryOf(proxy.pid));
 }
 
 async function received(): Promise<number> {
-  const { body } = await get(admin, '/metrics');
+  const { body } = await get({ port: admin, path: '/metrics' });
   return Number(/^portolan_proxy_received_bytes_total (.*)$/m.exec(body)?.[1]);
-}
-
-function get(
-  port: number,
-  path: string,
-  agent: http.Agent | false = false,
-): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve) => {
-    http
-      .get({ host: '127.0.0.1', port, path, agent }, (response) => {
-        let body = '';
-        response
-          .setEncoding('utf8')
-          .on('data', (text: string) => (body += text))
-          .on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-      })
-      .on('error', () => resolve({ status: 0, body: '' }));
-  });
 }

@@ -2,7 +2,6 @@
 // versions, generations, status apart from the rest, conflicts. What it does not know of Kubernetes it does not pretend.
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { TestContext } from 'node:test';
 import type { Access } from '../../src/sources/cluster/access.ts';
 import { equal } from '../../src/support/equal.ts';
 import { isRecord } from '../../src/support/untrusted.ts';
@@ -82,7 +81,7 @@ export class FakeApiServer {
     server.on('request', (request, response) => this.#answer(request, response));
   }
 
-  static async start(t: TestContext): Promise<FakeApiServer> {
+  static async start(t: { after(stop: () => void): void }): Promise<FakeApiServer> {
     const server = http.createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     t.after(() => server.close().closeAllConnections());

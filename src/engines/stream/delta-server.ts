@@ -19,7 +19,7 @@ export interface DeltaServerOptions {
   readonly askTimeout?: number;
   /** Streams per gateway. Default 1024. */
   readonly streams?: number;
-  /** Octets of one response; a larger resource travels alone. Default 1 MiB. */
+  /** Octets of one response; a larger resource travels alone. Default 256 KiB. */
   readonly responseBytes?: number;
   /** Default `portolan`. */
   readonly controlPlane?: string;
@@ -60,7 +60,8 @@ interface GatewayState {
   forgotten: boolean;
 }
 
-const MEBIBYTE = 1_048_576;
+/** Of each node one response of a type is under way: what a whole configuration takes in memory while many nodes start at once. */
+const RESPONSE_BYTES = 262_144;
 
 export class DeltaServer implements Discovery {
   readonly #options: DeltaServerOptions;
@@ -74,7 +75,7 @@ export class DeltaServer implements Discovery {
       stages: stagesOf(options.order, options.commit),
       essential: options.essential ?? options.order,
       controlPlane: options.controlPlane ?? 'portolan',
-      responseBytes: options.responseBytes ?? MEBIBYTE,
+      responseBytes: options.responseBytes ?? RESPONSE_BYTES,
       askTimeout: options.askTimeout ?? 1000,
     };
   }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, test } from '../engine-tests.ts';
 import { parseAllDocuments } from 'yaml';
 import { features } from '../../../src/status/features.ts';
 import { checkStep, type Case } from './case.ts';

@@ -113,15 +113,20 @@ function settings(auth: ExternalAuth & { readonly cluster: string }, limits: Env
 }
 
 /** A question changes nothing, so that it is asked once more wherever the first one was lost. */
-function askedAgain(on: string): Message {
-  return { retry_on: on, num_retries: 1, retry_back_off: { base_interval: '0.001s', max_interval: '0.001s' } };
+function askedAgain({ authTimeout }: EnvoyLimits): Message {
+  return {
+    retry_on: 'connect-failure,refused-stream,reset',
+    num_retries: 2,
+    // The longest pause is how long Envoy waits for each answer, too.
+    retry_back_off: { base_interval: '0.001s', max_interval: duration(Math.max(1, authTimeout)) },
+  };
 }
 
 function grpcService(cluster: string, limits: EnvoyLimits): Message {
   return {
     envoy_grpc: { cluster_name: cluster, authority: serviceOf(cluster), skip_envoy_headers: true },
     timeout: duration(limits.authTimeout),
-    retry_policy: askedAgain('connect-failure,refused-stream,reset'),
+    retry_policy: askedAgain(limits),
   };
 }
 
@@ -141,6 +146,7 @@ function httpService(
   const prefix = askedPrefix(check.path);
   return {
     server_uri: { uri: 'http://authorization', cluster, timeout: duration(limits.authTimeout) },
+    retry_policy: askedAgain(limits),
     ...(prefix === '' ? {} : { path_prefix: prefix }),
     authorization_response: {
       allowed_upstream_headers: {

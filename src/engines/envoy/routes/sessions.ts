@@ -31,6 +31,11 @@ function stateOf(session: Session): Message {
   const ttl =
     session.permanent && session.absoluteTimeout !== undefined ? Math.ceil(session.absoluteTimeout / 1000) : 0;
   return extension('envoy.http.stateful_session.cookie', `${STATE}.cookie.v3.CookieBasedSessionState`, {
-    cookie: { name: session.name, path, ttl: duration(ttl * 1000) },
+    cookie: {
+      name: session.name,
+      path,
+      ttl: duration(ttl * 1000),
+      attributes: [{ name: 'SameSite', value: 'Strict' }],
+    },
   });
 }

@@ -23,7 +23,7 @@ const differs = {
   resumed: 'connections and TLS sessions outlive the authorities that they were verified by',
   sessions: 'the token is Envoy’s own',
   streams: 'streams of HTTP/2 are given up, refused and tried again in Envoy’s way',
-  tunnels: 'only websocket is tunnelled',
+  tunnels: 'websocket, SPDY/3.1 and tcp are tunnelled; a refused upgrade ends the connection',
   workers: 'Envoy has no workers of ours',
 } as const;
 

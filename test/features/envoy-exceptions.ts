@@ -144,7 +144,6 @@ export const exceptions: Readonly<Record<string, Readonly<Record<string, string>
     'clusters with the same settings do, with others do not': differs.endings,
     'are resumed *': differs.resumed,
     'is missed by a backend of HTTP/2 *': differs.repeats,
-    'authorities are exchanged: 0 failed *': differs.resumed,
     'a bundle that goes away takes its connections along; one that changes nothing does not': differs.resumed,
   },
   'engine-upgrade.test.ts': {

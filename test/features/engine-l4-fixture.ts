@@ -140,6 +140,11 @@ function ruleKey(listener: Listener, hostname: string): string {
   return `${GATEWAY}|TCPRoute/test/${listener.name}${hostname}|0`;
 }
 
+/** With what is spoken at its end, as keys of the model have it. */
+function clusterKey(name: string): string {
+  return `test/gateway|${name}|tcp`;
+}
+
 function hostsOf({ listeners }: StreamWorld): readonly Hosts[] {
   return listeners.flatMap((listener) =>
     Object.keys(listener.routes ?? {}).map((hostname) => ({
@@ -194,7 +199,13 @@ function updateOf(world: StreamWorld, version: number, port: number): Update {
     placements: all([{ bind: bind.key, address: world.address ?? '127.0.0.1', port }]),
     frontends: all(listeners.map((listener) => frontendOf(listener, bind.key))),
     rules: all(listeners.flatMap(rulesOf)),
-    clusters: all(Object.keys(clusters).map((name) => ({ ...clusterOf(name, udp ? 'udp' : 'tcp'), ...special[name] }))),
+    clusters: all(
+      Object.keys(clusters).map((name) => ({
+        ...clusterOf(name, udp ? 'udp' : 'tcp'),
+        key: clusterKey(name),
+        ...special[name],
+      })),
+    ),
     endpoints: all(
       Object.entries(clusters).map(([name, some]) => ({ key: `test/${name}`, endpoints: some.map(endpointOf) })),
     ),
@@ -233,7 +244,7 @@ function backendOf({ to, weight = 1 }: StreamBackend): WeightedBackend {
   const target: WeightedBackend['target'] =
     to === undefined
       ? { kind: 'unresolved', problem: { code: 'BackendNotFound', at: origin, backend: origin.object } }
-      : { kind: 'cluster', cluster: `test/gateway|${to}` };
+      : { kind: 'cluster', cluster: clusterKey(to) };
   return { weight, target, filters: [], origin };
 }
 

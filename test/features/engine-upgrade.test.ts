@@ -111,6 +111,32 @@ test('a refused handshake is an ordinary response', async (t) => {
   await raw.until((text) => text.includes('403'));
 });
 
+for (const protocol of ['SPDY/3.1', 'tcp']) {
+  test(`kubectl and docker speak ${protocol} through it`, async (t) => {
+    let request = '';
+    const backend = await rawBackend(t, (socket) => {
+      socket.on('data', (octets) => {
+        if (request !== '') socket.write(octets);
+        else {
+          request = octets.toString('latin1');
+          socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+        }
+      });
+    });
+    const { port } = await serve(t, { routes: [{ backends: [{ to: backend }] }] });
+    const raw = new RawClient(port);
+    t.after(() => raw.close());
+    raw.send(
+      `POST /exec HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nContent-Length: 0\r\n\r\n`,
+    );
+    await raw.until((text) => text.startsWith('HTTP/1.1 101 ') && text.includes('\r\n\r\n'));
+    assert.match(request, new RegExp(`\r\nUpgrade: ${protocol}\r\n`, 'i'));
+    raw.received = '';
+    raw.send('\x80\x03\x00\x01 and any octets');
+    await raw.until((text) => text.endsWith('any octets'));
+  });
+}
+
 test('any protocol may be spoken after an upgrade; octets sent at once are not lost; each side closes for itself', async (t) => {
   let request = '';
   const backend = await rawBackend(t, (socket) => {

@@ -23,6 +23,9 @@ export interface HttpSettings {
 
 export const HTTP_MANAGER = 'envoy.filters.network.http_connection_manager';
 
+/** Envoy wants them by name: beside WebSockets those of kubectl and docker (exec, attach, port-forward). */
+const upgrades = ['websocket', 'SPDY/3.1', 'tcp'];
+
 /** Commands of Envoy to itself that clients may not give. */
 const commands = [
   'x-envoy-attempt-count',
@@ -87,7 +90,7 @@ export function connectionManager(
     // The guard does it.
     normalize_path: false,
     path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
-    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    upgrade_configs: upgrades.map((upgrade_type) => ({ upgrade_type })),
     max_request_headers_kb: Math.ceil(limits.headBytes / 1024),
     request_headers_timeout: duration(limits.headTimeout),
     stream_idle_timeout: duration(limits.responseTimeout),

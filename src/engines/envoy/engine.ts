@@ -47,6 +47,8 @@ const SCOPE = 'run/local';
 const LISTENING_WITHIN = 10_000;
 const LOOK_AGAIN = 20;
 const DRAIN_LOOK = 50;
+/** Requests, and streams: for these a connection to the backend, of a cluster whose key says that it is for them. */
+const UNDER_WAY = String.raw`^(http\..*\.downstream_rq_active|cluster\..*\|tcp(\|passthrough)?\.upstream_cx_active)$`;
 /** Between two looks at a port that another program has. */
 const PROBE_AGAIN = 5000;
 
@@ -323,7 +325,7 @@ class EnvoyEngine implements Engine {
       // Connections are told to end with their response; then nobody new is let in.
       await ask(this.#admin, '/healthcheck/fail', 'POST');
       await ask(this.#admin, '/drain_listeners', 'POST');
-      while (Date.now() < end && (await statSum(this.#admin, 'downstream_rq_active')) > 0) {
+      while (Date.now() < end && (await statSum(this.#admin, UNDER_WAY)) > 0) {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK));
       }
     } catch {

@@ -42,9 +42,9 @@ export async function listenersOf(socket: string): Promise<ReadonlySet<string>> 
   return new Set((said.listener_statuses ?? []).map(({ name }) => name));
 }
 
-/** The sum of the counters and gauges whose names end so. */
-export async function statSum(socket: string, ending: string): Promise<number> {
-  const text = await ask(socket, `/stats?filter=${encodeURIComponent(`${ending}$`)}`);
+/** The sum of the counters and gauges with such names. @param names a regular expression of RE2 */
+export async function statSum(socket: string, names: string): Promise<number> {
+  const text = await ask(socket, `/stats?filter=${encodeURIComponent(names)}`);
   let sum = 0;
   // The question itself is a request, too.
   const lines = text.split('\n').filter((line) => !line.startsWith('http.admin.'));

@@ -1,19 +1,21 @@
 // As much of a kubelet as a Deployment of data planes needs: one Pod, its command as a process of this machine, the Secret as files that
 // follow it, readiness by the probe of the template, and the status of the Deployment.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { list, record, text, texts } from '../../src/support/untrusted.ts';
 import type { FakeApiServer } from './cluster-fixture.ts';
 import { folderWith, Running } from './cli-process.ts';
 import { eventually, freePort } from './engine-fixture.ts';
+import { envoyBinary } from './envoy-binary.ts';
 
 export class Kubelet {
   readonly #server: FakeApiServer;
   readonly #name: string;
   readonly #folder: string;
   readonly #adminPort: number;
+  readonly #path: string;
   #process: Running | undefined;
   #ended = false;
 
@@ -22,6 +24,9 @@ export class Kubelet {
     this.#name = name;
     this.#folder = places.folder;
     this.#adminPort = places.adminPort;
+    // The program of the image.
+    const envoy = envoyBinary();
+    this.#path = [...(envoy === undefined ? [] : [dirname(envoy)]), process.env['PATH'] ?? ''].join(delimiter);
   }
 
   /** Runs the Deployment of that name in the namespace default when it is there. */
@@ -30,8 +35,11 @@ export class Kubelet {
     const loop = kubelet.#loop();
     t.after(async () => {
       kubelet.#ended = true;
-      await kubelet.#process?.stop('SIGKILL');
       await loop;
+      // Told twice it ends at once, and what it has started with it.
+      kubelet.#process?.process.kill('SIGTERM');
+      await pause(500);
+      await kubelet.#process?.stop('SIGTERM');
     });
     return kubelet;
   }
@@ -41,14 +49,11 @@ export class Kubelet {
     await this.#process?.stop('SIGKILL');
   }
 
-  /** Waits until the data plane has written a configuration with this in it into its volume. */
+  /** Waits until the data plane has written a configuration with this in it into its volume: a draft does not survive. */
   async saves(part: string): Promise<void> {
-    const folder = join(this.#folder, 'state');
-    await eventually(
-      () => readdirSync(folder).some((file) => readFileSync(join(folder, file), 'utf8').includes(part)),
-      `${part} is saved`,
-      30_000,
-    );
+    const file = join(this.#folder, 'state', 'proxy-state');
+    const saved = (): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+    await eventually(() => saved().includes(part), `${part} is saved`, 30_000);
   }
 
   get log(): string {
@@ -86,12 +91,19 @@ export class Kubelet {
       const { name, mountPath } = record(mount);
       return [text(mountPath) ?? '', join(this.#folder, text(name) ?? '')] as const;
     });
+    const mounted = (value: string): string => mounts.reduce((own, [from, to]) => own.replace(from, to), value);
     const args = list(container['args']).map((arg) => {
-      let own = String(arg);
-      for (const [from, to] of mounts) own = own.replace(from, to);
+      const own = mounted(String(arg));
       return /^:\d+$/.test(own) ? `127.0.0.1:${this.#adminPort}` : own;
     });
-    this.#process = new Running(args, { cwd: this.#folder, env: { POD_NAME: `${this.#name}-1` } });
+    const env = list(container['env']).flatMap((each): readonly (readonly [string, string])[] => {
+      const { name, value } = texts(each);
+      return name === undefined || value === undefined ? [] : [[name, mounted(value)]];
+    });
+    this.#process = new Running(args, {
+      cwd: this.#folder,
+      env: { ...Object.fromEntries(env), POD_NAME: `${this.#name}-1`, PATH: this.#path },
+    });
   }
 
   async #isReady(): Promise<boolean> {

@@ -8,6 +8,7 @@ import { FleetPlane } from '../../src/controller/fleet-plane.ts';
 import { provisioned } from '../../src/controller/provisioned.ts';
 import { startFleet } from '../../src/engines/stream/fleet/fleet.ts';
 import { controllerUri, gatewayUri } from '../../src/engines/stream/identity.ts';
+import { programOnPath } from '../../src/engines/envoy/process/binary.ts';
 import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { list, record } from '../../src/support/untrusted.ts';
 import type { Stored } from './cluster-fixture.ts';
@@ -15,6 +16,7 @@ import { FakeApiServer } from './cluster-fixture.ts';
 import { Kubelet } from './cluster-kubelet.ts';
 import { conditionsOf, definition, gateway, gatewayClass, group } from './cluster-objects.ts';
 import { eventually, freePort } from './engine-fixture.ts';
+import { noEnvoy } from './envoy-binary.ts';
 import { ask } from './gateway-fixture.ts';
 
 const name = 'gw-portolan';
@@ -30,7 +32,16 @@ interface World {
   controller: Controller;
 }
 
-async function world(t: TestContext): Promise<World> {
+type Engine = 'embedded' | 'envoy';
+
+/** A container that dies takes its Envoy with it: here a program of util-linux does. */
+const noSetpriv = programOnPath('setpriv') === undefined && 'setpriv (util-linux) is not on PATH';
+const engines: readonly (readonly [Engine, string | false])[] = [
+  ['embedded', false],
+  ['envoy', noEnvoy === false ? noSetpriv : noEnvoy],
+];
+
+async function world(t: TestContext, engine: Engine): Promise<World> {
   const server = await FakeApiServer.start(t);
   const [port, streamPort] = [await freePort(), await freePort()];
   for (const object of [
@@ -38,7 +49,9 @@ async function world(t: TestContext): Promise<World> {
     definition('GatewayClass', 'gatewayclasses', 'Cluster'),
     definition('Gateway', 'gateways'),
     definition('HTTPRoute', 'httproutes'),
-    gatewayClass,
+    definition('GatewayConfig', 'gatewayconfigs', 'Namespaced', 'portolan.dev'),
+    config(engine),
+    { ...gatewayClass, spec: { ...record(gatewayClass['spec']), parametersRef } },
     gateway(port),
     redirect('first.example'),
   ])
@@ -60,6 +73,7 @@ function startController(t: TestContext, server: FakeApiServer, port: number): C
     controllerName: 'portolan.dev/gateway-controller',
     mode: provisioned({
       image: 'portolan:test',
+      envoyImage: 'portolan-envoy:test',
       controller: `127.0.0.1:${port}`,
       namespace: 'portolan',
       uriOf: gatewayUri,
@@ -80,6 +94,17 @@ function startController(t: TestContext, server: FakeApiServer, port: number): C
   controller.start();
   t.after(() => controller.stop(0));
   return controller;
+}
+
+const parametersRef = { group: 'portolan.dev', kind: 'GatewayConfig', namespace: 'default', name: 'engine' };
+
+function config(engine: Engine): Stored {
+  return {
+    apiVersion: 'portolan.dev/v1alpha1',
+    kind: 'GatewayConfig',
+    metadata: { name: 'engine', namespace: 'default' },
+    spec: { engine },
+  };
 }
 
 /** Answers without a backend: those of a test are on loopback, which the controller refuses. */
@@ -105,47 +130,73 @@ async function redirectsTo(port: number, hostname: string): Promise<void> {
   await eventually(async () => (await host()) === hostname, `redirects to ${hostname}`, patience);
 }
 
-test('a data plane serves, follows changes, and outlives its controller; the next one finds all as it was', async (t) => {
-  const { server, port, streamPort, kubelet, controller } = await world(t);
-  await redirectsTo(port, 'first.example');
-  server.apply(redirect('second.example'));
-  await redirectsTo(port, 'second.example');
-  await kubelet.saves('second.example');
-  await controller.stop(0);
-  // Nothing may be told of the Gateway that is not so, at no time.
-  const told: string[] = [];
-  server.watch((object) => {
-    if (object.kind === 'Gateway') told.push(...conditionsOf(object));
-  });
-  await redirectsTo(port, 'second.example');
-  await kubelet.kill();
-  await redirectsTo(port, 'second.example');
-  server.apply(redirect('third.example'));
-  startController(t, server, streamPort);
-  await redirectsTo(port, 'third.example');
-  server.apply({ ...gateway(port), metadata: { name: 'gw', namespace: 'default', labels: { a: 'b' } } });
-  await eventually(() => isProgrammed(server), 'programmed', patience);
-  assert.deepEqual(
-    told.filter((condition) => condition.startsWith('Programmed') && condition !== 'Programmed=True Programmed'),
-    [],
-  );
-});
-
-test('the generation that is programmed is the one that is served', async (t) => {
-  const { server, port } = await world(t);
-  await redirectsTo(port, 'first.example');
-  const other = await freePort();
-  server.apply({
-    ...gateway(port),
-    spec: {
-      ...record(gateway(port)['spec']),
-      listeners: [port, other].map((number, index) => ({ name: `l${index}`, port: number, protocol: 'HTTP' })),
+for (const [engine, skip] of engines) {
+  test(
+    `${engine}: a data plane serves, follows changes, and outlives its controller; the next one finds all as it was`,
+    { skip },
+    async (t) => {
+      const { server, port, streamPort, kubelet, controller } = await world(t, engine);
+      await redirectsTo(port, 'first.example');
+      server.apply(redirect('second.example'));
+      await redirectsTo(port, 'second.example');
+      await kubelet.saves('second.example');
+      await controller.stop(0);
+      // Nothing may be told of the Gateway that is not so, at no time.
+      const told: string[] = [];
+      server.watch((object) => {
+        if (object.kind === 'Gateway') told.push(...conditionsOf(object));
+      });
+      await redirectsTo(port, 'second.example');
+      await kubelet.kill();
+      await redirectsTo(port, 'second.example');
+      server.apply(redirect('third.example'));
+      startController(t, server, streamPort);
+      await redirectsTo(port, 'third.example');
+      server.apply({ ...gateway(port), metadata: { name: 'gw', namespace: 'default', labels: { a: 'b' } } });
+      await eventually(() => isProgrammed(server), 'programmed', patience);
+      assert.deepEqual(
+        told.filter((condition) => condition.startsWith('Programmed') && condition !== 'Programmed=True Programmed'),
+        [],
+      );
     },
+  );
+
+  test(`${engine}: the generation that is programmed is the one that is served`, { skip }, async (t) => {
+    const { server, port } = await world(t, engine);
+    await redirectsTo(port, 'first.example');
+    const other = await freePort();
+    server.apply({
+      ...gateway(port),
+      spec: {
+        ...record(gateway(port)['spec']),
+        listeners: [port, other].map((number, index) => ({ name: `l${index}`, port: number, protocol: 'HTTP' })),
+      },
+    });
+    const generation = (): unknown =>
+      list(record(server.get('Gateway', 'gw')?.['status'])['conditions']).map(
+        (condition) => record(condition)['observedGeneration'],
+      )[1];
+    await eventually(() => generation() === 2 && isProgrammed(server), 'the second generation', patience);
+    assert.equal((await ask({ port: other })).status, 302);
   });
-  const generation = (): unknown =>
-    list(record(server.get('Gateway', 'gw')?.['status'])['conditions']).map(
-      (condition) => record(condition)['observedGeneration'],
-    )[1];
-  await eventually(() => generation() === 2 && isProgrammed(server), 'the second generation', patience);
-  assert.equal((await ask({ port: other })).status, 302);
-});
+}
+
+test(
+  'what an Envoy cannot serve is a condition of the route, and all the rest is served',
+  { skip: engines[1]?.[1] ?? false },
+  async (t) => {
+    const { server, port } = await world(t, 'envoy');
+    const route = redirect('first.example');
+    const { rules, ...spec } = record(route['spec']);
+    const [rule] = list(rules).map(record);
+    const odd = { ...rule, matches: [{ path: { type: 'RegularExpression', value: String.raw`/\x{10FFFF}` } }] };
+    const said = (): string => JSON.stringify(record(server.get('HTTPRoute', 'web')?.['status'])['parents']);
+    assert.doesNotMatch(said(), /U\+00FF/);
+    server.apply({ ...route, spec: { ...spec, rules: [rule, odd] } });
+    await eventually(() => said().includes('U+00FF'), 'the route says so', patience);
+    assert.match(said(), /"type":"PartiallyInvalid","status":"True"|"status":"True","type":"PartiallyInvalid"/);
+    await redirectsTo(port, 'first.example');
+    server.apply({ ...route, spec: { ...spec, rules: [rule] } });
+    await eventually(() => !said().includes('U+00FF'), 'it is taken back', patience);
+  },
+);

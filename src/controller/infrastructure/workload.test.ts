@@ -129,8 +129,9 @@ test('a Pod of the engine envoy: its image, a folder for its sockets, no session
   const folder = list(envoy['env']).map(record);
   const mounted = list(envoy['volumeMounts']).map((mount) => record(mount)['mountPath']);
   assert.ok(mounted.includes(folder.find(({ name }) => name === 'TMPDIR')?.['value']));
-  for (const same of ['securityContext', 'readinessProbe', 'livenessProbe', 'volumeMounts', 'resources'])
+  for (const same of ['securityContext', 'readinessProbe', 'livenessProbe', 'volumeMounts'])
     assert.deepEqual(envoy[same], embedded[same]);
+  assert.deepEqual(envoy['resources'], { requests: { cpu: '100m', memory: '256Mi' } });
   assert.equal(deploymentOf(owner({ engine: 'envoy' }), { ...options, envoyImage: undefined }), undefined);
 });
 

@@ -122,7 +122,7 @@ function container({ engine, pod = {}, proxy = {} }: Parameters, { image, contro
     ports: [{ name: 'admin', containerPort: adminPort, protocol: 'TCP' }],
     readinessProbe: { ...probe('/readyz'), periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 2 },
     livenessProbe: { ...probe('/healthz'), periodSeconds: 10, failureThreshold: 3, timeoutSeconds: 5 },
-    resources: pod.resources ?? { requests: { cpu: '100m', memory: '128Mi' } },
+    resources: pod.resources ?? { requests: { cpu: '100m', memory: engine === 'envoy' ? '256Mi' : '128Mi' } },
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,

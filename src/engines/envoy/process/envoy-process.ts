@@ -43,6 +43,10 @@ export class EnvoyProcess {
     const [program, ...rest] = tied([this.#options.path, ...this.#options.arguments]);
     const child = spawn(program, rest, { stdio: ['ignore', 'inherit', 'pipe'] });
     this.#child = child;
+    // However this process leaves, as long as it can say so.
+    const end = (): void => void child.kill('SIGKILL');
+    process.once('exit', end);
+    child.once('exit', () => process.off('exit', end));
     if (child.stderr !== null) {
       createInterface({ input: child.stderr }).on('line', (line) => {
         this.#said.push(line);

@@ -37,6 +37,16 @@ const odd = fc.string({
     '\u20ac',
     '\t',
     ':',
+    // Schemas let them through in values of headers and query parameters, in expressions and in paths of services.
+    '\0',
+    '\n',
+    '\r',
+    '\u0001',
+    '\u001b',
+    '\u007f',
+    '\u0085',
+    '\ud800',
+    '\u{1f600}',
   ),
   maxLength: 12,
 });

@@ -125,7 +125,7 @@ export class Codec {
     for (const [name, each] of Object.entries(value)) {
       if (each === undefined) continue;
       writer.uint32((1 << 3) | LENGTH_DELIMITED).fork();
-      writer.uint32((1 << 3) | LENGTH_DELIMITED).string(name);
+      writer.uint32((1 << 3) | LENGTH_DELIMITED).string(name.toWellFormed());
       writer.uint32((2 << 3) | LENGTH_DELIMITED).fork();
       this.#value(writer, each);
       writer.ldelim().ldelim();
@@ -134,7 +134,7 @@ export class Codec {
 
   #value(writer: protobuf.Writer, value: Tree): void {
     if (typeof value === 'number') writer.uint32((2 << 3) | 1).double(value);
-    else if (typeof value === 'string') writer.uint32((3 << 3) | LENGTH_DELIMITED).string(value);
+    else if (typeof value === 'string') writer.uint32((3 << 3) | LENGTH_DELIMITED).string(value.toWellFormed());
     else if (typeof value === 'boolean') writer.uint32(4 << 3).bool(value);
     else if (isList(value)) {
       writer.uint32((6 << 3) | LENGTH_DELIMITED).fork();

@@ -24,6 +24,8 @@ class FakeEnvoy {
   readonly #refused = new Map<string, string>();
   trials = 0;
   isGone = false;
+  /** What else it cannot stand. */
+  isBad: (text: string) => boolean = () => false;
   /** Told of each state that is in force. */
   onState: () => void = () => {};
 
@@ -36,7 +38,7 @@ class FakeEnvoy {
       for (const { name, bytes, version } of set) {
         const key = `${typeUrl} ${name}`;
         const text = Buffer.from(bytes).toString('latin1');
-        if (text.includes('poison') || this.#refused.get(key) === version) {
+        if (text.includes('poison') || this.isBad(text) || this.#refused.get(key) === version) {
           this.#refused.set(key, version);
           refusals.push({ typeUrl, names: [name], message: 'there is poison in it' });
         } else this.inForce.set(key, text);
@@ -236,6 +238,33 @@ test('a cluster is to blame, and the rules that lead there alone are told', asyn
   await apply({ clusters: { set: [{ ...cluster, endpoints: 'test/api:80' }], delete: [] } });
   assert.deepEqual([...out.keys()], []);
   assert.ok(envoy.inForce.has(`${types.cluster} ${key}`));
+});
+
+test('a certificate is to blame, and not the listener that was refused for it', async () => {
+  const { envoy, out, apply } = setting();
+  const tls = { mode: 'terminate' as const, certificates: ['test/one', 'test/two'] };
+  const secured = frontendRow({ protocol: 'HTTPS', hostname: 'a.test', tls });
+  const other = { ...frontendRow({ protocol: 'HTTPS', hostname: 'b.test', tls }), key: `${gateway}/b` };
+  // As Envoy does: it reads the certificates of a listener when it makes the listener.
+  envoy.isBad = (text) => text.includes('certificate/test/one') && text.includes('a.test');
+  const material = { privateKey: '', names: [], notAfter: '', fingerprint: '' };
+  await apply({
+    ...port,
+    binds: {
+      set: [{ key: bind, gateway, port: 80, transport: 'tcp', security: 'tls', frontends: [frontend, other.key] }],
+      delete: [],
+    },
+    frontends: { set: [secured, other], delete: [] },
+    certificates: {
+      set: [
+        { ...material, key: 'test/one', certificate: 'poison' },
+        { ...material, key: 'test/two', certificate: 'fine' },
+      ],
+      delete: [],
+    },
+  });
+  assert.deepEqual([...out.keys()], ['certificates test/one']);
+  assert.ok(envoy.inForce.get(`${types.listener} ${bind}`)?.includes('certificate/test/two'));
 });
 
 test('an Envoy that says nothing any more makes nobody a culprit', async () => {

@@ -57,9 +57,20 @@ export class Culprits {
    */
   async find(refusals: readonly Refusal[]): Promise<boolean> {
     let all = true;
+    const mended = new Set<string>();
+    const publish = async (changes: ScopedChanges): Promise<PublishOutcome> => {
+      const outcome = await this.#publish(changes);
+      for (const { typeUrl, set } of [...changes.values()].flat())
+        for (const { name } of set) mended.add(`${typeUrl} ${name}`);
+      const left = outcome.outcome === 'refused' ? outcome.refusals : [];
+      for (const { typeUrl, names } of left) for (const name of names) mended.delete(`${typeUrl} ${name}`);
+      return outcome;
+    };
     for (const refusal of refusals) {
+      // What one is to blame for others may be refused for, too: a listener for its certificate.
+      if (refusal.names.every((name) => mended.has(`${refusal.typeUrl} ${name}`))) continue;
       const suspects = refusal.names.flatMap((name) => suspectsIn(this.#translation.standing, refusal.typeUrl, name));
-      const search = new Search(this.#translation, this.#publish, refusal);
+      const search = new Search(this.#translation, publish, refusal);
       all = (await search.run(this.#groups(suspects))) && all;
     }
     return all;

@@ -169,7 +169,7 @@ export class HostRoutes {
     for (const entry of this.#isOut ? [] : this.#reachable(hostname)) {
       const encoded = this.#encodeEntry(entry);
       routes.push(...encoded.routes);
-      for (const { name } of entry.match.query) queries.add(name);
+      if (encoded.routes.length > 0) for (const { name } of entry.match.query) queries.add(name);
       told ||= encoded.rule !== undefined && isTold(encoded.rule);
     }
     routes.push(noRoute);

@@ -37,7 +37,8 @@ const scalars: Readonly<Record<string, Scalar>> = {
     wire: LENGTH_DELIMITED,
     write: (writer, value) => {
       if (typeof value !== 'string') throw new TypeError(`not a text: ${JSON.stringify(value)}`);
-      writer.string(value);
+      // Others than Unicode no protobuf takes.
+      writer.string(value.toWellFormed());
     },
     read: (reader) => reader.string(),
   },

@@ -18,6 +18,13 @@ export function memoryOf(pid: number | undefined): Memory {
   return { resident: of('VmRSS'), most: of('VmHWM') };
 }
 
+/** Milliseconds on a processor, of all its threads; to a hundredth of a second. */
+export function processorOf(pid: number | undefined): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 export function memoryText({ resident, most }: Memory): string {
   return `${Math.round(resident / 1e6)} MB resident, ${Math.round(most / 1e6)} MB at most`;
 }

@@ -14,6 +14,7 @@ import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { HostPort } from '../model/names.ts';
 import { formatHostPort, parseHostPort, parseListen } from '../model/names.ts';
+import { keepHeapsSmall } from '../proxy/memory.ts';
 import { engineSettings, startLocalEngine } from './engines.ts';
 
 export interface ControllerMode {
@@ -78,6 +79,7 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
     advertised === undefined
       ? { host: `${service}.${namespace}.svc`, port: streamPort }
       : parseHostPort('--advertise', advertised);
+  keepHeapsSmall();
   const own = process.env['POD_IP'] ?? ownAddress();
   // Replicas dial each other by address, and expect the name of the Service.
   const names = new Set([advertise.host, service, `${service}.${namespace}`, `${service}.${namespace}.svc`]);

@@ -9,6 +9,7 @@ import type { Dialect } from '../../src/engines/stream/fleet/dialect.ts';
 import { type Fleet, type FleetOptions, startFleet } from '../../src/engines/stream/fleet/fleet.ts';
 import { NO_PROXY } from '../../src/engines/stream/fleet/reports.ts';
 import { codecs } from '../../src/engines/stream/rows/tables.ts';
+import type { LeftOut } from '../../src/routing/engine.ts';
 import type { BindReport, CertificateSet } from '../../src/routing/model.ts';
 import { Rows } from '../../src/routing/rows.ts';
 import type { Update } from '../../src/routing/update.ts';
@@ -222,7 +223,10 @@ test('settings that change are translated anew: only what differs travels, and w
       translator: async (gateway) => {
         const all = await envoy.translator(gateway);
         const left = withClusters ? order : order.filter((typeUrl) => typeUrl !== types.cluster);
-        return { apply: (update) => all.apply(update).filter(({ typeUrl }) => left.includes(typeUrl as never)) };
+        return {
+          ...all,
+          apply: (update) => all.apply(update).filter(({ typeUrl }) => left.includes(typeUrl as never)),
+        };
       },
     },
   });
@@ -309,6 +313,24 @@ test('a bind serves when its listener is acknowledged, and failed when that is r
   node.close();
   await settled(() => reports.length === 4);
   assert.equal(reports.at(-1)?.[1].code, NO_PROXY);
+});
+
+test('what Envoys cannot be told is told of the rows, as proxies tell it, and taken back', async () => {
+  const told: LeftOut[] = [];
+  const { fleet, reports } = await fleetWith({ onLeftOut: (rows) => told.push(...rows) });
+  const bad = { ...secrets.mine, privateKey: 'no key' };
+  await fleet.apply(merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 1, certificate: bad })));
+  assert.equal(told.length, 0, 'nobody has asked');
+  const node = await nodeOf(fleet, 'ns/mine');
+  await settled(() => reports.length === 1);
+  assert.deepEqual(
+    told.map(({ table, key, gateway, faults }) => [table, key, gateway, faults.map(({ effect }) => effect)]),
+    [['certificates', 'ns/mine-tls', 'ns/mine', ['dropped']]],
+  );
+  await fleet.apply({ version: 2, certificates: everything(secrets.mine) });
+  await settled(() => told.length === 2);
+  assert.deepEqual(told.at(-1), { table: 'certificates', key: 'ns/mine-tls', gateway: 'ns/mine', faults: [] });
+  assert.deepEqual(namesOf(node, types.secret), ['certificate/ns/mine-tls']);
 });
 
 test('a node that has not acknowledged its listener serves nothing yet', async () => {

@@ -34,6 +34,7 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
       const { Translation } = await import('./translation.ts');
       const { defaultLimits } = await import('./limits.ts');
       const { limits, trustedHops = 0, accessLog = false } = settings?.(gateway) ?? {};
+      const leftOut = new Map<string, LeftOut>();
       const translation = new Translation({
         limits: { ...defaultLimits, ...limits },
         trustedHops,
@@ -42,9 +43,18 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
         accessLog: accessLog ? '-' : '',
         systemTrust,
         scopeOf: () => gateway,
-        onLeftOut: (rows) => onLeftOut?.(gateway, rows),
+        onLeftOut: (rows) => {
+          for (const row of rows) {
+            if (row.faults.length === 0) leftOut.delete(`${row.table} ${row.key}`);
+            else leftOut.set(`${row.table} ${row.key}`, row);
+          }
+          onLeftOut?.(gateway, rows);
+        },
       });
-      return { apply: (update) => translation.apply(update).get(gateway) ?? [] };
+      return {
+        apply: (update) => translation.apply(update).get(gateway) ?? [],
+        leftOut: () => [...leftOut.values()],
+      };
     },
   };
 }

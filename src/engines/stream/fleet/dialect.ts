@@ -1,5 +1,6 @@
 // Nodes of another kind than `portolan proxy` as a fleet has to know them: what they ask for, and who makes it of rows. Whoever starts
 // the fleet brings it, since the fleet knows no engine.
+import type { LeftOut } from '../../../routing/engine.ts';
 import type { BindReport } from '../../../routing/model.ts';
 import type { Update } from '../../../routing/update.ts';
 import type { ResourceChanges } from '../resource.ts';
@@ -23,4 +24,6 @@ export interface Dialect {
 export interface Translator {
   /** @param update what changed since the last call; the first one is everything */
   apply(update: Update): readonly ResourceChanges[];
+  /** All rows that the resources do not show as they stand there. */
+  leftOut(): readonly LeftOut[];
 }

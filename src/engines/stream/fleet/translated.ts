@@ -200,6 +200,7 @@ export class TranslatedNodes implements Discovery {
           ...serving.map((bind): BindReport => ({ bind, state: 'serving' })),
           ...[...failed.values()].filter(({ bind }) => names.has(bind)),
         ],
+        leftOut: state.translator?.leftOut() ?? [],
       });
     }
     const oldest = Math.min(this.#server.revision(gateway), ...nodes.map(({ revision }) => revision));

@@ -225,7 +225,7 @@ function identityOf(secret: Stored | undefined): TlsMaterial {
   return { ca: of('ca.crt'), certificate: of('tls.crt'), key: of('tls.key') };
 }
 
-/** As docs/guides/proxies.md tells it. */
+/** As docs/guides/envoys.md tells it. */
 async function startEnvoy({ ca, certificate, key }: TlsMaterial, port: number): Promise<void> {
   const identity = join(folder, 'identity');
   mkdirSync(identity);

@@ -55,7 +55,7 @@ export function configCommand(
     usage: 'config envoy (-f PATH… | --bootstrap DIR --controller HOST:PORT --tls-dir DIR) [flags]',
     description: [
       'Prints the resources that an Envoy gets for these files: listeners, routes, clusters, endpoints and secrets, as Envoy itself writes them. Private keys are left out.',
-      'With --bootstrap it writes what an Envoy is started with that you run yourself, on a machine or in a Deployment of your own: it asks a controller for the configuration of its Gateway, which its certificate names, over delta xDS and mutual TLS, and goes on serving when the controller is gone. docs/guides/proxies.md tells the whole way.',
+      'With --bootstrap it writes what an Envoy is started with that you run yourself, on a machine or in a Deployment of your own: it asks a controller for the configuration of its Gateway, which its certificate names, over delta xDS and mutual TLS, and goes on serving when the controller is gone. docs/guides/envoys.md tells the whole way.',
     ],
     operands: { min: 1, max: Number.POSITIVE_INFINITY, what: 'an engine' },
     flags: [

@@ -285,9 +285,18 @@ spec:
   controllerName: portolan.dev/gateway-controller
   parametersRef: { group: portolan.dev, kind: GatewayConfig, namespace: default, name: envoy }
 `;
+  const services = '---\napiVersion: v1\nkind: Service\nmetadata: { name: shop }\nspec: { ports: [{ port: 80 }] }\n';
   const own = `  infrastructure: { parametersRef: { group: portolan.dev, kind: GatewayConfig, name: own } }\n`;
   const cwd = folderWith(t, {
     'a.yaml': gateway(80, own) + classed + config('envoy', '{ engine: envoy }'),
+    'plain.yaml': config('own', '{ replicas: 2 }'),
+    'odd.yaml': route('odd', '/\\x{10FFFF}', 'shop').replace('PathPrefix', 'RegularExpression') + services,
+    'other.yaml': [
+      gateway(81).replace('name: web', 'name: plain').replace(': any', ': other'),
+      route('fine', '/\\x{10FFFF}', 'shop')
+        .replace('PathPrefix', 'RegularExpression')
+        .replace('name: web', 'name: plain'),
+    ].join('---\n'),
     'limits.yaml': config('own', '{ proxy: { limits: { bodyBytes: 5 } } }'),
     'both.yaml': config('own', '{ engine: envoy, proxy: { limits: { bodyBytes: 5 } } }'),
   });
@@ -302,6 +311,11 @@ spec:
     beside.out,
     /error {3}both\.yaml:\d+:\d+ {2}GatewayConfig default\/own {2}spec\.proxy\.limits\n.*Envoy has none of bodyBytes/,
   );
+  const odd = await portolan(['lint', '-f', 'a.yaml', '-f', 'plain.yaml', '-f', 'odd.yaml', '-f', 'other.yaml'], {
+    cwd,
+  });
+  assert.match(odd.out, /error {3}odd\.yaml:\d+:\d+ {2}HTTPRoute default\/odd .*\n.*U\+00FF/);
+  assert.doesNotMatch(odd.out, /other\.yaml/, 'of another engine');
   const status = await portolan(['status', '-f', 'a.yaml', '-f', 'limits.yaml', '-o', 'yaml'], { cwd });
   assert.match(status.out, /reason: InvalidParameters/);
 });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
@@ -108,6 +109,29 @@ test('told to stop: not ready, the grace, then what is in flight ends, and the E
   const envoy = envoyOf(proxy);
   await stopsInOrder(it, proxy);
   assert.ok(!isThere(envoy), 'the Envoy has ended');
+});
+
+test('told to stop, it tells kept connections to go elsewhere while it still serves', { skip }, async (t) => {
+  const it = await setting(t);
+  await it.fleet.apply({ version: 1, ...it.model() });
+  const proxy = await proxyIn(t, it, '--grace', '5', ...engine);
+  await proxy.isReady();
+  const agent = new http.Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const connection = async (): Promise<string | undefined> => {
+    const [response] = (await once(
+      http.get({ host: '127.0.0.1', port: it.servedPort, path: '/r0', agent }),
+      'response',
+    )) as [http.IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    return response.headers.connection;
+  };
+  assert.notEqual(await connection(), 'close');
+  const end = proxy.process.stop();
+  await eventually(async () => (await connection()) === 'close');
+  assert.equal((await ask(it.servedPort, '/r0')).status, 200);
+  assert.equal(await end, 0);
 });
 
 test('requests in flight have --drain seconds, and the Envoy ends after them', { skip }, async (t) => {

@@ -10,6 +10,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { answeredBy, ask, folderWith, freePort, root, serving } from './cli-process.ts';
 import type { Running } from './cli-process.ts';
+import { envoyBinary, noEnvoy } from './envoy-binary.ts';
 
 async function example(t: TestContext, name: string, ...flags: readonly string[]): Promise<Running> {
   const ports = ['--port', `web/http=${await freePort()}`];
@@ -42,6 +43,18 @@ test('canary', async (t) => {
   for (let n = 0; n < 200; n++) answers.push(await answeredBy(port, '/', { host }));
   const share = answers.filter((by) => by === 'shop-v2').length / answers.length;
   assert.ok(share > 0.01 && share < 0.3, `${share}`);
+});
+
+test('envoy, with the engine of this process', async (t) => {
+  const port = (await example(t, 'envoy')).port('default/web/http');
+  assert.equal(await answeredBy(port, '/', { host: 'shop.localhost' }), 'shop');
+});
+
+test('envoy, with an Envoy', { skip: noEnvoy }, async (t) => {
+  const port = (await example(t, 'envoy', '--engine', 'envoy', '--envoy', envoyBinary() ?? '')).port(
+    'default/web/http',
+  );
+  assert.equal(await answeredBy(port, '/', { host: 'shop.localhost' }), 'shop');
 });
 
 test('cross-namespace', async (t) => {

@@ -7,6 +7,7 @@ import type { Channel } from '../../api/kinds.ts';
 import { Pipeline } from '../../pipeline/pipeline.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
 import { refKey } from '../../routing/origin.ts';
+import { Partition } from '../../engines/stream/partition.ts';
 import type { Update } from '../../routing/update.ts';
 import { FileSource } from '../../sources/files/source.ts';
 import type { FileChange, Progress } from '../../sources/files/source.ts';
@@ -114,10 +115,22 @@ export class Model {
       breathed = performance.now();
     }
     await this.settle();
-    if (this.#options.engine !== 'envoy' || this.#options.serving) return;
-    // Nobody serves it, so that it is asked what an Envoy would say.
+    if (!this.#options.serving) await this.#screen();
+  }
+
+  /** Nobody serves it, so that it is asked what an Envoy would say: of everything, or of Gateways whose parameters ask for one. */
+  async #screen(): Promise<void> {
+    const { gateways } = this.pipeline.tables;
+    const whole = this.#options.engine === 'envoy';
+    const named = new Set([...gateways.keys()].filter((key) => gateways.get(key)?.parameters?.engine === 'envoy'));
+    if (!whole && named.size === 0) return;
     const { screened } = await import('../../engines/envoy/screening/screened.ts');
-    this.pipeline.leaveOut(screened(this.pipeline.snapshot()));
+    const snapshot = this.pipeline.snapshot();
+    if (whole) this.pipeline.leaveOut(screened(snapshot));
+    else {
+      for (const { gateway, update } of new Partition().apply(snapshot))
+        if (named.has(gateway)) this.pipeline.leaveOut(screened(update).map((row) => ({ ...row, gateway })));
+    }
     await this.settle();
   }
 

@@ -315,6 +315,11 @@ class EnvoyEngine implements Engine {
     return this.#fallen;
   }
 
+  retire(): void {
+    // One that does not answer is gone, or on its way.
+    ask(this.#admin, '/healthcheck/fail', 'POST').catch(ignore);
+  }
+
   metrics(): Promise<string> {
     return ask(this.#admin, '/stats/prometheus');
   }

@@ -104,7 +104,6 @@ export const exceptions: Readonly<Record<string, Readonly<Record<string, string>
     'is read off the first of a flow, and off any other that has it; what has none at first is dropped and counted':
       differs.proxied,
     'is written before the first of a flow': differs.proxied,
-    'a port that another program has is reported, and taken once it is free': differs.drains,
   },
   'engine-observed.test.ts': {
     'one line of JSON per request, whatever the client sent': differs.log,

@@ -1,7 +1,5 @@
 // Binds (ports of Gateways as declared) → the local address and port that each is served at. Nothing is listened on here;
 // a probe tells whether a port is free. What was placed once stays where it is while others come and go.
-import { createSocket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Bind, Placement } from '../../routing/model.ts';
 import { tryToListen } from '../../support/listening.ts';
 import { listenerOf } from '../model/names.ts';
@@ -149,17 +147,5 @@ function compareBinds(a: Bind, b: Bind): number {
 
 /** Listens for a moment, without sharing the port: a second Portolan must not split the requests with the first. */
 async function isFree(address: string, port: number, transport: Transport): Promise<boolean> {
-  if (transport === 'udp') return isFreeForDatagrams(address, port);
-  return (await tryToListen({ address, port }))?.code !== 'EADDRINUSE';
-}
-
-function isFreeForDatagrams(address: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      socket.close();
-      resolve(error.code !== 'EADDRINUSE');
-    });
-    socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve(true)));
-  });
+  return (await tryToListen({ address, port, transport }))?.code !== 'EADDRINUSE';
 }

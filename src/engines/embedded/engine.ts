@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Engine as AnyEngine } from '../../routing/engine.ts';
 import type { Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
-import { tryToListen } from '../../support/listening.ts';
+import { meet, TakenPlaces } from '../../support/listening.ts';
 import { exposition, sumSnapshots } from './exposition.ts';
 import type { MetricsSnapshot } from './metrics.ts';
 import { defaultLimits, type EngineOptions, type WorkerOptions } from './options.ts';
@@ -27,8 +27,6 @@ export function startEngine(options: EngineOptions = {}): Engine {
 
 /** Systems on which several threads can listen on one port and share its connections evenly. */
 const sharesPorts: ReadonlySet<string> = new Set(['linux', 'freebsd']);
-/** Between two looks at a port that another program has. */
-const PROBE_AGAIN = 5000;
 
 class EmbeddedEngine implements Engine {
   readonly #rows = new Rows();
@@ -37,13 +35,11 @@ class EmbeddedEngine implements Engine {
   readonly #shared: boolean;
   readonly #drainTimeout: number;
   /** Placements whose port another program has, so that no worker was told of them. */
-  readonly #taken = new Map<string, Placement>();
+  readonly #taken: TakenPlaces<Placement>;
   #crashes = 0;
   /** What workers counted that are no more. */
   #retired: MetricsSnapshot[] = [];
   #queue: Promise<void> = Promise.resolve();
-  #probing: NodeJS.Timeout | null = null;
-  #closed = false;
 
   constructor(options: EngineOptions) {
     const wanted = Math.max(1, Math.trunc(options.workers ?? 1));
@@ -66,6 +62,9 @@ class EmbeddedEngine implements Engine {
     setFlagsFromString(`--min-semi-space-size=${Math.max(1, Math.trunc(options.youngSpace ?? 16))}`);
     this.#shared = count > 1;
     this.#drainTimeout = limits.drainTimeout;
+    this.#taken = new TakenPlaces(
+      (set) => void this.apply({ version: this.#rows.version, placements: { set, delete: [] } }),
+    );
     this.#reports = new Reports(count, options.onReport ?? ignore);
     this.#workers = Array.from({ length: count }, (_, index) => {
       const worker: WorkerHandle = new WorkerHandle(settings, {
@@ -104,7 +103,7 @@ class EmbeddedEngine implements Engine {
   }
 
   #forget(bind: string): void {
-    this.#taken.delete(bind);
+    this.#taken.forget(bind);
     this.#reports.drop(bind);
   }
 
@@ -112,8 +111,8 @@ class EmbeddedEngine implements Engine {
   #workerView(update: Update): Update {
     if (this.#taken.size === 0 || update.placements === undefined) return update;
     const { set, delete: gone } = update.placements;
-    const held = set.filter((row) => this.#taken.get(row.bind) === row).map((row) => row.bind);
-    const placements = { set: set.filter((row) => this.#taken.get(row.bind) !== row), delete: [...gone, ...held] };
+    const held = set.filter((row) => this.#taken.has(row)).map((row) => row.bind);
+    const placements = { set: set.filter((row) => !this.#taken.has(row)), delete: [...gone, ...held] };
     return { ...update, placements };
   }
 
@@ -123,24 +122,14 @@ class EmbeddedEngine implements Engine {
    */
   async #probe(rows: readonly Placement[]): Promise<void> {
     for (const row of rows) {
-      this.#taken.delete(row.bind);
+      this.#taken.forget(row.bind);
       const ours = [...this.#rows.placements()].some(
-        (other) => other.bind !== row.bind && other.port === row.port && this.#reports.isServing(other.bind),
+        (other) => other.bind !== row.bind && meet(other, row) && this.#reports.isServing(other.bind),
       );
       if (ours || this.#reports.servesAt(row)) continue;
-      const error = await tryToListen(row);
-      if (error === null) continue;
-      this.#taken.set(row.bind, row);
-      this.#reports.refuse(row, error);
-      this.#probing ??= setTimeout(() => this.#probeAgain(), PROBE_AGAIN).unref();
+      const error = await this.#taken.try(row);
+      if (error !== null) this.#reports.refuse(row, error);
     }
-  }
-
-  #probeAgain(): void {
-    this.#probing = null;
-    const again = [...this.#taken.values()];
-    if (again.length === 0 || this.#closed) return;
-    void this.apply({ version: this.#rows.version, placements: { set: again, delete: [] } });
   }
 
   renewSessionKeys(keys: readonly Uint8Array[]): void {
@@ -157,15 +146,14 @@ class EmbeddedEngine implements Engine {
   }
 
   async drain(deadline: number = this.#drainTimeout): Promise<void> {
-    this.#closed = true;
+    this.#taken.close();
     await this.#queue;
     await Promise.all(this.#workers.map((worker) => worker.drain(deadline)));
     await this.close();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#probing !== null) clearTimeout(this.#probing);
+    this.#taken.close();
     await Promise.all(this.#workers.map((worker) => worker.close()));
   }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Engine, LeftOut } from '../../routing/engine.ts';
 import type { BindReport, Placement } from '../../routing/model.ts';
 import type { Update } from '../../routing/update.ts';
-import { tryToListen } from '../../support/listening.ts';
+import { meet, TakenPlaces } from '../../support/listening.ts';
 import { DeltaServer } from '../stream/delta-server.ts';
 import { listen, type StreamListener } from '../stream/listen.ts';
 import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../stream/resource.ts';
@@ -49,8 +49,6 @@ const LOOK_AGAIN = 20;
 const DRAIN_LOOK = 50;
 /** Requests, and streams: for these a connection to the backend, of a cluster whose key says that it is for them. */
 const UNDER_WAY = String.raw`^(http\..*\.downstream_rq_active|cluster\..*\|tcp(\|passthrough)?\.upstream_cx_active)$`;
-/** Between two looks at a port that another program has. */
-const PROBE_AGAIN = 5000;
 
 /** Rejects as findEnvoy and listen do, and with the error of the operating system when the access log cannot be opened. */
 export async function startEnvoyEngine(options: EnvoyEngineOptions = {}): Promise<Engine> {
@@ -82,8 +80,7 @@ class EnvoyEngine implements Engine {
   readonly #binds = new Set<string>();
   readonly #reported = new Map<string, string>();
   /** Placements whose port another program has, so that Envoy is not told of them. */
-  readonly #taken = new Map<string, Placement>();
-  #probing: NodeJS.Timeout | null = null;
+  readonly #taken: TakenPlaces<Placement>;
   /** Names of listeners that Envoy refused, and why. */
   readonly #refused = new Map<string, string>();
   readonly #culprits: Culprits;
@@ -112,6 +109,7 @@ class EnvoyEngine implements Engine {
       screens: options.screens ?? true,
       onLeftOut: (rows) => options.onLeftOut?.(rows),
     });
+    this.#taken = new TakenPlaces((set) => void this.apply({ version: 0, placements: { set, delete: [] } }));
     this.#culprits = new Culprits(this.#translation, (changes) => this.#publish(changes.get(SCOPE) ?? []));
     this.#server = new DeltaServer({
       order,
@@ -182,9 +180,10 @@ class EnvoyEngine implements Engine {
     const taken = new Set<string>();
     for (const row of placements?.set ?? []) if (await this.#isTaken(row)) taken.add(row.bind);
     for (const row of placements?.set ?? []) if (!taken.has(row.bind)) this.#placements.set(row.bind, row);
+    // One that cannot move is served where it was.
     const free = {
       set: (placements?.set ?? []).filter(({ bind }) => !taken.has(bind)),
-      delete: [...(placements?.delete ?? []), ...taken],
+      delete: placements?.delete ?? [],
     };
     const number = this.#culprits.next(update);
     const changes = this.#translation.apply(placements === undefined ? update : { ...update, placements: free });
@@ -220,7 +219,7 @@ class EnvoyEngine implements Engine {
 
   #forget(bind: string): void {
     this.#placements.delete(bind);
-    this.#taken.delete(bind);
+    this.#taken.forget(bind);
     this.#reported.delete(bind);
     this.#refused.delete(bind);
   }
@@ -228,24 +227,13 @@ class EnvoyEngine implements Engine {
   /** Each new place is tried first: threads that share a port would share it with another program as well. */
   async #isTaken(row: Placement): Promise<boolean> {
     const before = this.#placements.get(row.bind);
-    this.#taken.delete(row.bind);
-    const ours = [...this.#placements.values()].some(({ port }) => port === row.port);
+    this.#taken.forget(row.bind);
+    const ours = [...this.#placements.values()].some((other) => meet(other, row));
     if (ours || (before?.port === row.port && before.address === row.address)) return false;
-    if (row.bind.endsWith('/udp')) return false;
-    const error = await tryToListen(row);
+    const error = await this.#taken.try(row);
     if (error === null) return false;
-    this.#placements.delete(row.bind);
-    this.#taken.set(row.bind, row);
     this.#report({ bind: row.bind, state: 'failed', code: error.code ?? 'EIO', message: error.message });
-    this.#probing ??= setTimeout(() => this.#probeAgain(), PROBE_AGAIN).unref();
     return true;
-  }
-
-  #probeAgain(): void {
-    this.#probing = null;
-    const again = [...this.#taken.values()];
-    if (again.length === 0 || this.#closed) return;
-    void this.apply({ version: 0, placements: { set: again, delete: [] } });
   }
 
   /** Until an Envoy has it in force, or refused some of it. */
@@ -277,7 +265,9 @@ class EnvoyEngine implements Engine {
   async #lookAtListeners(): Promise<void> {
     const end = Date.now() + LISTENING_WITHIN;
     for (;;) {
-      const waiting = [...this.#placements.keys()].filter((bind) => this.#binds.has(bind) && !this.#refused.has(bind));
+      const waiting = [...this.#placements.keys()].filter(
+        (bind) => this.#binds.has(bind) && !this.#refused.has(bind) && !this.#taken.awaits(bind),
+      );
       const standing = await listenersOf(this.#admin).catch(() => new Set<string>());
       for (const bind of waiting) if (standing.has(bind)) this.#report({ bind, state: 'serving' });
       for (const [bind, message] of this.#refused) {
@@ -342,7 +332,7 @@ class EnvoyEngine implements Engine {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#probing !== null) clearTimeout(this.#probing);
+    this.#taken.close();
     this.#nodesChanged();
     await this.#process.stop();
     await this.#listener?.close();

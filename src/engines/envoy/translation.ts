@@ -248,6 +248,7 @@ export class Translation {
   #takeRoutes({ rules, virtualHosts }: Update, stale: Stale): void {
     const changed = merge(this.#rules, rules);
     for (const change of virtualHosts ?? []) {
+      if (this.faults.ofHost(change.hostname) !== undefined) continue;
       const hosts = this.#hostsOf(change.frontend);
       hosts.change(change);
       const frontend = this.#frontends.get(change.frontend);
@@ -273,18 +274,20 @@ export class Translation {
   }
 
   #frontendsOf(bind: Bind): readonly Frontend[] {
-    return bind.frontends.flatMap((key) => this.#frontends.get(key) ?? []);
+    return bind.frontends
+      .flatMap((key) => this.#frontends.get(key) ?? [])
+      .filter(({ hostname }) => this.faults.ofHost(hostname) === undefined);
   }
 
   #listener(key: string, batch: Batch): void {
     const bind = this.#binds.get(key);
     const placement = this.#placements.get(key);
     const scope = this.#scope(bind?.gateway ?? gatewayOfBind(key));
-    if (bind === undefined || placement === undefined) {
+    const frontends = bind === undefined ? [] : this.#frontendsOf(bind);
+    if (bind === undefined || placement === undefined || frontends.length === 0) {
       batch.remove(scope, types.listener, key);
       return;
     }
-    const frontends = this.#frontendsOf(bind);
     const owners = frontends.map((frontend) => ({
       frontend,
       streams: isHttp(frontend) ? [] : this.#hostsOf(frontend.key).streams(),

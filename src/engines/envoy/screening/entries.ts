@@ -44,8 +44,16 @@ export function refusedRule({ filters, action, timeouts, retry }: Rule): string 
   return undefined;
 }
 
-/** Why every request of a listener is answered 500. */
-export function refusedFrontend({ filters = [] }: Frontend): string | undefined {
+/** Why no host of that name can be served; undefined: it can. '' is any host. */
+export function refusedHost(hostname: string): string | undefined {
+  if (hostname === '' || /^(?:\*\.)?[\x21-\x29\x2b-\x7e]+$/.test(hostname)) return undefined;
+  return 'the hostname: no request, and no handshake, has such a one';
+}
+
+/** Why every request of a listener is answered 500, or why it is not served at all. */
+export function refusedFrontend({ hostname, filters = [] }: Frontend): string | undefined {
+  const host = refusedHost(hostname);
+  if (host !== undefined) return host;
   const checks = filters.filter(({ kind }) => kind === 'external-auth').length;
   if (checks > 1) return 'only one service can be asked about a request';
   return filters.every(({ kind }) => kind === 'external-auth' || kind === 'request-headers')

@@ -142,3 +142,31 @@ test('what is served otherwise is said: sessions, datagrams with PROXY headers, 
   );
   assert.deepEqual([...new Set(reasons(said))], ['differs datagrams are sent without a PROXY header']);
 });
+
+test('PROXY headers of datagrams are said of their listener, and of the rules whose backend wants them', () => {
+  const told = new Told();
+  const bind = 'test/gw:53/udp';
+  const row = { key: 'test/gw/dns', bind, gateway: 'test/gw', listener: 'dns', protocol: 'UDP', port: 53 } as const;
+  const frontend = { ...row, hostname: '', publicPorts: {}, origin };
+  const port = { key: bind, gateway: 'test/gw', port: 53, transport: 'udp', security: 'none' } as const;
+  const plain = { ...port, frontends: [row.key] };
+  assert.deepEqual(told.take({ binds: set(plain), frontends: set(frontend) }), []);
+  const reason = 'PROXY headers of datagrams are not read: datagrams pass as they are';
+  assert.deepEqual(told.take({ binds: set({ ...plain, proxyProtocol: true }) }), [
+    { table: 'frontends', key: row.key, faults: [{ effect: 'differs', reason }] },
+  ]);
+  assert.deepEqual(told.take({ binds: set(plain) }), [{ table: 'frontends', key: row.key, faults: [] }]);
+});
+
+test('hosts that no request names are left out, whatever is matched there', () => {
+  const told = new Told();
+  const inserted = [entry(plain, 0)];
+  const reason = 'the hostname: no request, and no handshake, has such a one';
+  assert.deepEqual(told.take({ rules: set(rule()), virtualHosts: [host('\r*.test', { inserted })] }), [
+    { table: 'rules', key, faults: [{ effect: 'dropped', match: 0, reason }] },
+  ]);
+  assert.deepEqual(
+    told.take({ virtualHosts: [host('\r*.test', { removed: inserted }), host('*.test', { inserted })] }),
+    [{ table: 'rules', key, faults: [] }],
+  );
+});

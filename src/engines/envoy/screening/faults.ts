@@ -6,7 +6,7 @@ import type { Update } from '../../../routing/update.ts';
 import { equal } from '../../../support/equal.ts';
 import { differencesOfCluster, differencesOfFrontend, differencesOfRule } from './differences.ts';
 import { refusedCertificate } from './certificates.ts';
-import { refusedFrontend, refusedMatch, refusedRule } from './entries.ts';
+import { refusedFrontend, refusedHost, refusedMatch, refusedRule } from './entries.ts';
 import { matchName, type RowName } from './suspects.ts';
 
 type Table = LeftOut['table'];
@@ -84,6 +84,11 @@ export class Faults {
     const key = matchName(rule, rank.match);
     if (this.isOut('matches', key)) return this.#blamed.get(`matches ${key}`) ?? 'on trial';
     return this.#ofMatch(match);
+  }
+
+  /** Why it is served with nothing. */
+  ofHost(hostname: string): string | undefined {
+    return this.#screens ? refusedHost(hostname) : undefined;
   }
 
   #ofMatch(match: Match): string | undefined {
@@ -166,15 +171,16 @@ export class Faults {
       this.#renew('rules', key);
       this.#rows.delete(key);
     }
-    for (const { removed, inserted } of virtualHosts ?? []) {
-      for (const entry of removed) this.#count(entry, -1);
-      for (const entry of inserted) this.#count(entry, 1);
+    for (const { hostname, removed, inserted } of virtualHosts ?? []) {
+      const refused = this.ofHost(hostname);
+      for (const entry of removed) this.#count(entry, -1, refused);
+      for (const entry of inserted) this.#count(entry, 1, refused);
       if (this.#blamed.size > 0) this.#renewMatches(removed, inserted);
     }
   }
 
-  #count({ rule, rank, match }: Entry, by: number): void {
-    const reason = this.#ofMatch(match);
+  #count({ rule, rank, match }: Entry, by: number, refused: string | undefined): void {
+    const reason = refused ?? this.#ofMatch(match);
     if (reason === undefined) return;
     let lost = this.#lost.get(rule);
     if (lost === undefined) this.#lost.set(rule, (lost = new Map()));

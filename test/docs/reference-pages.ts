@@ -51,17 +51,21 @@ ${table(['code', 'meaning'], own)}`;
 }
 
 function limitsPage(): string {
-  const envoy = new Set(Object.keys(ofEnvoy).map((key) => limitName(key as keyof Limits)));
+  const envoy = new Map(Object.entries(ofEnvoy).map(([key, value]) => [limitName(key as keyof Limits), value]));
+  const ofIts = (name: string, standard: number): string => {
+    const own = envoy.get(name);
+    return own === undefined ? '' : own === standard ? 'yes' : `yes, ${own}`;
+  };
   const rows = limitNames().map(({ name, meaning, default: standard }) => [
     `\`${name}\``,
     String(standard),
-    envoy.has(name) ? 'yes' : '',
+    ofIts(name, standard),
     meaning,
   ]);
   return `# Limits of the data plane
 
 Everything that a peer could make grow or last has a limit. \`portolan run --limit NAME=N\` sets one; so does \`proxy.limits\` of a
-GatewayConfig, by names in the form \`headBytes\`. What Envoy does not have is refused for it.
+GatewayConfig, by names in the form \`headBytes\`. What Envoy does not have is refused for it; where its default is another one, it stands there.
 
 ${table(['name', 'default', 'Envoy', 'meaning'], rows)}`;
 }

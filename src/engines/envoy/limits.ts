@@ -39,7 +39,8 @@ export const defaultLimits: EnvoyLimits = {
   tunnelTimeout: 3_600_000,
   udpIdleTimeout: 60_000,
   connectTimeout: 5000,
-  poolTimeout: 60_000,
+  // Less than the 5 s of many servers (Node's own): Envoy would send what cannot be repeated on a connection that is about to close.
+  poolTimeout: 4000,
   replayBytes: 65_536,
   authTimeout: 5000,
   authBodyBytes: 4_194_304,

@@ -17,7 +17,7 @@ export interface Bars {
 }
 
 export function barsOf({ mode, engine }: Way): Bars {
-  if (engine === 'envoy') return { idleP50: 40, controller: 250 };
+  if (engine === 'envoy') return { idleP50: 40, controller: 300 };
   const bars = { idleP50: 5, idleP99: 30, addingP99: 100, controller: 250 };
   return mode === 'provisioned' ? { ...bars, plane: 200 } : bars;
 }

@@ -1,8 +1,7 @@
 // How long the pipeline takes from objects to an Update: the first settle of 10,000 routes, and one route changed among
 // them, on 10,000 hosts and on one. Run: node bench/model.ts [--routes N] [--changes N]
 import { parseArgs } from 'node:util';
-import type { KubeObject } from '../src/api/objects.ts';
-import { Pipeline } from '../src/pipeline/pipeline.ts';
+import { baseObjects, changedRoute, emptyPipeline, routeObject, shapes, type Shape } from './many-routes.ts';
 
 const { values } = parseArgs({
   options: { routes: { type: 'string', default: '10000' }, changes: { type: 'string', default: '500' } },
@@ -10,20 +9,13 @@ const { values } = parseArgs({
 const routes = Number(values.routes);
 const changes = Number(values.changes);
 
-for (const shape of ['many hosts', 'one host'] as const) measure(shape);
+for (const shape of shapes) measure(shape);
 
-function measure(shape: 'many hosts' | 'one host'): void {
-  const pipeline = new Pipeline({
-    channel: 'standard',
-    controllerName: 'portolan.dev/gateway-controller',
-    classes: 'any',
-    presume: true,
-    engine: 'embedded',
-    awaitEngine: false,
-  });
+function measure(shape: Shape): void {
+  const pipeline = emptyPipeline();
   const checkBegan = performance.now();
-  for (const object of base()) pipeline.apply(object);
-  for (let i = 0; i < routes; i++) pipeline.apply(routeOf(i, shape, 0));
+  for (const object of baseObjects()) pipeline.apply(object);
+  for (let i = 0; i < routes; i++) pipeline.apply(routeObject(i, shape, 0));
   const checked = performance.now() - checkBegan;
   const began = performance.now();
   const cpuBegan = process.threadCpuUsage();
@@ -34,7 +26,7 @@ function measure(shape: 'many hosts' | 'one host'): void {
 
   const times: number[] = [];
   for (let i = 0; i < changes; i++) {
-    const object = routeOf((i * 7919) % routes, shape, i + 1);
+    const object = changedRoute(i + 1, routes, shape);
     const start = performance.now();
     pipeline.apply(object);
     const settled = pipeline.settle();
@@ -49,39 +41,4 @@ function measure(shape: 'many hosts' | 'one host'): void {
       `one route changed: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${(times.at(-1) ?? 0).toFixed(3)} ms; ` +
       `heap ${(process.memoryUsage().heapUsed / 1_048_576).toFixed(0)} MB`,
   );
-}
-
-function base(): readonly KubeObject[] {
-  return [
-    {
-      apiVersion: 'gateway.networking.k8s.io/v1',
-      kind: 'Gateway',
-      metadata: { name: 'gw', namespace: 'default' },
-      spec: { gatewayClassName: 'portolan', listeners: [{ name: 'http', port: 80, protocol: 'HTTP' }] },
-    },
-    ...Array.from({ length: 100 }, (_, i) => ({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: `svc-${i}`, namespace: 'default' },
-      spec: { ports: [{ port: 80, targetPort: 8080 }] },
-    })),
-  ];
-}
-
-function routeOf(i: number, shape: 'many hosts' | 'one host', version: number): KubeObject {
-  return {
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name: `route-${i}`, namespace: 'default', generation: version + 1 },
-    spec: {
-      parentRefs: [{ name: 'gw' }],
-      hostnames: [shape === 'one host' ? 'app.example.com' : `host-${i}.example.com`],
-      rules: [
-        {
-          matches: [{ path: { type: 'PathPrefix', value: `/api/${i}/v${version}` } }],
-          backendRefs: [{ name: `svc-${i % 100}`, port: 80 }],
-        },
-      ],
-    },
-  };
 }

@@ -1,6 +1,6 @@
 // What is measured: a process of `portolan controller` and, in the mode that has them, its data planes.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, readdirSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { until } from './cluster.ts';
@@ -20,6 +20,8 @@ export interface ControllerOptions {
   readonly published?: boolean;
   /** `--address-pool`; undefined in the mode in which it serves nothing itself. */
   readonly pool?: string;
+  /** Flags of V8, for trials. */
+  readonly runtime?: readonly string[];
 }
 
 export interface RunningController {
@@ -35,14 +37,17 @@ export interface RunningController {
 }
 
 export function startController(options: ControllerOptions): RunningController {
-  const { kubeconfig, log, admin = '127.0.0.1:9901', args = [], pool, published = false } = options;
+  const { kubeconfig, log, admin = '127.0.0.1:9901', args = [], pool, published = false, runtime = [] } = options;
   const program = join(root, published ? 'dist/cli/main.js' : 'bin/portolan.js');
   const command = ['controller', '--kubeconfig', kubeconfig, '--admin', admin];
   const address = pool === undefined ? [] : ['--address-pool', pool];
   const within = options.netns === undefined ? [] : ['nsenter', `--net=/run/netns/${options.netns}`, '--'];
-  const [first = '', ...rest] = [...within, process.execPath, program, ...command, ...address, ...args];
+  const node = [process.execPath, ...runtime];
+  const [first = '', ...rest] = [...within, ...node, program, ...command, ...address, ...args];
   const child = spawn(first, rest, {
     stdio: ['ignore', 'ignore', 'pipe'],
+    // As in the image.
+    env: published ? { ...process.env, MALLOC_TRIM_THRESHOLD_: '131072' } : process.env,
   });
   // Nothing is left behind, however this ends.
   const kill = (): void => void child.kill('SIGKILL');
@@ -74,6 +79,35 @@ export function startController(options: ControllerOptions): RunningController {
 export function compile(): void {
   const { status, stderr } = spawnSync('npm', ['run', '--silent', 'prepack'], { cwd: root, encoding: 'utf8' });
   if (status !== 0) throw new Error(`the program cannot be compiled: ${stderr}`);
+}
+
+/** A process that descends from another, by the command line that it was started with. */
+export interface Descendant {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Of a process, as they stand; arguments of a command are joined by spaces. */
+export function descendantsOf(ancestor: number): readonly Descendant[] {
+  const children = new Map<number, Descendant[]>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      children.set(parent, [...(children.get(parent) ?? []), { pid: Number(name), command }]);
+    } catch {
+      // It has ended.
+    }
+  }
+  const found: Descendant[] = [];
+  for (const queue = [ancestor]; queue.length > 0;) {
+    const below = children.get(queue.pop() ?? 0) ?? [];
+    found.push(...below);
+    queue.push(...below.map(({ pid }) => pid));
+  }
+  return found;
 }
 
 /** Resident set of a process, in MiB; 0 when it is gone. */

@@ -3,8 +3,42 @@ import http from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { collectionOf, gatewayObject, routeObject, until } from './cluster.ts';
 import { startLoad, type LoadResult } from './load.ts';
-import { hostnameOf, namespace, shown, type Bench } from './setup.ts';
+import { hostnameOf, namespace, shown, type Bench, type Way } from './setup.ts';
 import { nowMs, startWatcher } from './watcher.ts';
+
+/** At most; milliseconds over the watcher, and MiB. Undefined: only told. */
+export interface Bars {
+  readonly idleP50: number;
+  readonly idleP99?: number;
+  readonly addingP99?: number;
+  readonly controller: number;
+  /** Of a data plane that is a process of its own. */
+  readonly plane?: number;
+}
+
+export function barsOf({ mode, engine }: Way): Bars {
+  if (engine === 'envoy') return { idleP50: 40, controller: 300 };
+  const bars = { idleP50: 5, idleP99: 30, addingP99: 100, controller: 250 };
+  return mode === 'provisioned' ? { ...bars, plane: 200 } : bars;
+}
+
+/** Of all processes, with so many routes. */
+export function memory(bench: Bench, routes: number, bars: Bars): string {
+  const own = bench.judge(
+    `memory of the controller at ${routes} routes: `,
+    bench.controller.memory(),
+    bars.controller,
+    'MiB',
+  );
+  return [`CPU of the controller so far: ${shown(bench.controller.cpu())} s`, own, ...planes(bench, bars)].join('\n');
+}
+
+function planes(bench: Bench, { plane }: Bars): readonly string[] {
+  return bench.planes().map(({ name, memory: mib }) => {
+    const text = `  memory of a data plane (${name}): `;
+    return plane === undefined ? `${text}${shown(mib)} MiB` : bench.judge(text, mib, plane, 'MiB');
+  });
+}
 
 /** Routes created on one Gateway: from the last until the Gateway tells their number and each is told to be accepted. */
 export async function attachedRoutes(bench: Bench, count: number): Promise<string> {
@@ -87,18 +121,18 @@ export async function routeChange(bench: Bench, count: number): Promise<string> 
   return [`route change: ${count} changes under load in ${shown(seconds)} s`, loadLine(bench, result)].join('\n');
 }
 
-export async function probeIdle(bench: Bench, count: number): Promise<string> {
+export async function probeIdle(bench: Bench, count: number, bars: Bars): Promise<string> {
   await bench.quiet();
   const probes = await probe(bench, 'idle', count);
   return [
     `route probe, idle, ${bench.routes.length} routes standing: ${count} routes, from the request that creates one`,
     percentiles(probes),
-    bench.judge('  p50 over the watcher: ', over(probes, 0.5), 5, 'ms'),
-    bench.judge('  p99 over the watcher: ', over(probes, 0.99), 30, 'ms'),
+    judged(bench, '  p50 over the watcher: ', over(probes, 0.5), bars.idleP50),
+    judged(bench, '  p99 over the watcher: ', over(probes, 0.99), bars.idleP99),
   ].join('\n');
 }
 
-export async function probeWhileAdding(bench: Bench, count: number): Promise<string> {
+export async function probeWhileAdding(bench: Bench, count: number, bars: Bars): Promise<string> {
   const enough = new AbortController();
   let added = 0;
   const began = nowMs();
@@ -112,14 +146,14 @@ export async function probeWhileAdding(bench: Bench, count: number): Promise<str
   const lines = [
     `route probe, while ${added} routes are added (${shown(rate)} a second): ${count} routes`,
     percentiles(probes),
-    bench.judge('  p99 over the watcher: ', over(probes, 0.99), 100, 'ms'),
+    judged(bench, '  p99 over the watcher: ', over(probes, 0.99), bars.addingP99),
   ];
   await bench.removeRoutes('scale', 'busy');
   return lines.join('\n');
 }
 
 /** Routes come and go: memory of the controller after each round, at rest. */
-export async function churn(bench: Bench, minutes: number): Promise<string> {
+export async function churn(bench: Bench, minutes: number, bars: Bars): Promise<string> {
   const end = nowMs() + minutes * 60_000;
   const told: number[] = [];
   let changed = 0;
@@ -133,8 +167,14 @@ export async function churn(bench: Bench, minutes: number): Promise<string> {
   const list = told.filter((_, n) => n % Math.ceil(told.length / 12) === 0).map((mib) => mib.toFixed(0));
   return [
     `churn: ${changed} routes created or deleted; memory of the controller after each round of 1,000: ${list.join(' ')} MiB`,
-    bench.judge('  memory at the end: ', told.at(-1) ?? 0, 250, 'MiB'),
+    bench.judge('  memory at the end: ', told.at(-1) ?? 0, bars.controller, 'MiB'),
+    ...planes(bench, bars),
   ].join('\n');
+}
+
+/** @param most milliseconds; undefined: there is no bar */
+function judged(bench: Bench, text: string, value: number, most: number | undefined): string {
+  return most === undefined ? `${text}${shown(value)} ms` : bench.judge(text, value, most, 'ms');
 }
 
 interface Probed {

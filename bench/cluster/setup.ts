@@ -1,4 +1,8 @@
 // A cluster → ready to be measured: namespace, class, a Gateway for each purpose, a backend, and the controller with its data plane.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { KubeObject } from '../../src/api/objects.ts';
 import { startBackend } from './backend.ts';
 import {
   backendObjects,
@@ -10,17 +14,30 @@ import {
   routeObject,
   until,
 } from './cluster.ts';
-import { compile, startController, type RunningController } from './gateway.ts';
+import { compile, descendantsOf, memoryOf, startController, type RunningController } from './gateway.ts';
 
 export interface Setup {
   readonly kubeconfig: string;
   readonly log: string;
-  readonly pool: string;
+  readonly way: Way;
   /** An address of this machine that the data plane reaches. */
   readonly backend: string;
+  /** Each route with a Service of its own. */
+  readonly ownServices?: boolean;
+  /** Flags of V8 for the controller, for trials. */
+  readonly runtime?: readonly string[];
 }
 
+/** How Gateways are served. */
+export type Way =
+  | { readonly mode: 'all-in-one'; readonly pool: string; readonly engine: 'embedded' }
+  | { readonly mode: 'all-in-one'; readonly pool: string; readonly engine: 'envoy'; readonly envoy: string }
+  /** Pods of the lab, which find the controller at the address. */
+  | { readonly mode: 'provisioned'; readonly engine: 'embedded'; readonly advertise: string; readonly kubelet: number };
+
 export const namespace = 'bench';
+/** Of the lab: what `compile` made. */
+export const publishedImage = 'portolan-published';
 const gateways = ['attached', 'scale', 'probe'] as const;
 export type GatewayName = (typeof gateways)[number];
 
@@ -31,6 +48,10 @@ export class Bench {
   readonly cluster: Cluster;
   readonly controller: RunningController;
   readonly addresses: ReadonlyMap<GatewayName, string>;
+  readonly way: Way;
+  readonly #ownServices: boolean;
+  /** Where the backend listens. */
+  readonly #backend: { readonly address: string; readonly port: number };
   /** Bars that were missed, in words. */
   readonly missed: string[] = [];
   /** Names of routes that stand, in order. */
@@ -41,8 +62,13 @@ export class Bench {
     readonly cluster: Cluster;
     readonly controller: RunningController;
     readonly addresses: ReadonlyMap<GatewayName, string>;
+    readonly setup: Setup;
+    readonly port: number;
     readonly close: () => Promise<void>;
   }) {
+    this.way = parts.setup.way;
+    this.#ownServices = parts.setup.ownServices ?? false;
+    this.#backend = { address: parts.setup.backend, port: parts.port };
     this.cluster = parts.cluster;
     this.controller = parts.controller;
     this.addresses = parts.addresses;
@@ -56,17 +82,24 @@ export class Bench {
   /** Creates routes, each with a hostname of its own. */
   async addRoutes(gateway: GatewayName, prefix: string, count: number, parallel: number = PARALLEL): Promise<void> {
     const names = Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
-    await this.cluster.each(names, parallel, (name) =>
-      this.cluster.create(routeObject({ namespace, name, gateway, hostname: hostnameOf(name) })),
-    );
+    await this.cluster.each(names, parallel, async (name) => {
+      const backend = this.#ownServices ? name : 'echo';
+      if (this.#ownServices) {
+        const { address, port } = this.#backend;
+        for (const object of backendObjects(namespace, name, address, port)) await this.cluster.create(object);
+      }
+      await this.cluster.create(routeObject({ namespace, name, gateway, hostname: hostnameOf(name), backend }));
+    });
     this.routes.push(...names.map((name) => ({ name, gateway })));
   }
 
   async removeRoutes(gateway: GatewayName, prefix: string): Promise<void> {
     const gone = this.routes.filter(({ name }) => name.startsWith(`${prefix}-`));
-    await this.cluster.each(gone, PARALLEL, ({ name }) =>
-      this.cluster.delete(routeObject({ namespace, name, gateway, hostname: hostnameOf(name) })),
-    );
+    await this.cluster.each(gone, PARALLEL, async ({ name }) => {
+      await this.cluster.delete(routeObject({ namespace, name, gateway, hostname: hostnameOf(name) }));
+      if (!this.#ownServices) return;
+      for (const object of backendObjects(namespace, name, '', 0)) await this.cluster.delete(object);
+    });
     const kept = this.routes.filter(({ name }) => !name.startsWith(`${prefix}-`));
     this.routes.splice(0, this.routes.length, ...kept);
   }
@@ -75,6 +108,16 @@ export class Bench {
   async standing(count: number): Promise<void> {
     if (this.routes.length < count) await this.addRoutes('scale', 'stand', count - this.routes.length);
     await this.quiet();
+  }
+
+  /** Data planes that are processes of their own, with what they take in MiB. */
+  planes(): readonly { readonly name: string; readonly memory: number }[] {
+    const { way } = this;
+    const found = descendantsOf(way.mode === 'provisioned' ? way.kubelet : (this.controller.child.pid ?? 0));
+    return found
+      .filter(({ command }) => (way.engine === 'envoy' ? isEnvoy(command) : / proxy --controller /.test(command)))
+      .map(({ pid }) => ({ name: way.engine === 'envoy' ? 'Envoy' : 'proxy', memory: memoryOf(pid) }))
+      .toSorted((a, b) => b.memory - a.memory);
   }
 
   /** Until the controller has used next to no CPU for two seconds. */
@@ -104,7 +147,13 @@ export function hostnameOf(name: string): string {
   return `${name}.example.com`;
 }
 
-export async function prepare({ kubeconfig, log, pool, backend }: Setup): Promise<Bench> {
+function isEnvoy(command: string): boolean {
+  // Not the script of the PyPI package that starts it.
+  return command.includes('bootstrap.json') && !/^\S*python/.test(command);
+}
+
+export async function prepare(setup: Setup): Promise<Bench> {
+  const { kubeconfig, log, way, backend, runtime = [] } = setup;
   const cluster = new Cluster(kubeconfig);
   await cluster.apply(namespaceObject(namespace));
   await cluster.apply(classObject());
@@ -113,11 +162,19 @@ export async function prepare({ kubeconfig, log, pool, backend }: Setup): Promis
     ...backendObjects(namespace, 'echo', backend, first.port),
     ...backendObjects(namespace, 'echo-2', backend, second.port),
     ...gateways.map((name) => gatewayObject(namespace, name)),
+    ...(way.mode === 'provisioned' ? ownKinds() : []),
   ]) {
     await cluster.apply(object);
   }
   compile();
-  const controller = startController({ kubeconfig, log, pool, args: ['--no-leader-election'], published: true });
+  const controller = startController({
+    kubeconfig,
+    log,
+    ...(way.mode === 'all-in-one' ? { pool: way.pool } : {}),
+    args: ['--no-leader-election', ...flagsOf(way)],
+    published: true,
+    runtime,
+  });
   const close = async (): Promise<void> => {
     await controller.stop();
     await Promise.all([first.close(), second.close()]);
@@ -133,14 +190,28 @@ export async function prepare({ kubeconfig, log, pool, backend }: Setup): Promis
     await controller.ready();
     const addresses = new Map<GatewayName, string>();
     for (const name of gateways) {
-      const address = await until(`Gateway ${name} is programmed`, 60, async () =>
+      const address = await until(`Gateway ${name} is programmed`, 120, async () =>
         programmedAddress(await cluster.get(gatewayObject(namespace, name))),
       );
       addresses.set(name, address);
     }
-    return new Bench({ cluster, controller, addresses, close });
+    return new Bench({ cluster, controller, addresses, setup, port: first.port, close });
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function flagsOf(way: Way): readonly string[] {
+  if (way.mode === 'provisioned')
+    return ['--proxy-image', publishedImage, '--advertise', way.advertise, '--lease-namespace', namespace];
+  return way.engine === 'envoy' ? ['--engine', 'envoy', '--envoy', way.envoy] : [];
+}
+
+/** Custom resource definitions of the project. */
+function ownKinds(): readonly KubeObject[] {
+  const folder = join(import.meta.dirname, '../../deploy/crds');
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => parse(readFileSync(join(folder, file), 'utf8')) as KubeObject);
 }

@@ -34,7 +34,7 @@ before(async () => {
   for (const name of ['red', 'green', 'blue']) backends.push(await startBackend(name, 'http1'));
   backends.push(await startBackend('rpc', 'h2c'));
   planes.push(await startEmbedded());
-  if (envoy !== undefined) planes.push(await startEnvoy(envoy));
+  if (envoy !== undefined) planes.push(await startEnvoy(envoy, false), await startEnvoy(envoy, true));
 });
 
 after(async () => {

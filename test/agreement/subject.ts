@@ -31,14 +31,18 @@ export async function startEmbedded(): Promise<DataPlane> {
   };
 }
 
-/** On a real Envoy, where one is found. */
-export async function startEnvoy(envoy: string): Promise<DataPlane> {
+/** On a real Envoy, where one is found. @param splits hosts are sent in parts, however small they are */
+export async function startEnvoy(envoy: string, splits: boolean): Promise<DataPlane> {
   const port = await freePort();
   const refusals: string[] = [];
-  const engine = await startEnvoyEngine({ envoy, onRefusal: (refusal) => refusals.push(JSON.stringify(refusal)) });
+  const engine = await startEnvoyEngine({
+    envoy,
+    onRefusal: (refusal) => refusals.push(JSON.stringify(refusal)),
+    ...(splits ? { splitting: { from: 2, share: 0 } } : {}),
+  });
   const client = new Client(port);
   return {
-    name: 'Envoy',
+    name: splits ? 'Envoy, hosts in parts' : 'Envoy',
     client,
     apply: async (update) => {
       await engine.apply(placedAt(update, port));

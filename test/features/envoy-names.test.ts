@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { origin, updateOf } from './engine-fixture.ts';
 import { printedResources } from '../../src/engines/envoy/printed.ts';
-import { shardOf } from '../../src/engines/envoy/route-tables.ts';
+import { partName, partOf } from '../../src/engines/envoy/host-entries.ts';
+import { bindOfTable } from '../../src/engines/envoy/names.ts';
+import { PATTERNS, shardOf, tableName } from '../../src/engines/envoy/route-tables.ts';
 
 test('resources by type', () => {
   const { resources } = printedResources(
@@ -27,18 +29,41 @@ test('resources by type', () => {
   assert.deepEqual(names['Cluster'], ['test/gateway|one']);
   assert.deepEqual(names['ClusterLoadAssignment'], ['test/one']);
   assert.deepEqual(names['Listener'], ['test/gateway:80/tcp']);
-  assert.equal(names['RouteConfiguration']?.length, 33);
-  assert.ok(names['RouteConfiguration']?.includes('test/gateway:80/tcp/patterns'));
+  // None without hosts: one is for a.test, and one for what no route has.
+  assert.deepEqual(names['RouteConfiguration'], [
+    `test/gateway:80/tcp/${shardOf('a.test')}`,
+    'test/gateway:80/tcp/patterns',
+  ]);
   assert.deepEqual(names['ScopedRouteConfiguration'], names['RouteConfiguration']);
 });
 
 test('hosts and their configurations', () => {
   assert.deepEqual(['a.example.com', 'b.example.com', '*.example.com', ''].map(shardOf), [
-    '16',
-    '17',
+    '1264',
+    '2929',
     'patterns',
     'patterns',
   ]);
+});
+
+test('tables are traced back to their bind', () => {
+  const bind = 'test/gateway:80/tcp';
+  const names = [tableName(bind, PATTERNS), tableName(bind, shardOf('a.test')), partName(bind, '*.a.test', 2, 17)];
+  assert.deepEqual(names.map(bindOfTable), [bind, bind, bind]);
+});
+
+test('paths and the parts of their hosts', () => {
+  const part = (type: 'exact' | 'prefix', value: string): readonly unknown[] =>
+    [1, 2, 3].map((depth) => partOf({ type, value }, depth));
+  assert.deepEqual(part('prefix', '/'), ['general', 'general', 'general']);
+  assert.deepEqual(part('prefix', '/a/b'), [part('exact', '/a')[0], part('exact', '/a/b')[1], 'general']);
+  assert.deepEqual(
+    part('exact', '/a/b/c/d'),
+    ['/a', '/a/b', '/a/b/c'].map((path, at) => part('exact', path)[at]),
+  );
+  assert.deepEqual(part('exact', '/a'), [18, 18, 18]);
+  assert.equal(partOf({ type: 'regex', value: '/a.*' }, 1), 'general');
+  assert.equal(partOf({ type: 'grpc-method', value: 'Get' }, 1), 'general');
 });
 
 test('rules and virtual hosts are called as in the model', () => {

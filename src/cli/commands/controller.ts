@@ -10,12 +10,14 @@ import type { Arguments } from '../command.ts';
 import { logLine } from '../log-line.ts';
 import type { Run } from '../main.ts';
 import { parseListen } from '../model/names.ts';
+import { keepYoungSmall } from '../proxy/memory.ts';
 import { startAdmin } from '../run/admin.ts';
 import type { Admin } from '../run/admin.ts';
 import { controllerMode } from '../run/controller-mode.ts';
 import { leaveSoon, stopSignal } from '../stop-signal.ts';
 
 export const run: Run = async (args) => {
+  keepYoungSmall();
   const access = accessOf(args);
   const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
   const namespace = args.text('lease-namespace') ?? access.namespace;

@@ -11,10 +11,16 @@ export const YOUNG_SPACE = 8;
  * Envoys takes 234 MB instead of 318, and 26 ms of a processor for a changed route instead of 20 (bench/fleet-envoys.ts).
  */
 export function keepHeapsSmall(): void {
-  // The young generation stays as it starts: small here, and in workers as the engine asks for it. A first configuration, all
-  // of which survives, would grow it for good.
-  setFlagsFromString('--semi-space-growth-factor=1');
+  keepYoungSmall();
   // The old one is collected when it has grown by half, and not only once it is as large as the machine allows.
   setFlagsFromString('--initial-old-space-size=24');
   setFlagsFromString('--heap-growing-percent=50');
+}
+
+/**
+ * The young generation stays as it starts: small here, and in workers as the engine asks for it. A first configuration, all of which
+ * survives, would grow it for good. Measured with 5,000 routes at once: 247 MiB resident instead of 310, the same time.
+ */
+export function keepYoungSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
 }

@@ -14,7 +14,7 @@ import { Misuse } from '../command.ts';
 import type { Arguments } from '../command.ts';
 import type { HostPort } from '../model/names.ts';
 import { formatHostPort, parseHostPort, parseListen } from '../model/names.ts';
-import { keepHeapsSmall } from '../proxy/memory.ts';
+import { keepHeapsSmall, YOUNG_SPACE } from '../proxy/memory.ts';
 import { engineSettings, startLocalEngine } from './engines.ts';
 
 export interface ControllerMode {
@@ -48,7 +48,7 @@ export function controllerMode(args: Arguments, namespace: string): ControllerMo
 }
 
 function inThisProcess(args: Arguments, range: string): Mode {
-  const settings = engineSettings(args);
+  const settings = { ...engineSettings(args), embedded: { youngSpace: YOUNG_SPACE } };
   return allInOne({
     pool: poolOf(range),
     engine: args.text('engine') === 'envoy' ? 'envoy' : 'embedded',

@@ -1,11 +1,17 @@
 // Trees (tree.ts) <-> the bytes of protobuf, by the descriptors of the messages. Encoders are made once per type. A field that a
 // message does not have, or a value of another kind, throws: it is a mistake of ours, never of a user.
 import protobuf from 'protobufjs/light.js';
-import type { Message, Tree } from './tree.ts';
+import { Encoded, type Message, type Tree } from './tree.ts';
 import { readDuration, scalarFor, writeDuration } from './scalars.ts';
+import { FIXED64, LENGTH_DELIMITED, VARINT, WireWriter } from './wire.ts';
 
-type Write = (writer: protobuf.Writer, value: Tree) => void;
-type Field = (writer: protobuf.Writer, value: Tree) => void;
+type Write = (writer: WireWriter, value: Tree) => void;
+
+/** How a message is written, by field: made once, and filled when it is first asked for. */
+interface Plan {
+  readonly type: string;
+  fields: ReadonlyMap<string, Write> | undefined;
+}
 
 const ANY = 'google.protobuf.Any';
 const DURATION = 'google.protobuf.Duration';
@@ -13,11 +19,10 @@ const STRUCT = 'google.protobuf.Struct';
 const VALUE = 'google.protobuf.Value';
 const WRAPPER = /^google\.protobuf\.\w+Value$/;
 
-const LENGTH_DELIMITED = 2;
-
 export class Codec {
   readonly #root: protobuf.Root;
-  readonly #encoders = new Map<string, ReadonlyMap<string, Field>>();
+  readonly #plans = new Map<string, Plan>();
+  readonly #writer = new WireWriter();
 
   constructor(root: protobuf.Root) {
     this.#root = root;
@@ -25,35 +30,43 @@ export class Codec {
 
   /** @param type full name of the message */
   encode(type: string, tree: Message): Uint8Array {
-    const writer = protobuf.Writer.create();
-    this.#message(type, tree, writer);
-    return writer.finish();
+    const writer = this.#writer;
+    try {
+      this.#message(this.#plan(type), tree, writer);
+      return writer.finish();
+    } catch (error) {
+      writer.reset();
+      throw error;
+    }
   }
 
   decode(type: string, bytes: Uint8Array): Message {
     return this.#decode(type, protobuf.Reader.create(bytes), bytes.length) as Message;
   }
 
-  #message(type: string, tree: Tree, writer: protobuf.Writer): void {
-    const fields = this.#fieldsOf(type);
-    for (const [name, value] of Object.entries(tree as Message)) {
+  #plan(type: string): Plan {
+    let plan = this.#plans.get(type);
+    if (plan === undefined) this.#plans.set(type, (plan = { type, fields: undefined }));
+    return plan;
+  }
+
+  #message(plan: Plan, tree: Tree, writer: WireWriter): void {
+    const fields = (plan.fields ??= this.#fieldsOf(plan.type));
+    const message = tree as Message;
+    for (const name of Object.keys(message)) {
+      const value = message[name];
       if (value === undefined || name === '@type') continue;
       const write = fields.get(name);
-      if (write === undefined) throw new Error(`${type} has no field ${name}`);
+      if (write === undefined) throw new Error(`${plan.type} has no field ${name}`);
       write(writer, value);
     }
   }
 
-  #fieldsOf(type: string): ReadonlyMap<string, Field> {
-    let fields = this.#encoders.get(type);
-    if (fields === undefined) {
-      fields = new Map(this.#root.lookupType(type).fieldsArray.map((field) => [field.name, this.#field(field)]));
-      this.#encoders.set(type, fields);
-    }
-    return fields;
+  #fieldsOf(type: string): ReadonlyMap<string, Write> {
+    return new Map(this.#root.lookupType(type).fieldsArray.map((field) => [field.name, this.#field(field)]));
   }
 
-  #field(field: protobuf.Field): Field {
+  #field(field: protobuf.Field): Write {
     if (field instanceof protobuf.MapField) return this.#map(field);
     const one = this.#single(field, field.id);
     if (!field.repeated) return one;
@@ -62,45 +75,58 @@ export class Codec {
     };
   }
 
-  #map(field: protobuf.MapField): Field {
+  #map(field: protobuf.MapField): Write {
     const key = scalarFor(field.keyType);
     const value = this.#single(field as unknown as protobuf.Field, 2);
+    const tag = (field.id << 3) | LENGTH_DELIMITED;
     return (writer, entries) => {
       for (const [name, each] of Object.entries(entries as Message)) {
         if (each === undefined) continue;
-        writer.uint32((field.id << 3) | LENGTH_DELIMITED).fork();
-        key.write(writer.uint32((1 << 3) | key.wire), name);
+        writer.varint(tag);
+        const start = writer.open();
+        writer.varint((1 << 3) | key.wire);
+        key.write(writer, name);
         value(writer, each);
-        writer.ldelim();
+        writer.close(start);
       }
     };
   }
 
-  #single(field: protobuf.Field, id: number): Field {
+  #single(field: protobuf.Field, id: number): Write {
     const { resolvedType, type } = field;
     if (resolvedType instanceof protobuf.Type) {
       const write = this.#nested(resolvedType.fullName.slice(1));
+      const tag = (id << 3) | LENGTH_DELIMITED;
       return (writer, value) => {
-        writer.uint32((id << 3) | LENGTH_DELIMITED);
+        writer.varint(tag);
         // Encoded before.
         if (value instanceof Uint8Array) writer.bytes(value);
-        else {
-          writer.fork();
+        else if (value instanceof Encoded) {
+          writer.varint(value.length);
+          for (const piece of value.pieces) writer.raw(piece);
+        } else {
+          const start = writer.open();
           write(writer, value);
-          writer.ldelim();
+          writer.close(start);
         }
       };
     }
     if (resolvedType instanceof protobuf.Enum) {
       const { values } = resolvedType;
+      const tag = (id << 3) | VARINT;
       return (writer, value) => {
         const number = values[value as string];
         if (number === undefined) throw new Error(`${field.fullName} is never ${JSON.stringify(value)}`);
-        writer.uint32(id << 3).int32(number);
+        writer.varint(tag);
+        writer.signed(number);
       };
     }
     const scalar = scalarFor(type);
-    return (writer, value) => scalar.write(writer.uint32((id << 3) | scalar.wire), value);
+    const tag = (id << 3) | scalar.wire;
+    return (writer, value) => {
+      writer.varint(tag);
+      scalar.write(writer, value);
+    };
   }
 
   #nested(type: string): Write {
@@ -108,46 +134,62 @@ export class Codec {
     if (type === DURATION) return (writer, value) => writeDuration(writer, value as string);
     if (type === STRUCT) return (writer, value) => this.#struct(writer, value as Message);
     if (type === VALUE) return (writer, value) => this.#value(writer, value);
-    if (WRAPPER.test(type)) return (writer, value) => this.#message(type, { value }, writer);
-    return (writer, value) => this.#message(type, value, writer);
+    const plan = this.#plan(type);
+    if (WRAPPER.test(type)) return (writer, value) => this.#message(plan, { value }, writer);
+    return (writer, value) => this.#message(plan, value, writer);
   }
 
-  #any(writer: protobuf.Writer, value: Message): void {
+  #any(writer: WireWriter, value: Message): void {
     const url = value['@type'];
     if (typeof url !== 'string') throw new Error('an Any needs its @type');
-    writer.uint32((1 << 3) | LENGTH_DELIMITED).string(url);
-    writer.uint32((2 << 3) | LENGTH_DELIMITED).fork();
-    this.#message(typeOf(url), value, writer);
-    writer.ldelim();
+    writer.varint((1 << 3) | LENGTH_DELIMITED);
+    writer.text(url);
+    writer.varint((2 << 3) | LENGTH_DELIMITED);
+    const start = writer.open();
+    this.#message(this.#plan(typeOf(url)), value, writer);
+    writer.close(start);
   }
 
-  #struct(writer: protobuf.Writer, value: Message): void {
+  #struct(writer: WireWriter, value: Message): void {
     for (const [name, each] of Object.entries(value)) {
       if (each === undefined) continue;
-      writer.uint32((1 << 3) | LENGTH_DELIMITED).fork();
-      writer.uint32((1 << 3) | LENGTH_DELIMITED).string(name.toWellFormed());
-      writer.uint32((2 << 3) | LENGTH_DELIMITED).fork();
+      writer.varint((1 << 3) | LENGTH_DELIMITED);
+      const entry = writer.open();
+      writer.varint((1 << 3) | LENGTH_DELIMITED);
+      writer.text(name);
+      writer.varint((2 << 3) | LENGTH_DELIMITED);
+      const start = writer.open();
       this.#value(writer, each);
-      writer.ldelim().ldelim();
+      writer.close(start);
+      writer.close(entry);
     }
   }
 
-  #value(writer: protobuf.Writer, value: Tree): void {
-    if (typeof value === 'number') writer.uint32((2 << 3) | 1).double(value);
-    else if (typeof value === 'string') writer.uint32((3 << 3) | LENGTH_DELIMITED).string(value.toWellFormed());
-    else if (typeof value === 'boolean') writer.uint32(4 << 3).bool(value);
-    else if (isList(value)) {
-      writer.uint32((6 << 3) | LENGTH_DELIMITED).fork();
+  #value(writer: WireWriter, value: Tree): void {
+    if (typeof value === 'number') {
+      writer.varint((2 << 3) | FIXED64);
+      writer.double(value);
+    } else if (typeof value === 'string') {
+      writer.varint((3 << 3) | LENGTH_DELIMITED);
+      writer.text(value);
+    } else if (typeof value === 'boolean') {
+      writer.varint((4 << 3) | VARINT);
+      writer.varint(value ? 1 : 0);
+    } else if (isList(value)) {
+      writer.varint((6 << 3) | LENGTH_DELIMITED);
+      const list = writer.open();
       for (const each of value) {
-        writer.uint32((1 << 3) | LENGTH_DELIMITED).fork();
+        writer.varint((1 << 3) | LENGTH_DELIMITED);
+        const start = writer.open();
         this.#value(writer, each);
-        writer.ldelim();
+        writer.close(start);
       }
-      writer.ldelim();
+      writer.close(list);
     } else {
-      writer.uint32((5 << 3) | LENGTH_DELIMITED).fork();
+      writer.varint((5 << 3) | LENGTH_DELIMITED);
+      const start = writer.open();
       this.#struct(writer, value as Message);
-      writer.ldelim();
+      writer.close(start);
     }
   }
 

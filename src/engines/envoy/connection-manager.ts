@@ -5,7 +5,7 @@ import { http1Options, http2Options } from './clusters.ts';
 import { type GuardedConnection, guardFilter } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { localReplies } from './routes/answers.ts';
-import { SHARD_HEADER } from './route-tables.ts';
+import { SHARD_HEADER } from './names.ts';
 import { checkFilter, LISTENER_CHECK, RULE_CHECK } from './routes/checks.ts';
 import { sessionFilter } from './routes/sessions.ts';
 import { shardFilter } from './shard-filter.ts';

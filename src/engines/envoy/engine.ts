@@ -12,6 +12,7 @@ import { listen, type StreamListener } from '../stream/listen.ts';
 import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../stream/resource.ts';
 import { bootstrap } from './bootstrap.ts';
 import { Culprits } from './culprits.ts';
+import type { Splitting } from './host-entries.ts';
 import { defaultLimits, type EnvoyLimits } from './limits.ts';
 import { order, types } from './names.ts';
 import { codeOf, reasonIn } from './refusals.ts';
@@ -29,6 +30,8 @@ export interface EnvoyEngineOptions {
   readonly limits?: Partial<EnvoyLimits>;
   readonly trustedHops?: number;
   readonly requestIds?: boolean;
+  /** For tests: with which hosts are sent in parts. */
+  readonly splitting?: Splitting;
   /** File to append JSON lines to; `-` = standard output. Default: no log. */
   readonly accessLog?: string;
   readonly onReport?: (report: BindReport) => void;
@@ -102,6 +105,7 @@ class EnvoyEngine implements Engine {
       limits: this.#limits,
       trustedHops: options.trustedHops ?? 0,
       requestIds: options.requestIds ?? true,
+      ...(options.splitting === undefined ? {} : { splitting: options.splitting }),
       sharesPorts: (options.workers ?? 1) > 1,
       accessLog: options.accessLog ?? '',
       systemTrust: systemTrustFile(folder),

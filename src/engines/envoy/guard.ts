@@ -1,6 +1,8 @@
 // What Envoy has no setting for, as a Lua filter in front of all others: the one form of a path (routing/match/path.ts, step by step),
 // 421, query parameters decoded for the matches, and methods that end here. What fails in it refuses the request.
+import { PARTS } from './host-entries.ts';
 import { GUARD, luaFilter, luaText } from './lua.ts';
+import { SHARD_HEADER } from './names.ts';
 import { METADATA, queryKey } from './routes/match.ts';
 import { type HeaderPlan, isFieldName } from '../../routing/filters/header-changes.ts';
 import type { Message } from './tree.ts';
@@ -27,6 +29,8 @@ export interface GuardedHost {
   readonly told: boolean;
   /** What is changed in every request before a route is looked for. */
   readonly before: HeaderPlan;
+  /** Its routes are elsewhere, by so many elements of paths: the beginning of the names of their tables. */
+  readonly parts?: { readonly depth: number; readonly names: string } | undefined;
 }
 
 export function guardFilter(connection: GuardedConnection): Message {
@@ -42,6 +46,7 @@ export function guardMetadata(host: GuardedHost): Message {
         ...(host.insists === undefined ? {} : { insists: host.insists }),
         ...(host.queries.length > 0 ? { queries: [...host.queries] } : {}),
         ...(host.told ? { told: true } : {}),
+        ...(host.parts === undefined ? {} : { parts: host.parts.names, depth: host.parts.depth }),
         ...changes(host.before),
       },
     },
@@ -77,6 +82,7 @@ function constants({ frontend, validation, targetBytes }: GuardedConnection): st
     `local FRONTEND = ${frontend === undefined ? 'nil' : luaText(frontend)}`,
     `local VALIDATION = ${luaText(validation)}`,
     `local LONGEST = ${targetBytes}`,
+    `local HEADER, PARTS = ${luaText(SHARD_HEADER)}, ${PARTS}`,
     '',
   ].join('\n');
 }
@@ -159,6 +165,14 @@ local function parameter(query, name)
   end
 end
 
+-- Which part of a host takes the path (host-entries.ts).
+local function partOf(path, depth)
+  local at, hash = 1, 0
+  for _ = 1, depth do at = at and find(path, "/", at + 1, true) end
+  for i = 1, at and at - 1 or #path do hash = (hash * 31 + byte(path, i)) % 65536 end
+  return string.format("%d", hash % PARTS)
+end
+
 local PHRASES = {
   ["200"] = "OK", ["400"] = "Bad Request", ["414"] = "URI Too Long", ["421"] = "Misdirected Request",
   ["500"] = "Internal Server Error", ["501"] = "Not Implemented",
@@ -183,9 +197,8 @@ local function judge(handle)
   if find(headers:get(":authority") or "", "[^%w%-._~!$&'()*+;=:%%%[%]]") then return "400", "bad-host" end
   local target = headers:get(":path") or ""
   if #target > LONGEST then return "414", "bad-target" end
-  local query, changed = "", false
+  local query, changed, path = "", false, target
   if target ~= "*" then
-    local path = target
     local mark = find(target, "?", 1, true)
     if mark then
       path, query = sub(target, 1, mark - 1), sub(target, mark)
@@ -197,7 +210,7 @@ local function judge(handle)
     if not normalised then return "400", "bad-target" end
     if normalised ~= path then
       headers:replace(":path", normalised .. query)
-      changed = true
+      path, changed = normalised, true
     end
   end
   if method == "OPTIONS" or method == "TRACE" then
@@ -223,6 +236,11 @@ local function judge(handle)
       local value = parameter(query, name)
       if value then metadata:set("${METADATA}", "${queryKey('')}" .. name, value) end
     end
+    changed = true
+  end
+  local parts = host:get("parts")
+  if parts then
+    headers:replace(HEADER, parts .. partOf(path, host:get("depth")))
     changed = true
   end
   if change(headers, host) or changed then handle:clearRouteCache() end

@@ -9,6 +9,9 @@ export const types = {
   routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
 } as const;
 
+/** Says where the routes of a request are: set by our scripts alone, and never sent on. */
+export const SHARD_HEADER = 'x-portolan-shard';
+
 export type ResourceType = (typeof types)[keyof typeof types];
 
 /** What others name comes before them. */
@@ -24,6 +27,11 @@ export const order: readonly ResourceType[] = [
 /** Full name of the message: what a codec asks for. */
 export function messageOf(type: string): string {
   return type.slice(type.lastIndexOf('/') + 1);
+}
+
+/** Of a RouteConfiguration, whose name begins with it: `namespace/name:port/transport/…` */
+export function bindOfTable(name: string): string {
+  return name.split('/').slice(0, 3).join('/');
 }
 
 /** Of a CertificateSet. */

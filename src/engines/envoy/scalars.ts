@@ -1,10 +1,11 @@
 // The plain values of protobuf: how each kind is written and read, and durations as text (`1.5s`).
 import type protobuf from 'protobufjs/light.js';
 import type { Tree } from './tree.ts';
+import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, type WireWriter } from './wire.ts';
 
 export interface Scalar {
   readonly wire: number;
-  write(writer: protobuf.Writer, value: Tree): void;
+  write(writer: WireWriter, value: Tree): void;
   read(reader: protobuf.Reader): Tree;
 }
 
@@ -14,14 +15,19 @@ export function scalarFor(type: string): Scalar {
   return scalar;
 }
 
-const VARINT = 0;
-const FIXED64 = 1;
-const LENGTH_DELIMITED = 2;
-const FIXED32 = 5;
-
 const number = (value: Tree): number => {
   if (typeof value !== 'number') throw new TypeError(`not a number: ${JSON.stringify(value)}`);
   return value;
+};
+
+const whole = (value: Tree): number => {
+  if (!Number.isSafeInteger(value)) throw new TypeError(`not a whole number: ${JSON.stringify(value)}`);
+  return value as number;
+};
+
+const natural = (value: Tree): number => {
+  if (whole(value) < 0) throw new TypeError(`less than nothing: ${JSON.stringify(value)}`);
+  return value as number;
 };
 
 const scalars: Readonly<Record<string, Scalar>> = {
@@ -29,7 +35,7 @@ const scalars: Readonly<Record<string, Scalar>> = {
     wire: VARINT,
     write: (writer, value) => {
       if (typeof value !== 'boolean') throw new TypeError(`not true or false: ${JSON.stringify(value)}`);
-      writer.bool(value);
+      writer.varint(value ? 1 : 0);
     },
     read: (reader) => reader.bool(),
   },
@@ -37,8 +43,7 @@ const scalars: Readonly<Record<string, Scalar>> = {
     wire: LENGTH_DELIMITED,
     write: (writer, value) => {
       if (typeof value !== 'string') throw new TypeError(`not a text: ${JSON.stringify(value)}`);
-      // Others than Unicode no protobuf takes.
-      writer.string(value.toWellFormed());
+      writer.text(value);
     },
     read: (reader) => reader.string(),
   },
@@ -50,42 +55,44 @@ const scalars: Readonly<Record<string, Scalar>> = {
     },
     read: (reader) => reader.bytes(),
   },
-  int32: { wire: VARINT, write: (writer, value) => void writer.int32(number(value)), read: (reader) => reader.int32() },
-  uint32: {
-    wire: VARINT,
-    write: (writer, value) => void writer.uint32(number(value)),
-    read: (reader) => reader.uint32(),
-  },
+  int32: { wire: VARINT, write: (writer, value) => writer.signed(whole(value)), read: (reader) => reader.int32() },
+  uint32: { wire: VARINT, write: (writer, value) => writer.varint(natural(value)), read: (reader) => reader.uint32() },
   int64: {
     wire: VARINT,
-    write: (writer, value) => void writer.int64(number(value)),
+    write: (writer, value) => writer.signed(whole(value)),
     read: (reader) => Number(reader.int64()),
   },
   uint64: {
     wire: VARINT,
-    write: (writer, value) => void writer.uint64(number(value)),
+    write: (writer, value) => writer.varint(natural(value)),
     read: (reader) => Number(reader.uint64()),
   },
   double: {
     wire: FIXED64,
-    write: (writer, value) => void writer.double(number(value)),
+    write: (writer, value) => writer.double(number(value)),
     read: (reader) => reader.double(),
   },
   float: {
     wire: FIXED32,
-    write: (writer, value) => void writer.float(number(value)),
+    write: (writer, value) => writer.float(number(value)),
     read: (reader) => reader.float(),
   },
 };
 
 /** @param text seconds: `1.5s` */
-export function writeDuration(writer: protobuf.Writer, text: string): void {
-  const [, whole, fraction = ''] = /^(\d+)(?:\.(\d{1,9}))?s$/.exec(text) ?? [];
-  if (whole === undefined) throw new TypeError(`no duration: ${text}`);
-  const seconds = Number(whole);
-  const nanos = Number(fraction.padEnd(9, '0'));
-  if (seconds > 0) writer.uint32(1 << 3).int64(seconds);
-  if (nanos > 0) writer.uint32(2 << 3).int32(nanos);
+export function writeDuration(writer: WireWriter, text: string): void {
+  const [, digits, fraction = ''] = /^(\d+)(?:\.(\d{1,9}))?s$/.exec(text) ?? [];
+  if (digits === undefined) throw new TypeError(`no duration: ${text}`);
+  const seconds = Number(digits);
+  const nanos = fraction === '' ? 0 : Number(fraction.padEnd(9, '0'));
+  if (seconds > 0) {
+    writer.varint(1 << 3);
+    writer.varint(seconds);
+  }
+  if (nanos > 0) {
+    writer.varint(2 << 3);
+    writer.varint(nanos);
+  }
 }
 
 export function readDuration(reader: protobuf.Reader, end: number): string {

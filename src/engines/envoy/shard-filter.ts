@@ -1,7 +1,8 @@
 // Which RouteConfiguration a request is looked up in (route-tables.ts), as a Lua filter in front of the guard: one of its own, since what
 // a script has asked of a virtual host stays as it was for all of that script.
 import { luaFilter, luaText } from './lua.ts';
-import { PATTERNS, SHARD_HEADER, SHARDS, tableName } from './route-tables.ts';
+import { SHARD_HEADER } from './names.ts';
+import { PATTERNS, SHARDS, tableName } from './route-tables.ts';
 import type { Message } from './tree.ts';
 
 /** @param bind its key */

@@ -18,17 +18,17 @@ import { clusterResource } from './clusters.ts';
 import type { HttpSettings } from './connection-manager.ts';
 import { encodeResource } from './encode.ts';
 import { endpointsResource } from './endpoints.ts';
-import { HostRoutes } from './host-routes.ts';
+import { HostRoutes, type HostSettings } from './host-routes.ts';
 import { listenerResource } from './listeners.ts';
 import { certificateSecret, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
-import { RouteTables, scopesOf, shards, tableName } from './route-tables.ts';
+import { RouteTables } from './route-tables.ts';
 import { Faults } from './screening/faults.ts';
 import { type RowName, rowsNamed, type StandingRows } from './screening/suspects.ts';
 import { certificateResource, trustResource } from './secrets.ts';
 import { plainVariant } from './streams.ts';
 
-export interface TranslationOptions extends HttpSettings {
+export interface TranslationOptions extends HttpSettings, HostSettings {
   /** PEM file with the authorities of the machine that Envoy runs on. */
   readonly systemTrust: string;
   /** Told of what is not sent, since Envoy would refuse it, and of what is served otherwise: when that changes. */
@@ -38,6 +38,9 @@ export interface TranslationOptions extends HttpSettings {
   /** Where the resources of a gateway go. Default: each gateway by itself. */
   readonly scopeOf?: (gateway: string) => string;
 }
+
+/** Of a RouteConfiguration: what leads to it, and itself. */
+const tableTypes = [types.scopes, types.routes] as const;
 
 export class Translation {
   readonly #options: TranslationOptions;
@@ -266,10 +269,7 @@ export class Translation {
   #hostsOf(frontend: string): HostRoutes {
     let hosts = this.#hosts.get(frontend);
     if (hosts === undefined)
-      this.#hosts.set(
-        frontend,
-        (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options.limits, this.faults)),
-      );
+      this.#hosts.set(frontend, (hosts = new HostRoutes((key) => this.#rules.get(key), this.#options, this.faults)));
     return hosts;
   }
 
@@ -307,23 +307,21 @@ export class Translation {
     const bind = this.#binds.get(key);
     const scope = this.#scope(bind?.gateway ?? gatewayOfBind(key));
     const frontends = bind === undefined ? [] : this.#frontendsOf(bind).filter(isHttp);
+    const known = this.#tables.get(key);
     if (frontends.length === 0 || !this.#placements.has(key)) {
       this.#tables.delete(key);
-      for (const shard of shards) {
-        batch.remove(scope, types.scopes, tableName(key, shard));
-        batch.remove(scope, types.routes, tableName(key, shard));
-      }
+      for (const name of known?.names() ?? []) for (const type of tableTypes) batch.remove(scope, type, name);
       return;
     }
-    const known = this.#tables.get(key);
     const tables = known ?? new RouteTables(key);
-    if (known === undefined) for (const resource of scopesOf(key)) batch.set(scope, types.scopes, resource);
     this.#tables.set(key, tables);
-    const changed =
+    const { routes, scopes, gone } =
       anew || known === undefined
         ? tables.rebuild(frontends.map((frontend) => ({ frontend, hosts: this.#hostsOf(frontend.key) })))
         : tables.refresh();
-    for (const resource of changed) batch.set(scope, types.routes, resource);
+    for (const resource of scopes) batch.set(scope, types.scopes, resource);
+    for (const resource of routes) batch.set(scope, types.routes, resource);
+    for (const name of gone) for (const type of tableTypes) batch.remove(scope, type, name);
   }
 }
 

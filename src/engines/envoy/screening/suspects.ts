@@ -3,7 +3,7 @@
 import type { LeftOut } from '../../../routing/engine.ts';
 import type { Bind, CertificateSet, Cluster, Frontend, Rule, TrustBundle } from '../../../routing/model.ts';
 import type { RowChanges, Update } from '../../../routing/update.ts';
-import { types } from '../names.ts';
+import { bindOfTable, types } from '../names.ts';
 
 /** `matches`: those of a rule, by `rule|index`, which take no request when they are left out. A rule is answered 500 then. */
 export interface RowName {
@@ -43,7 +43,7 @@ export function suspectsIn(rows: StandingRows, typeUrl: string, name: string): r
     case types.listener:
       return bindRows(rows, name, false);
     case types.routes:
-      return bindRows(rows, name.slice(0, name.lastIndexOf('/')), true);
+      return bindRows(rows, bindOfTable(name), true);
     default:
       return [];
   }

@@ -1,0 +1,148 @@
+// The entries of one virtual host in precedence order, and the same by the first elements of the paths that they take. A host with many
+// entries is sent in parts by these (route-tables.ts): all that a request can meet is in its part, and entries that take paths of any
+// beginning are in every part.
+import { pathKey } from '../../routing/match/conditions.ts';
+import { compareEntries } from '../../routing/match/precedence.ts';
+import type { Entry, PathMatch } from '../../routing/model.ts';
+import { insertSorted, removeSorted } from '../../support/sorted.ts';
+
+/** Of one host. */
+export const PARTS = 256;
+/** Elements of a path that can say where it belongs, from the most that are tried. */
+const depths = [3, 2, 1] as const;
+
+/** When a host is sent in parts. */
+export interface Splitting {
+  /** So many entries at least. */
+  readonly from: number;
+  /** Of so many entries one at most may be in every part. */
+  readonly share: number;
+}
+
+/** Below 128 entries a change of the whole host costs Envoy's main thread 3 ms; parts are twice the octets at most. */
+export const defaultSplitting: Splitting = { from: 128, share: PARTS };
+
+/** A number below PARTS; 'general': of every part. */
+export type Part = number | 'general';
+
+/** Which part an entry with this path is in. @param depth elements that count */
+export function partOf(path: PathMatch, depth: number): Part {
+  return isGeneral(path, depth) ? 'general' : partOfPath(pathKey(path), depth);
+}
+
+/** @param path normalised. The guard reckons the same, octet by octet (guard.ts) */
+export function partOfPath(path: string, depth: number): number {
+  let end = 0;
+  for (let element = 0; element < depth && end >= 0; element++) end = path.indexOf('/', end + 1);
+  let hash = 0;
+  for (const octet of Buffer.from(end < 0 ? path : path.slice(0, end), 'utf8')) hash = (hash * 31 + octet) % 65_536;
+  return hash % PARTS;
+}
+
+function isGeneral(path: PathMatch, depth: number): boolean {
+  return elementsOf(path) < depth;
+}
+
+/** Elements of which all paths that it takes have the same. */
+function elementsOf(path: PathMatch): number {
+  if (path.type !== 'exact' && path.type !== 'prefix') return 0;
+  const key = pathKey(path);
+  if (!key.startsWith('/')) return 0;
+  return path.type === 'exact' ? Infinity : key.split('/').length - 1;
+}
+
+/** Name of the RouteConfiguration of a part. @param part '': what comes before it in the names of all parts */
+export function partName(bind: string, hostname: string, depth: number, part: number | ''): string {
+  return `${bind}/host/${hostname}/${depth}/${part}`;
+}
+
+export class HostEntries {
+  /** In precedence order, like those of the parts. */
+  readonly #all: Entry[] = [];
+  /** Those that would be in every part, by depth; most hosts are too small to be asked. */
+  #general: number[] | undefined;
+  /** By depth, as far as it was asked for. */
+  readonly #parts = new Map<number, Map<Part, Entry[]>>();
+  /** Those that ask for query parameters. */
+  readonly #asking: Entry[] = [];
+
+  get size(): number {
+    return this.#all.length;
+  }
+
+  /** Elements by which the host is sent in parts; 0: as a whole. @param others hosts that it falls through to */
+  depth(others: readonly HostEntries[], { from, share }: Splitting): number {
+    if (this.size < from) return 0;
+    const fits = (depth: number): boolean =>
+      [this, ...others].reduce((sum, each) => sum + each.#generalAt(depth), 0) * share <= this.size;
+    return depths.find(fits) ?? 0;
+  }
+
+  insert(entry: Entry): void {
+    insertSorted(this.#all, entry, compareEntries);
+    for (const [depth, parts] of this.#parts) into(parts, entry, depth);
+    this.#count(entry, 1);
+  }
+
+  /** Says whether it was there. */
+  remove(entry: Entry): boolean {
+    if (!removeSorted(this.#all, entry, compareEntries)) return false;
+    for (const [depth, parts] of this.#parts) {
+      const part = partOf(entry.match.path, depth);
+      const entries = parts.get(part) ?? [];
+      removeSorted(entries, entry, compareEntries);
+      if (entries.length === 0) parts.delete(part);
+    }
+    this.#count(entry, -1);
+    return true;
+  }
+
+  all(): readonly Entry[] {
+    return this.#all;
+  }
+
+  /** All that a path of the part can meet, in precedence order. */
+  of(part: Part, depth: number): readonly Entry[] {
+    let parts = this.#parts.get(depth);
+    if (parts === undefined) {
+      this.#parts.set(depth, (parts = new Map()));
+      for (const entry of this.#all) into(parts, entry, depth);
+    }
+    const general = parts.get('general') ?? [];
+    const own = part === 'general' ? [] : (parts.get(part) ?? []);
+    if (general.length === 0 || own.length === 0) return own.length === 0 ? general : own;
+    return [...own, ...general].sort(compareEntries);
+  }
+
+  /** Those that ask for query parameters, which have to be known before a part is looked for. */
+  asking(): readonly Entry[] {
+    return this.#asking;
+  }
+
+  #generalAt(depth: number): number {
+    if (this.#general === undefined) {
+      this.#general = [0, 0, 0, 0];
+      for (const entry of this.#all) countGeneral(this.#general, entry, 1);
+    }
+    return this.#general[depth] ?? 0;
+  }
+
+  #count(entry: Entry, by: 1 | -1): void {
+    if (this.#general !== undefined) countGeneral(this.#general, entry, by);
+    if (entry.match.query.length === 0) return;
+    if (by === 1) insertSorted(this.#asking, entry, compareEntries);
+    else removeSorted(this.#asking, entry, compareEntries);
+  }
+}
+
+function countGeneral(general: number[], { match }: Entry, by: 1 | -1): void {
+  const elements = elementsOf(match.path);
+  for (const depth of depths) if (elements < depth) general[depth] = (general[depth] ?? 0) + by;
+}
+
+function into(parts: Map<Part, Entry[]>, entry: Entry, depth: number): void {
+  const part = partOf(entry.match.path, depth);
+  let entries = parts.get(part);
+  if (entries === undefined) parts.set(part, (entries = []));
+  insertSorted(entries, entry, compareEntries);
+}

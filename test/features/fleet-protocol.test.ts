@@ -1,0 +1,155 @@
+// The protocol as others read it: a client made of Envoy's own .proto files and of nothing of ours, against a fleet. They come with
+// @grpc/grpc-js-xds; its client itself asks for the state of the world (StreamAggregatedResources), which we do not serve: Envoys ask
+// for deltas, and answers that name everything are what thousands of routes have no room for.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import protobuf from 'protobufjs';
+import { envoyDialect } from '../../src/engines/envoy/dialect.ts';
+import { startFleet } from '../../src/engines/stream/fleet/fleet.ts';
+import { root } from './cli-process.ts';
+import { everything, modelOf } from './fleet-fixture.ts';
+import { gatewayMaterial, serverMaterial, serverName } from './stream-fixture.ts';
+import { authority } from './tls-certificates.ts';
+
+const deps = join(root, 'node_modules/@grpc/grpc-js-xds/deps');
+const includeDirs = ['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((name) => join(deps, name));
+const CLUSTER = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
+const LISTENER = 'type.googleapis.com/envoy.config.listener.v3.Listener';
+
+/** As the .proto files have it. */
+interface Response {
+  readonly type_url: string;
+  readonly nonce: string;
+  readonly resources: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly resource: { readonly type_url: string; readonly value: Buffer };
+  }[];
+  readonly removed_resources: readonly string[];
+}
+
+type Call = grpc.ClientDuplexStream<object, Response>;
+
+interface Client extends grpc.Client {
+  readonly DeltaAggregatedResources: () => Call;
+  readonly StreamAggregatedResources: () => Call;
+}
+
+function clientClass(): new (address: string, credentials: grpc.ChannelCredentials, options: object) => Client {
+  const definition = loadSync('envoy/service/discovery/v3/ads.proto', { includeDirs, keepCase: true, defaults: true });
+  const loaded = grpc.loadPackageDefinition(definition) as unknown as {
+    readonly envoy: {
+      readonly service: {
+        readonly discovery: { readonly v3: { readonly AggregatedDiscoveryService: ReturnType<typeof clientClass> } };
+      };
+    };
+  };
+  return loaded.envoy.service.discovery.v3.AggregatedDiscoveryService;
+}
+
+/** Reads a resource by the message of its file. */
+function reader(file: string, name: string): (bytes: Buffer) => Readonly<Record<string, unknown>> {
+  const types = new protobuf.Root();
+  types.resolvePath = (_, target) => {
+    const found = includeDirs.map((folder) => join(folder, target)).find((path) => existsSync(path));
+    return found ?? protobuf.Root.prototype.resolvePath.call(types, '', target);
+  };
+  types.loadSync(file, { keepCase: true });
+  const type = types.lookupType(name);
+  return (bytes) => type.toObject(type.decode(bytes), { longs: Number, enums: String });
+}
+
+test('a client of the .proto files gets, acknowledges, refuses and goes on', async (t) => {
+  const ca = await authority('fleet');
+  const [material, own] = [await serverMaterial(ca), await gatewayMaterial(ca, 'ns/mine')];
+  const logged: string[] = [];
+  const fleet = await startFleet({
+    address: '127.0.0.1',
+    port: 0,
+    credentials: () => material,
+    onReport: () => {},
+    log: ({ message }) => logged.push(message),
+    dialect: envoyDialect(),
+  });
+  t.after(() => fleet.close());
+  const model = modelOf({ gateway: 'ns/mine', port: 8080, backendPort: 2, routes: 2 });
+  await fleet.apply({ version: 1, ...model });
+  const client = new (clientClass())(
+    `127.0.0.1:${fleet.port}`,
+    grpc.credentials.createSsl(own.ca, own.key, own.certificate),
+    { 'grpc.ssl_target_name_override': serverName },
+  );
+  t.after(() => client.close());
+  const call = client.DeltaAggregatedResources();
+  call.on('error', () => {});
+  t.after(() => call.cancel());
+  const responses = call.iterator();
+  const next = async (): Promise<Response> => (await responses.next()).value as Response;
+
+  call.write({ node: { id: 'other' }, type_url: CLUSTER });
+  const clusters = await next();
+  assert.deepEqual([clusters.type_url, clusters.resources.length], [CLUSTER, 2]);
+  const cluster = reader('envoy/config/cluster/v3/cluster.proto', 'envoy.config.cluster.v3.Cluster');
+  const [first] = clusters.resources;
+  assert.ok(first);
+  assert.equal(first.resource.type_url, CLUSTER);
+  assert.deepEqual([cluster(first.resource.value)['name'], cluster(first.resource.value)['type']], [first.name, 'EDS']);
+  call.write({ type_url: CLUSTER, response_nonce: clusters.nonce });
+
+  call.write({ type_url: LISTENER, resource_names_subscribe: ['*'] });
+  const listeners = await next();
+  assert.deepEqual(
+    listeners.resources.map(({ name }) => name),
+    ['ns/mine:80/tcp'],
+  );
+  // NACK: code 3 is INVALID_ARGUMENT.
+  call.write({
+    type_url: LISTENER,
+    response_nonce: listeners.nonce,
+    error_detail: { code: 3, message: 'not like this' },
+  });
+  while (logged.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.match(logged[0] ?? '', /^Envoy other of ns\/mine refused Listener ns\/mine:80\/tcp: not like this$/);
+
+  const [gone] = model.clusters?.set ?? [];
+  assert.ok(gone);
+  void fleet.apply({ version: 2, clusters: { set: [], delete: [gone.key] } });
+  const removal = await next();
+  assert.deepEqual([removal.type_url, removal.removed_resources, removal.resources], [CLUSTER, [gone.key], []]);
+  call.write({ type_url: CLUSTER, response_nonce: removal.nonce });
+  void fleet.apply({ version: 3, clusters: everything(gone) });
+  const back = await next();
+  assert.deepEqual(
+    back.resources.map(({ name, version }) => [name, version]),
+    [[first.name, first.version]],
+  );
+});
+
+test('the state of the world is not served, and that is said', async (t) => {
+  const ca = await authority('fleet');
+  const [material, own] = [await serverMaterial(ca), await gatewayMaterial(ca, 'ns/mine')];
+  const fleet = await startFleet({
+    address: '127.0.0.1',
+    port: 0,
+    credentials: () => material,
+    onReport: () => {},
+    log: () => {},
+    dialect: envoyDialect(),
+  });
+  t.after(() => fleet.close());
+  const credentials = grpc.credentials.createSsl(own.ca, own.key, own.certificate);
+  const client = new (clientClass())(`127.0.0.1:${fleet.port}`, credentials, {
+    'grpc.ssl_target_name_override': serverName,
+  });
+  t.after(() => client.close());
+  const call = client.StreamAggregatedResources();
+  call.on('data', () => {});
+  const ended = new Promise<grpc.ServiceError>((resolve) =>
+    call.on('error', (error) => resolve(error as grpc.ServiceError)),
+  );
+  assert.equal((await ended).code, grpc.status.UNIMPLEMENTED);
+});

@@ -77,12 +77,13 @@ function startController(t: TestContext, server: FakeApiServer, port: number): C
       controller: `127.0.0.1:${port}`,
       namespace: 'portolan',
       uriOf: gatewayUri,
-      plane: ({ report, changed, log }) =>
+      plane: ({ report, leftOut, changed, log }) =>
         new FleetPlane({
           start: (options) => startFleet({ address: '127.0.0.1', port, ...options, log }),
           names: ['portolan-controller'],
           uri: controllerUri,
           report,
+          leftOut,
           changed,
           log,
         }),

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AddressPool } from '../../src/controller/addresses.ts';
 import { Controller } from '../../src/controller/controller.ts';
+import { Faults } from '../../src/engines/envoy/screening/faults.ts';
 import { startEngine } from '../../src/engines/embedded/engine.ts';
 import type { Engine, EngineEvents } from '../../src/routing/engine.ts';
 import { allInOne } from '../../src/controller/all-in-one.ts';
@@ -39,7 +40,12 @@ async function world(t: TestContext, ...objects: readonly Stored[]): Promise<Wor
   return worldOf(t, await FakeApiServer.start(t), objects);
 }
 
-async function worldOf(t: TestContext, server: FakeApiServer, objects: readonly Stored[]): Promise<World> {
+async function worldOf(
+  t: TestContext,
+  server: FakeApiServer,
+  objects: readonly Stored[],
+  start = startEmbedded,
+): Promise<World> {
   const port = await freePort();
   server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
   server.apply(definition('GatewayClass', 'gatewayclasses', 'Cluster'));
@@ -52,7 +58,7 @@ async function worldOf(t: TestContext, server: FakeApiServer, objects: readonly 
   const controller = new Controller({
     client: new KubeClient(server.access),
     controllerName: 'portolan.dev/gateway-controller',
-    mode: allInOne({ pool: new AddressPool('127.0.0.1'), engine: 'embedded', start: startEmbedded }),
+    mode: allInOne({ pool: new AddressPool('127.0.0.1'), engine: 'embedded', start }),
     namespace: 'portolan',
     electsLeader: true,
     log: (entry) => log.push(entry),
@@ -241,6 +247,50 @@ test('a kind that may not be read is named, holds up nothing, and is read once i
   await eventually(() => !conditions().some((condition) => condition.includes('KindsNotRead')), 'all is read', 10_000);
   assert.deepEqual(controller.failing(), []);
 });
+
+test('what an engine leaves out is in the status of the route, in as few writes as any change, until it is mended', async (t) => {
+  const matching = (value: string): Stored => ({
+    ...route([{ name: 'gw' }]),
+    spec: {
+      parentRefs: [{ name: 'gw' }],
+      rules: [
+        { matches: [{ path: { type: 'RegularExpression', value } }], backendRefs: [{ name: 'web', port: 80 }] },
+        { matches: [{ path: { type: 'PathPrefix', value: '/fine' } }], backendRefs: [{ name: 'web', port: 80 }] },
+      ],
+    },
+  });
+  const objects = [matching(String.raw`/\x{10FFFF}`)];
+  const { server, log } = await worldOf(t, await FakeApiServer.start(t), objects, startScreened);
+  const types = (): readonly unknown[] =>
+    list(parentsOf(server)[0]?.['conditions']).map((each) => record(each)['type']);
+  await eventually(() => types().includes('PartiallyInvalid'), 'it is said');
+  assert.ok(writesTo(server, 'httproutes') <= 2);
+  const before = writesTo(server, 'httproutes');
+  server.apply(matching('/[a]'));
+  await eventually(() => types().length > 0 && !types().includes('PartiallyInvalid'), 'it is solved');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(writesTo(server, 'httproutes') - before <= 2);
+  const told = log
+    .filter(({ message }) => message.includes('rules default/gw|HTTPRoute/default/web|0'))
+    .map(({ level }) => level);
+  assert.deepEqual(told, ['warn', 'info'], 'once for each change');
+});
+
+/** The same, with the eyes of Envoy. */
+async function startScreened(events: EngineEvents): Promise<Engine> {
+  const engine = await startEmbedded(events);
+  const faults = new Faults((rows) => events.onLeftOut?.(rows));
+  return {
+    apply: (update) => {
+      faults.take(update);
+      faults.settle();
+      return engine.apply(update);
+    },
+    metrics: () => engine.metrics(),
+    drain: (deadline) => engine.drain(deadline),
+    close: () => engine.close(),
+  };
+}
 
 /** The engine of this process. */
 function startEmbedded({ onReport }: EngineEvents): Promise<Engine> {

@@ -331,6 +331,45 @@ test('what Envoys cannot be told is told of the rows, as proxies tell it, and ta
   await settled(() => told.length === 2);
   assert.deepEqual(told.at(-1), { table: 'certificates', key: 'ns/mine-tls', gateway: 'ns/mine', faults: [] });
   assert.deepEqual(namesOf(node, types.secret), ['certificate/ns/mine-tls']);
+  node.close();
+});
+
+test('a rule that a node refuses is left out and told, by way of the leader too; what comes meanwhile waits', async () => {
+  const leftOut: LeftOut[] = [];
+  const leader = await fleetWith({ onLeftOut: (rows) => leftOut.push(...rows) });
+  const { fleet } = await fleetWith();
+  fleet.relayTo(`127.0.0.1:${leader.fleet.port}`);
+  const routes = new Map<string, string>();
+  const node = await nodeOf(fleet, 'ns/mine', {
+    refusal: ({ typeUrl, resources }) => {
+      if (typeUrl !== types.routes) return undefined;
+      const texts = resources.map(({ bytes }) => Buffer.from(bytes).toString('latin1'));
+      if (texts.some((text) => text.includes('poison'))) return 'there is poison in it';
+      resources.forEach(({ name }, index) => routes.set(name, texts[index] ?? ''));
+      return undefined;
+    },
+  });
+  const model = merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 4 }));
+  await fleet.apply(model);
+  const rule = (name: string, value: string): Update => ({
+    version: 2,
+    rules: everything(ruleOf('ns/mine', name, `ns/mine|ns/${name}:80|`, value)),
+  });
+  const serves = (text: string): boolean => [...routes.values()].some((each) => each.includes(text));
+  await Promise.all([
+    fleet.apply(rule('r1', 'poison')),
+    fleet.apply(rule('r2', 'second')),
+    fleet.apply(rule('r3', 'third')),
+  ]);
+  await settled(() => leftOut.length === 1);
+  const row = { table: 'rules', key: 'ns/mine|HTTPRoute/ns/r1|0', gateway: 'ns/mine' } as const;
+  assert.deepEqual(leftOut, [{ ...row, faults: [{ effect: 'dropped', reason: 'there is poison in it' }] }]);
+  assert.ok(serves('second') && serves('third'));
+  await fleet.apply(rule('r1', 'mended'));
+  await settled(() => leftOut.length === 2);
+  assert.deepEqual(leftOut.at(-1), { ...row, faults: [] });
+  assert.ok(serves('mended'));
+  node.close();
 });
 
 test('a node that has not acknowledged its listener serves nothing yet', async () => {

@@ -60,6 +60,8 @@ interface Setting {
   readonly out: ReadonlyMap<string, LeftOut['faults']>;
   readonly told: LeftOut[];
   readonly apply: (update: Omit<Update, 'version'>) => Promise<void>;
+  /** Each is sent before anything is heard of those before it. */
+  readonly applyTogether: (updates: readonly Omit<Update, 'version'>[]) => Promise<void>;
 }
 
 function setting(): Setting {
@@ -91,7 +93,15 @@ function setting(): Setting {
     apply: async (update) => {
       const number = culprits.next({ version: 1, ...update });
       const outcome = await envoy.publish(translation.apply({ version: 1, ...update }).get('all') ?? []);
-      if (outcome.outcome !== 'refused' || (await culprits.find(outcome.refusals))) culprits.proved(number);
+      await culprits.judge(outcome, number);
+    },
+    applyTogether: async (updates) => {
+      const sent = updates.map((update) => {
+        const number = culprits.next({ version: 1, ...update });
+        const published = envoy.publish(translation.apply({ version: 1, ...update }).get('all') ?? []);
+        return { number, published };
+      });
+      for (const { number, published } of sent) await culprits.judge(await published, number);
     },
   };
 }
@@ -174,6 +184,19 @@ test('exactly the rules and matches that are to blame are found, and all others 
     }),
     { numRuns: 150 },
   );
+});
+
+test('what was sent behind something bad, and was refused with it, is to blame for nothing', async () => {
+  const { envoy, out, apply, applyTogether } = setting();
+  await apply({ ...port, ...rules(['none', 'none']) });
+  await applyTogether([
+    rules(['none', 'action'], 2),
+    rules(['none', 'none'], 4),
+    rules(['match'], 6),
+    rules(['none'], 7),
+  ]);
+  assert.deepEqual([...out.keys()].toSorted(), [`rules ${ruleKey(3)}`, `rules ${ruleKey(6)}`]);
+  for (const index of [0, 1, 2, 4, 5, 7]) assert.ok(envoy.serves(`fine-${index}.test`), String(index));
 });
 
 test('nobody is told of trials, and what is mended is served', async () => {

@@ -5,11 +5,14 @@ import type { Update } from '../../routing/update.ts';
 import type { PublishOutcome, Refusal } from '../stream/resource.ts';
 import type { ScopedChanges } from './batch.ts';
 import { equal } from '../../support/equal.ts';
+import { codeOf, reasonIn } from './refusals.ts';
 import { matchName, type RowName, suspectsIn } from './screening/suspects.ts';
 import type { Translation } from './translation.ts';
 
 /** For one refusal: then whoever is still held back is to blame. */
 const MOST_TRIALS = 128;
+
+const MOST_MENDED = 1000;
 
 /** Sends changes, and resolves with what became of them. */
 export type Publish = (changes: ScopedChanges) => Promise<PublishOutcome>;
@@ -20,6 +23,8 @@ export class Culprits {
   /** Names of rows that nobody has acknowledged, by the update that brought them. */
   readonly #unproven = new Map<string, number>();
   #updates = 0;
+  /** Resources that were refused and then taken, by type and name: with all updates up to that one. */
+  readonly #mended = new Map<string, number>();
 
   constructor(translation: Translation, publish: Publish) {
     this.#translation = translation;
@@ -46,6 +51,15 @@ export class Culprits {
     return number;
   }
 
+  /**
+   * What became of an update: what was refused is left out in its smallest parts. Nothing else may be translated before it resolves.
+   * Ports that a node could not open are nobody's fault.
+   */
+  async judge(outcome: PublishOutcome, update: number): Promise<void> {
+    const ours = refusalsOf(outcome);
+    if (outcome.outcome === 'acknowledged' || (ours.length > 0 && (await this.find(ours, update)))) this.proved(update);
+  }
+
   /** All of an update and of those before it is in force. */
   proved(update: number): void {
     for (const [name, number] of this.#unproven) if (number <= update) this.#unproven.delete(name);
@@ -55,20 +69,22 @@ export class Culprits {
    * Resolves when everything is in force but what is to blame; with false when nobody could be found: Envoy goes on with what it had of
    * that resource.
    */
-  async find(refusals: readonly Refusal[]): Promise<boolean> {
+  async find(refusals: readonly Refusal[], update: number): Promise<boolean> {
     let all = true;
-    const mended = new Set<string>();
+    const mended = this.#mended;
+    if (mended.size > MOST_MENDED) mended.clear();
     const publish = async (changes: ScopedChanges): Promise<PublishOutcome> => {
       const outcome = await this.#publish(changes);
       for (const { typeUrl, set } of [...changes.values()].flat())
-        for (const { name } of set) mended.add(`${typeUrl} ${name}`);
+        for (const { name } of set) mended.set(`${typeUrl} ${name}`, this.#updates);
       const left = outcome.outcome === 'refused' ? outcome.refusals : [];
       for (const { typeUrl, names } of left) for (const name of names) mended.delete(`${typeUrl} ${name}`);
       return outcome;
     };
     for (const refusal of refusals) {
-      // What one is to blame for others may be refused for, too: a listener for its certificate.
-      if (refusal.names.every((name) => mended.has(`${refusal.typeUrl} ${name}`))) continue;
+      // What one is to blame for others may be refused for, too: a listener for its certificate. And what was sent before it was
+      // mended was refused once more.
+      if (refusal.names.every((name) => (mended.get(`${refusal.typeUrl} ${name}`) ?? 0) >= update)) continue;
       const suspects = refusal.names.flatMap((name) => suspectsIn(this.#translation.standing, refusal.typeUrl, name));
       const search = new Search(this.#translation, publish, refusal);
       all = (await search.run(this.#groups(suspects))) && all;
@@ -191,7 +207,7 @@ class Search {
     const outcome = await this.#publish(changes);
     this.#isOver ||= outcome.outcome === 'unconnected' || outcome.outcome === 'timeout';
     const own = outcome.outcome === 'refused' ? outcome.refusals.find((refusal) => this.#isOwn(refusal)) : undefined;
-    this.#message = own?.message ?? this.#message;
+    this.#message = own === undefined ? this.#message : reasonIn(own.message);
     this.#taken = own === undefined;
     return this.#taken;
   }
@@ -199,6 +215,14 @@ class Search {
   #isOwn({ typeUrl, names }: Refusal): boolean {
     return typeUrl === this.#typeUrl && names.some((name) => this.#names.includes(name));
   }
+}
+
+/** Those of what is wrong with a resource, with the reason alone. */
+export function refusalsOf(outcome: PublishOutcome): readonly Refusal[] {
+  if (outcome.outcome !== 'refused') return [];
+  return outcome.refusals
+    .filter(({ message }) => codeOf(message) === undefined)
+    .map((refusal) => ({ ...refusal, message: reasonIn(refusal.message) }));
 }
 
 function nameOf({ table, key }: RowName): string {

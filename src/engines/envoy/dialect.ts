@@ -1,6 +1,6 @@
 // Envoy as a dialect of the fleet: the rows of one gateway -> its resources, for Envoys that ask a controller for them by themselves.
 import type { LeftOut } from '../../routing/engine.ts';
-import type { Dialect } from '../stream/fleet/dialect.ts';
+import type { Dialect, PublishChanges } from '../stream/fleet/dialect.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { order, types } from './names.ts';
 import { codeOf, reasonIn } from './refusals.ts';
@@ -34,6 +34,7 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
       const { Translation } = await import('./translation.ts');
       const { defaultLimits } = await import('./limits.ts');
       const { limits, trustedHops = 0, accessLog = false } = settings?.(gateway) ?? {};
+      const { Culprits } = await import('./culprits.ts');
       const leftOut = new Map<string, LeftOut>();
       const translation = new Translation({
         limits: { ...defaultLimits, ...limits },
@@ -51,9 +52,24 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
           onLeftOut?.(gateway, rows);
         },
       });
+      let publish: PublishChanges | undefined;
+      let last = 0;
+      const culprits = new Culprits(translation, (changes) =>
+        publish === undefined ? Promise.resolve({ outcome: 'unconnected' }) : publish(changes.get(gateway) ?? []),
+      );
       return {
-        apply: (update) => translation.apply(update).get(gateway) ?? [],
+        apply: (update) => {
+          last = culprits.next(update);
+          return translation.apply(update).get(gateway) ?? [];
+        },
         leftOut: () => [...leftOut.values()],
+        judge: {
+          last: () => last,
+          judge: (outcome, call, to) => {
+            publish = to;
+            return culprits.judge(outcome, call);
+          },
+        },
       };
     },
   };

@@ -11,7 +11,7 @@ import { DeltaServer } from '../stream/delta-server.ts';
 import { listen, type StreamListener } from '../stream/listen.ts';
 import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../stream/resource.ts';
 import { bootstrap } from './bootstrap.ts';
-import { Culprits } from './culprits.ts';
+import { Culprits, refusalsOf } from './culprits.ts';
 import type { Splitting } from './host-entries.ts';
 import { defaultLimits, type EnvoyLimits } from './limits.ts';
 import { order, types } from './names.ts';
@@ -205,20 +205,20 @@ class EnvoyEngine implements Engine {
 
   /** What was refused is left out in its smallest parts, before anything else is sent. */
   async #judge(outcome: PublishOutcome, update: number): Promise<void> {
-    const refusals = outcome.outcome === 'refused' ? outcome.refusals : [];
-    const ours = refusals.filter(({ message }) => codeOf(message) === undefined);
-    if (ours.length > 0) {
-      const found = this.#queue.then(async () => {
-        this.#searching = true;
-        try {
-          return await this.#culprits.find(ours.map((refusal) => ({ ...refusal, message: reasonIn(refusal.message) })));
-        } finally {
-          this.#searching = false;
-        }
-      });
-      this.#queue = found.then(ignore, ignore);
-      if (await found) this.#culprits.proved(update);
-    } else if (outcome.outcome === 'acknowledged') this.#culprits.proved(update);
+    if (refusalsOf(outcome).length === 0) {
+      await this.#culprits.judge(outcome, update);
+      return;
+    }
+    const judged = this.#queue.then(async () => {
+      this.#searching = true;
+      try {
+        await this.#culprits.judge(outcome, update);
+      } finally {
+        this.#searching = false;
+      }
+    });
+    this.#queue = judged.then(ignore, ignore);
+    await judged;
   }
 
   #forget(bind: string): void {

@@ -3,7 +3,7 @@
 import type { LeftOut } from '../../../routing/engine.ts';
 import type { BindReport } from '../../../routing/model.ts';
 import type { Update } from '../../../routing/update.ts';
-import type { ResourceChanges } from '../resource.ts';
+import type { PublishOutcome, ResourceChanges } from '../resource.ts';
 
 export interface Dialect {
   /** What people call such a node. */
@@ -26,4 +26,15 @@ export interface Translator {
   apply(update: Update): readonly ResourceChanges[];
   /** All rows that the resources do not show as they stand there. */
   leftOut(): readonly LeftOut[];
+  /** Absent: nothing is done about what nodes refuse. */
+  readonly judge?: Judge;
 }
+
+export interface Judge {
+  /** Number of the last call of `apply`. */
+  readonly last: () => number;
+  /** Told what became of a call. What was refused is left out in its smallest parts; nothing else is applied before this resolves. */
+  readonly judge: (outcome: PublishOutcome, call: number, publish: PublishChanges) => Promise<void>;
+}
+
+export type PublishChanges = (changes: readonly ResourceChanges[]) => Promise<PublishOutcome>;

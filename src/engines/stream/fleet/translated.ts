@@ -4,7 +4,7 @@ import type { BindReport } from '../../../routing/model.ts';
 import type { Update } from '../../../routing/update.ts';
 import { type Connection, DeltaServer, type Discovery } from '../delta-server.ts';
 import type { ResponseWriter } from '../node-stream.ts';
-import type { PublishOutcome, Refusal, StreamNode } from '../resource.ts';
+import type { PublishOutcome, Refusal, ResourceChanges, StreamNode } from '../resource.ts';
 import type { Dialect, Translator } from './dialect.ts';
 import type { NodeReport } from './reports.ts';
 
@@ -34,6 +34,8 @@ interface Gateway {
   readonly digests: Map<number, string>;
   /** Binds that a node has in force, by stream. */
   readonly serving: Map<number, ReadonlySet<string>>;
+  /** It is found out what is to blame for a refusal. */
+  judging: Promise<void> | null;
 }
 
 export class TranslatedNodes implements Discovery {
@@ -84,12 +86,38 @@ export class TranslatedNodes implements Discovery {
   apply(gateway: string, update: Update, digest: string): Promise<PublishOutcome> {
     const state = this.#gateways.get(gateway);
     if (state?.isOpen !== true || state.translator === null) return Promise.resolve({ outcome: 'unconnected' });
+    if (state.judging !== null) return state.judging.then(() => this.apply(gateway, update, digest));
     const before = this.#server.revision(gateway);
     const outcome = this.#server.publish(gateway, state.translator.apply(update));
     const revision = this.#server.revision(gateway);
     state.digests.set(revision, digest);
     // Nothing of it shows in resources: whoever has those has it.
     if (revision === before) this.#report(gateway);
+    return this.#judged(gateway, state, outcome);
+  }
+
+  /** What was refused is left out; what comes meanwhile waits. */
+  async #judged(gateway: string, state: Gateway, published: Promise<PublishOutcome>): Promise<PublishOutcome> {
+    const judge = state.translator?.judge;
+    const call = judge?.last() ?? 0;
+    const outcome = await published;
+    const isRefused = outcome.outcome === 'refused';
+    if (judge === undefined || (!isRefused && outcome.outcome !== 'acknowledged')) return outcome;
+    const publish = (changes: readonly ResourceChanges[]): Promise<PublishOutcome> => {
+      const digest = state.digests.get(this.#server.revision(gateway)) ?? '';
+      const sent = this.#server.publish(gateway, changes);
+      state.digests.set(this.#server.revision(gateway), digest);
+      return sent;
+    };
+    if (!isRefused) {
+      await judge.judge(outcome, call, publish);
+      return outcome;
+    }
+    const judging = (state.judging ?? Promise.resolve()).then(() => judge.judge(outcome, call, publish));
+    state.judging = judging;
+    await judging;
+    if (state.judging === judging) state.judging = null;
+    this.#report(gateway);
     return outcome;
   }
 
@@ -122,6 +150,7 @@ export class TranslatedNodes implements Discovery {
       forgetting: null,
       digests: new Map(),
       serving: new Map(),
+      judging: null,
     };
     this.#gateways.set(gateway, state);
     void this.#begin(gateway, state).then((begun) => {
@@ -162,8 +191,9 @@ export class TranslatedNodes implements Discovery {
       const left = [...this.#server.standing(gateway, typeUrl)].map(([name]) => name);
       return { typeUrl, set, remove: left.filter((name) => !names.has(name)) };
     });
-    void this.#server.publish(gateway, whole);
+    const outcome = this.#server.publish(gateway, whole);
     state.digests.set(this.#server.revision(gateway), all.digest);
+    void this.#judged(gateway, state, outcome);
   }
 
   #forget(gateway: string): void {

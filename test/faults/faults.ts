@@ -114,7 +114,7 @@ test('connections to the API server are cut, in the middle of lists, events and 
   const address = await world.address();
   for (const name of names) await serves(address, hostname(name), 200, 40);
   // Watches go on where they were, and need no lists.
-  proxy.after = () => 5000 + Math.trunc(Math.random() * 50_000);
+  proxy.after = () => 2000 + Math.trunc(Math.random() * 15_000);
   await world.underLoad(address, async () => {
     await world.cluster.each(names, 8, (name) =>
       world.cluster.patch(route(name), { spec: { hostnames: [hostname(`${name}-b`)] } }),

@@ -28,11 +28,15 @@ export class Codec {
     this.#root = root;
   }
 
-  /** @param type full name of the message */
-  encode(type: string, tree: Message): Uint8Array {
+  /**
+   * @param type full name of the message
+   * @param more fields of it that were encoded before
+   */
+  encode(type: string, tree: Message, more?: Uint8Array): Uint8Array {
     const writer = this.#writer;
     try {
       this.#message(this.#plan(type), tree, writer);
+      if (more !== undefined) writer.raw(more);
       return writer.finish();
     } catch (error) {
       writer.reset();

@@ -60,6 +60,8 @@ export class HostRoutes {
   readonly #settings: HostSettings;
   readonly #faults: Pick<Faults, 'ofEntry' | 'ofRule'>;
   readonly #hosts = new Map<string, Host>();
+  /** Hosts to which others fall through. */
+  #patterns = 0;
   /** Whose entries name a rule. */
   readonly #users = new Map<string, Users>();
   #entries = new WeakMap<Entry, EncodedEntry>();
@@ -99,14 +101,17 @@ export class HostRoutes {
 
   change({ hostname, removed, inserted }: VirtualHostChange): void {
     let host = this.#hosts.get(hostname);
-    if (host === undefined) this.#hosts.set(hostname, (host = { entries: new HostEntries(), encoded: undefined }));
+    if (host === undefined) {
+      this.#hosts.set(hostname, (host = { entries: new HostEntries(), encoded: undefined }));
+      if (isPattern(hostname)) this.#patterns++;
+    }
     const { entries } = host;
     for (const entry of removed) if (entries.remove(entry)) this.#use(entry, hostname, -1);
     for (const entry of inserted) {
       entries.insert(entry);
       this.#use(entry, hostname, 1);
     }
-    if (entries.size === 0) this.#hosts.delete(hostname);
+    if (entries.size === 0 && this.#hosts.delete(hostname) && isPattern(hostname)) this.#patterns--;
     for (const entry of [...removed, ...inserted]) this.#stale(hostname, entry.match.path);
   }
 
@@ -144,8 +149,8 @@ export class HostRoutes {
   depth(hostname: string): number {
     const entries = this.#hosts.get(hostname)?.entries;
     if (this.#described === undefined || this.#described.isOut || entries === undefined) return 0;
-    const [, ...others] = this.#reachable(hostname);
-    return entries.depth(others, this.#settings.splitting ?? defaultSplitting);
+    const splitting = this.#settings.splitting ?? defaultSplitting;
+    return entries.size < splitting.from ? 0 : entries.depth(this.#reachable(hostname).slice(1), splitting);
   }
 
   /** What requests for paths of the part can meet. */
@@ -191,7 +196,7 @@ export class HostRoutes {
 
   #stale(hostname: string, path: PathMatch): void {
     this.#staleHost(hostname, path);
-    if (hostname !== '' && !isWildcard(hostname)) return;
+    if (!isPattern(hostname)) return;
     for (const other of this.#hosts.keys()) if (coversHost(hostname, other)) this.#staleHost(other, path);
   }
 
@@ -252,7 +257,12 @@ export class HostRoutes {
 
   /** Of the host and of those that it falls through to, in the order in which they are asked. */
   #reachable(hostname: string): readonly HostEntries[] {
-    return [...lessSpecific(hostname)].flatMap((each) => this.#hosts.get(each)?.entries ?? []);
+    const found: HostEntries[] = [];
+    for (const each of this.#patterns === 0 ? [hostname] : lessSpecific(hostname)) {
+      const entries = this.#hosts.get(each)?.entries;
+      if (entries !== undefined) found.push(entries);
+    }
+    return found;
   }
 
   #routes(entry: Entry, rule: Rule): readonly Message[] {
@@ -274,6 +284,10 @@ export class HostRoutes {
     this.#entries.set(entry, encoded);
     return encoded;
   }
+}
+
+function isPattern(hostname: string): boolean {
+  return hostname === '' || isWildcard(hostname);
 }
 
 function routesField(routes: readonly Message[]): Uint8Array {

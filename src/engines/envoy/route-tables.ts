@@ -10,10 +10,10 @@ import { HostTable } from '../../routing/match/frontends.ts';
 import { isWildcard } from '../../routing/match/hostnames.ts';
 import type { Frontend, PathMatch } from '../../routing/model.ts';
 import type { Resource } from '../stream/resource.ts';
-import { encodeResource } from './encode.ts';
+import { codec, digest } from './encode.ts';
 import { partName, partOf, PARTS } from './host-entries.ts';
 import type { HostRoutes, Stale } from './host-routes.ts';
-import { SHARD_HEADER, types } from './names.ts';
+import { messageOf, SHARD_HEADER, types } from './names.ts';
 import type { Encoded } from './tree.ts';
 
 /**
@@ -168,18 +168,22 @@ function nothing(): undefined {
   return undefined;
 }
 
+const TABLE = messageOf(types.routes);
+/** Of all of them: encoded once, since there are thousands. */
+const common = codec.encode(TABLE, {
+  ignore_port_in_host_matching: true,
+  request_headers_to_remove: [SHARD_HEADER, 'x-envoy-internal', 'x-envoy-external-address'],
+  max_direct_response_body_size_bytes: 65_536,
+});
+
 function configuration(name: string, hosts: readonly Encoded[]): Resource {
-  return encodeResource(types.routes, name, {
-    name,
-    ignore_port_in_host_matching: true,
-    request_headers_to_remove: [SHARD_HEADER, 'x-envoy-internal', 'x-envoy-external-address'],
-    max_direct_response_body_size_bytes: 65_536,
-    virtual_hosts: hosts,
-  });
+  const bytes = codec.encode(TABLE, { name, virtual_hosts: hosts }, common);
+  return { name, version: digest(bytes), bytes };
 }
 
-/** What leads from the header to the configuration. */
+/** What leads from the header to the configuration. Of one name there never is another, so that it needs no version. */
 function scope(name: string): Resource {
   const tree = { name, route_configuration_name: name, key: { fragments: [{ string_key: name }] } };
-  return encodeResource(types.scopes, name, tree, [{ typeUrl: types.routes, name }]);
+  const bytes = codec.encode(messageOf(types.scopes), tree);
+  return { name, version: 'scope', bytes, asks: [{ typeUrl: types.routes, name }] };
 }

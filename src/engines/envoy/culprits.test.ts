@@ -199,6 +199,16 @@ test('what was sent behind something bad, and was refused with it, is to blame f
   for (const index of [0, 1, 2, 4, 5, 7]) assert.ok(envoy.serves(`fine-${index}.test`), String(index));
 });
 
+test('they are found in a host that is sent in parts, too', async () => {
+  const { envoy, out, apply } = setting();
+  const bad: Readonly<Record<number, Poison>> = { 17: 'action', 241: 'match' };
+  await apply({ ...port, ...rules(Array.from({ length: 300 }, (_, index) => bad[index] ?? 'none')) });
+  assert.ok([...envoy.inForce.keys()].filter((key) => key.includes('/host/')).length > 10, 'it is sent in parts');
+  assert.deepEqual([...out.keys()].toSorted(), [`rules ${ruleKey(17)}`, `rules ${ruleKey(241)}`]);
+  assert.ok(envoy.serves('fine-299.test'));
+  assert.ok(envoy.trials < 60, `${envoy.trials} trials`);
+});
+
 test('nobody is told of trials, and what is mended is served', async () => {
   const { envoy, out, told, apply } = setting();
   const first = rules(['none', 'none', 'action', 'none', 'none', 'match', 'none', 'none']);

@@ -5,6 +5,7 @@ import type { Update } from '../../routing/update.ts';
 import type { PublishOutcome, Refusal } from '../stream/resource.ts';
 import type { ScopedChanges } from './batch.ts';
 import { equal } from '../../support/equal.ts';
+import { types } from './names.ts';
 import { codeOf, reasonIn } from './refusals.ts';
 import { matchName, type RowName, suspectsIn } from './screening/suspects.ts';
 import type { Translation } from './translation.ts';
@@ -130,7 +131,9 @@ class Search {
   async run(groups: readonly (readonly RowName[])[]): Promise<boolean> {
     for (const [index, group] of groups.entries()) {
       this.#hold(group);
-      if (!(await this.#isTaken())) continue;
+      const taken = await this.#isTaken();
+      if (this.#isOver) break;
+      if (!taken) continue;
       // Without those before it was refused. A rule that is to blame shows only once its matches are in force.
       await this.#divide(group);
       for (const other of groups.slice(0, index).toReversed()) {
@@ -202,17 +205,26 @@ class Search {
     this.#trials++;
     const changes = this.#translation.again(this.#stale);
     this.#stale = [];
-    // What is held back may make no difference, since it shows nowhere else.
     if (changes.size === 0) return this.#taken;
     const outcome = await this.#publish(changes);
     this.#isOver ||= outcome.outcome === 'unconnected' || outcome.outcome === 'timeout';
     const own = outcome.outcome === 'refused' ? outcome.refusals.find((refusal) => this.#isOwn(refusal)) : undefined;
     this.#message = own === undefined ? this.#message : reasonIn(own.message);
-    this.#taken = own === undefined;
+    // What is held back may show in other resources alone, and make no difference here.
+    if (own !== undefined || this.#concerns(changes)) this.#taken = own === undefined;
     return this.#taken;
   }
 
-  #isOwn({ typeUrl, names }: Refusal): boolean {
+  /** Endpoints are left out with their cluster, and stay as they are. */
+  #concerns(changes: ScopedChanges): boolean {
+    if (this.#typeUrl === types.endpoints) return true;
+    return [...changes.values()].flat().some(({ typeUrl, set, remove }) => {
+      const names = [...set.map(({ name }) => name), ...remove];
+      return this.#isOwn({ typeUrl, names });
+    });
+  }
+
+  #isOwn({ typeUrl, names }: Omit<Refusal, 'message'>): boolean {
     return typeUrl === this.#typeUrl && names.some((name) => this.#names.includes(name));
   }
 }

@@ -163,7 +163,7 @@ for (const [engine, skip] of engines) {
   );
 
   test(`${engine}: the generation that is programmed is the one that is served`, { skip }, async (t) => {
-    const { server, port } = await world(t, engine);
+    const { server, port, kubelet } = await world(t, engine);
     await redirectsTo(port, 'first.example');
     const other = await freePort();
     server.apply({
@@ -178,7 +178,10 @@ for (const [engine, skip] of engines) {
         (condition) => record(condition)['observedGeneration'],
       )[1];
     await eventually(() => generation() === 2 && isProgrammed(server), 'the second generation', patience);
-    assert.equal((await ask({ port: other })).status, 302);
+    const answer = await ask({ port: other }).catch((cause: unknown) =>
+      assert.fail(`${String(cause)}\n${kubelet.log}`),
+    );
+    assert.equal(answer.status, 302);
   });
 }
 

@@ -5,8 +5,8 @@ import { UNRESOLVED } from './routes/route.ts';
 import { accessLogs } from './access-log.ts';
 import { any, duration, extension, type Message } from './tree.ts';
 
-/** Endpoints that are tried for one connection. */
-const ATTEMPTS = 5;
+/** For one connection: each draws an endpoint by chance, so that of two the one that is down may come several times. */
+const ATTEMPTS = 8;
 /** Octets. */
 export const LARGEST_DATAGRAM = 65_535;
 const UDP_ROUTE = 'envoy.extensions.filters.udp.udp_proxy.v3.Route';

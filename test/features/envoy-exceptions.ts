@@ -20,7 +20,6 @@ const differs = {
   parser: 'Envoy’s parsers read some of what ours refuse',
   proxied: 'datagrams have no PROXY header',
   repeats: 'requests that can be repeated are, on any connection that breaks',
-  resumed: 'connections and TLS sessions outlive the authorities that they were verified by',
   sessions: 'the token is Envoy’s own',
   streams: 'streams of HTTP/2 are given up, refused and tried again in Envoy’s way',
   tunnels: 'websocket, SPDY/3.1 and tcp are tunnelled; a refused upgrade ends the connection',
@@ -141,9 +140,7 @@ export const exceptions: Readonly<Record<string, Readonly<Record<string, string>
   },
   'engine-tls-pools.test.ts': {
     'clusters with the same settings do, with others do not': differs.endings,
-    'are resumed *': differs.resumed,
     'is missed by a backend of HTTP/2 *': differs.repeats,
-    'a bundle that goes away takes its connections along; one that changes nothing does not': differs.resumed,
   },
   'engine-upgrade.test.ts': {
     'a refused handshake is an ordinary response': differs.tunnels,

@@ -10,11 +10,17 @@ const UNBOUNDED = 1_000_000_000;
 /** Milliseconds that a connection waits for its client, whose end Envoy does not tell it. */
 const OWNED_IDLE = 5000;
 
-/** @param systemTrust PEM file with the authorities of the machine */
-export function clusterResource(row: Cluster, limits: EnvoyLimits, systemTrust: string): Message {
+export interface ClusterTrust {
+  /** PEM file with the authorities of the machine. */
+  readonly system: string;
+  /** Of the authorities of the cluster; undefined: those of the machine, or no TLS. */
+  readonly digest: string | undefined;
+}
+
+export function clusterResource(row: Cluster, limits: EnvoyLimits, { system, digest }: ClusterTrust): Message {
   const { protocol } = row;
   const http = protocol === 'http1' || protocol === 'h2c' || protocol === 'h2';
-  const socket = transportSocket(row, systemTrust);
+  const socket = transportSocket(row, system);
   return {
     name: row.key,
     type: 'EDS',
@@ -34,6 +40,8 @@ export function clusterResource(row: Cluster, limits: EnvoyLimits, systemTrust: 
         }
       : {}),
     ...(socket === undefined ? {} : { transport_socket: socket }),
+    // Another cluster for Envoy when its authorities are others: no connection and no session outlives those that verified it.
+    ...(digest === undefined ? {} : { metadata: { filter_metadata: { 'portolan.authorities': { digest } } } }),
     upstream_connection_options: { tcp_keepalive: {} },
     // A header in front says whose the connection is.
     ...(row.proxyProtocol === undefined ? {} : { connection_pool_per_downstream_connection: true }),

@@ -25,7 +25,7 @@ import { References } from './references.ts';
 import { RouteTables } from './route-tables.ts';
 import { Faults } from './screening/faults.ts';
 import { type RowName, rowsNamed, type StandingRows } from './screening/suspects.ts';
-import { certificateResource, trustResource } from './secrets.ts';
+import { certificateResource, trustDigest, trustResource } from './secrets.ts';
 import { plainVariant } from './streams.ts';
 
 export interface TranslationOptions extends HttpSettings, HostSettings {
@@ -126,6 +126,11 @@ export class Translation {
       if (!keys.some((key) => bundles.has(key))) continue;
       for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
     }
+    for (const row of this.#clusters.values()) {
+      const { tls } = row;
+      if (tls === undefined || tls.authorities === 'system') continue;
+      if (tls.authorities.some((key) => bundles.has(key))) this.#setCluster(row, batch);
+    }
   }
 
   /** Without certificates that Envoy would refuse, which then do not stand there. */
@@ -145,14 +150,17 @@ export class Translation {
   #sendSecret(scope: string, name: string, batch: Batch): void {
     const bundles = this.#trusts.get(name);
     if (bundles !== undefined) {
-      const good = bundles.filter((key) => !this.faults.isOut('trustBundles', key));
-      const rows = good.flatMap((key) => this.#bundles.get(key) ?? []);
-      batch.set(scope, types.secret, encodeResource(types.secret, name, trustResource(name, rows)));
+      const tree = trustResource(name, this.#trusted(bundles));
+      batch.set(scope, types.secret, encodeResource(types.secret, name, tree));
       return;
     }
     const row = this.#certificates.get(name.slice(certificateSecret('').length));
     if (row === undefined) batch.remove(scope, types.secret, name);
     else batch.set(scope, types.secret, encodeResource(types.secret, name, certificateResource(name, row)));
+  }
+
+  #trusted(bundles: readonly string[]): readonly TrustBundle[] {
+    return bundles.flatMap((key) => (this.faults.isOut('trustBundles', key) ? [] : (this.#bundles.get(key) ?? [])));
   }
 
   #nameSecrets(owner: string, scope: string, { certificates = [], trusts = [] }: NamedSecrets, batch: Batch): void {
@@ -187,7 +195,11 @@ export class Translation {
   }
 
   #sendCluster(row: Cluster, scope: string, batch: Batch): void {
-    const tree = clusterResource(row, this.#options.limits, this.#options.systemTrust);
+    const authorities = row.tls?.authorities ?? 'system';
+    const tree = clusterResource(row, this.#options.limits, {
+      system: this.#options.systemTrust,
+      digest: authorities === 'system' ? undefined : trustDigest(this.#trusted(authorities)),
+    });
     const asks = [{ typeUrl: types.endpoints, name: row.endpoints, again: true }] as const;
     batch.set(scope, types.cluster, encodeResource(types.cluster, row.key, tree, asks));
   }

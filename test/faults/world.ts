@@ -81,15 +81,25 @@ export class World {
     await this.addForeignEntry();
   }
 
-  /** As another controller would have put it there first. */
+  /** As another controller would have put it there first; it tries again when ours was faster. */
   async addForeignEntry(): Promise<void> {
+    await until('the entry of another controller is written', 10, () => this.#tryForeignEntry());
+  }
+
+  async #tryForeignEntry(): Promise<boolean> {
     const stable = await this.cluster.get(route('stable-0'));
     const mine = list(record(stable?.['status'])['parents']).filter(
       (parent) => record(parent)['controllerName'] !== foreignEntry.controllerName,
     );
-    await this.cluster.client.request('PUT', `${pathOf(route('stable-0'))}/status`, {
-      body: { ...stable, status: { parents: [foreignEntry, ...mine] } },
-    });
+    try {
+      await this.cluster.client.request('PUT', `${pathOf(route('stable-0'))}/status`, {
+        body: { ...stable, status: { parents: [foreignEntry, ...mine] } },
+      });
+    } catch (error) {
+      if ((error as { status?: number }).status === 409) return false;
+      throw error;
+    }
+    return true;
   }
 
   async takeDown(): Promise<void> {

@@ -124,6 +124,7 @@ export async function routeChange(bench: Bench, count: number): Promise<string> 
 export async function probeIdle(bench: Bench, count: number, bars: Bars): Promise<string> {
   await bench.quiet();
   const probes = await probe(bench, 'idle', count);
+  await bench.quiet();
   return [
     `route probe, idle, ${bench.routes.length} routes standing: ${count} routes, from the request that creates one`,
     percentiles(probes),
@@ -213,7 +214,6 @@ async function probe(bench: Bench, prefix: string, count: number): Promise<Probe
     4,
     (n) => bench.cluster.delete(routeObject(parts(n))),
   );
-  await bench.quiet().catch(() => {});
   return probed;
 }
 

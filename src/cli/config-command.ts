@@ -1,26 +1,16 @@
 // The command `config`, for the table of commands.
 import type { Command, Flag, FlagGroup } from './command.ts';
+import { controller, serverName } from './stream-flags.ts';
 
 const bootstrap: Flag = {
   name: 'bootstrap',
   value: 'DIR',
   help: 'Write what an Envoy of your own is started with into this folder: bootstrap.json, and the files that say where its certificate is.',
 };
-const controller: Flag = {
-  name: 'controller',
-  value: 'HOST:PORT',
-  help: 'Where the controller serves data planes (portolan controller --stream-address).',
-};
 const tlsDir: Flag = {
   name: 'tls-dir',
   value: 'DIR',
   help: 'Where that Envoy has tls.crt and tls.key, the certificate of its Gateway, and ca.crt, the authority of the controller: the Secret of the Gateway. A file that is moved into it is read at once.',
-};
-const serverName: Flag = {
-  name: 'server-name',
-  value: 'NAME',
-  default: 'portolan-controller',
-  help: 'That the certificate of the controller has to be for.',
 };
 const node: Flag = {
   name: 'node',

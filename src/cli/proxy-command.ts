@@ -1,21 +1,11 @@
 // The command `proxy`, for the table of commands.
 import type { Command, Flag } from './command.ts';
+import { controller, serverName } from './stream-flags.ts';
 
-const controller: Flag = {
-  name: 'controller',
-  value: 'HOST:PORT',
-  help: 'Where the controller serves its proxies (portolan controller --fleet).',
-};
 const tlsDir: Flag = {
   name: 'tls-dir',
   value: 'DIR',
   help: 'Holds tls.crt and tls.key, the certificate of this proxy, and ca.crt, the authority of the controller. Read again for each connection.',
-};
-const serverName: Flag = {
-  name: 'server-name',
-  value: 'NAME',
-  default: 'portolan-controller',
-  help: 'That the certificate of the controller has to be for.',
 };
 const node: Flag = {
   name: 'node',

@@ -7,6 +7,7 @@ import { decodeAck, encodeNodeReport, reportPath } from '../../engines/stream/fl
 import type { NodeReport } from '../../engines/stream/fleet/reports.ts';
 import { Link } from '../../engines/stream/link.ts';
 import type { Engine, LeftOut } from '../../routing/engine.ts';
+import { StandingLeftOut } from '../../routing/left-out.ts';
 import type { BindReport, CertificateSet } from '../../routing/model.ts';
 import { readState, StateFile } from './state-file.ts';
 
@@ -35,7 +36,7 @@ export class ProxyNode {
   readonly #client: ModelClient;
   readonly #state: StateFile | undefined;
   readonly #binds = new Map<string, BindReport>();
-  readonly #leftOut = new Map<string, LeftOut>();
+  readonly #leftOut = new StandingLeftOut();
   #link: Link | null = null;
   #tell: ((report: NodeReport) => void) | null = null;
   #gathering: NodeJS.Timeout | null = null;
@@ -111,12 +112,9 @@ export class ProxyNode {
 
   /** The engine says what it does not serve of some rows. */
   leftOut(rows: readonly LeftOut[]): void {
-    for (const row of rows) {
-      const name = `${row.table} ${row.key}`;
-      if (row.faults.length === 0) this.#leftOut.delete(name);
-      else this.#leftOut.set(name, row);
-      for (const { reason } of row.faults) this.#options.log('warn', `not served as it stands: ${name}: ${reason}`);
-    }
+    this.#leftOut.take(rows);
+    for (const { table, key, faults } of rows)
+      for (const { reason } of faults) this.#options.log('warn', `not served as it stands: ${table} ${key}: ${reason}`);
     this.#report();
   }
 
@@ -200,7 +198,7 @@ export class ProxyNode {
       ready: this.#inForce !== undefined && !this.#stopping,
       inForce: this.#inForce ?? '',
       binds: [...this.#binds.values()],
-      leftOut: [...this.#leftOut.values()],
+      leftOut: this.#leftOut.all(),
     };
   }
 }

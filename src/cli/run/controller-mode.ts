@@ -5,7 +5,7 @@ import { allInOne } from '../../controller/all-in-one.ts';
 import type { Fleet, FleetOptions } from '../../controller/fleet-plane.ts';
 import { FleetPlane } from '../../controller/fleet-plane.ts';
 import { provisioned } from '../../controller/provisioned.ts';
-import type { Mode, ServingPorts } from '../../controller/serving.ts';
+import type { Mode } from '../../controller/serving.ts';
 import { envoyDialect } from '../../engines/envoy/dialect.ts';
 import type { Dialect } from '../../engines/stream/fleet/dialect.ts';
 import { startFleet } from '../../engines/stream/fleet/fleet.ts';
@@ -93,8 +93,7 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
     uriOf: gatewayUri,
     plane: ({ report, leftOut, changed, log }) =>
       new FleetPlane({
-        start: (options) =>
-          openFleet(listen, { ...options, log, serverName: service, dialect: ofEnvoys(options, log) }),
+        start: (options) => openFleet(listen, { ...options, log, serverName: service, dialect: ofEnvoys(options) }),
         names: [...names],
         uri: controllerUri,
         report,
@@ -107,15 +106,8 @@ function byDataPlanes(args: Arguments, image: string, namespace: string): Contro
 }
 
 /** Envoys that users run by themselves ask at the same port. */
-function ofEnvoys({ parameters }: FleetOptions, log: ServingPorts['log']): Dialect {
-  return envoyDialect({
-    settings: (gateway) => parameters(gateway) ?? {},
-    onLeftOut: (gateway, rows) => {
-      for (const { table, key, faults } of rows)
-        for (const { reason } of faults)
-          log({ level: 'warn', message: `Envoys of ${gateway} do not serve ${table} ${key} as it stands: ${reason}` });
-    },
-  });
+function ofEnvoys({ parameters }: FleetOptions): Dialect {
+  return envoyDialect({ settings: (gateway) => parameters(gateway) ?? {} });
 }
 
 type FleetArguments = Omit<Parameters<typeof startFleet>[0], 'address' | 'port'>;

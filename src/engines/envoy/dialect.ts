@@ -1,5 +1,5 @@
 // Envoy as a dialect of the fleet: the rows of one gateway -> its resources, for Envoys that ask a controller for them by themselves.
-import type { LeftOut } from '../../routing/engine.ts';
+import { StandingLeftOut } from '../../routing/left-out.ts';
 import type { Dialect, PublishChanges } from '../stream/fleet/dialect.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { order, types } from './names.ts';
@@ -8,8 +8,6 @@ import { codeOf, reasonIn } from './refusals.ts';
 export interface DialectOptions {
   /** What is served otherwise than by default; asked when the first Envoy of the gateway comes. */
   readonly settings?: (gateway: string) => EnvoySettings;
-  /** As `EngineEvents.onLeftOut`, of the rows of one gateway. */
-  readonly onLeftOut?: (gateway: string, rows: readonly LeftOut[]) => void;
 }
 
 export interface EnvoySettings {
@@ -22,7 +20,7 @@ export interface EnvoySettings {
 /** Where most systems have the authorities that they trust, and Envoy's own images as well. */
 export const systemTrust = '/etc/ssl/certs/ca-certificates.crt';
 
-export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dialect {
+export function envoyDialect({ settings }: DialectOptions = {}): Dialect {
   return {
     node: 'Envoy',
     order,
@@ -35,7 +33,7 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
       const { defaultLimits } = await import('./limits.ts');
       const { limits, trustedHops = 0, accessLog = false } = settings?.(gateway) ?? {};
       const { Culprits } = await import('./culprits.ts');
-      const leftOut = new Map<string, LeftOut>();
+      const leftOut = new StandingLeftOut();
       const translation = new Translation({
         limits: { ...defaultLimits, ...limits },
         trustedHops,
@@ -44,13 +42,7 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
         accessLog: accessLog ? '-' : '',
         systemTrust,
         scopeOf: () => gateway,
-        onLeftOut: (rows) => {
-          for (const row of rows) {
-            if (row.faults.length === 0) leftOut.delete(`${row.table} ${row.key}`);
-            else leftOut.set(`${row.table} ${row.key}`, row);
-          }
-          onLeftOut?.(gateway, rows);
-        },
+        onLeftOut: (rows) => leftOut.take(rows),
       });
       let publish: PublishChanges | undefined;
       let last = 0;
@@ -62,7 +54,7 @@ export function envoyDialect({ settings, onLeftOut }: DialectOptions = {}): Dial
           last = culprits.next(update);
           return translation.apply(update).get(gateway) ?? [];
         },
-        leftOut: () => [...leftOut.values()],
+        leftOut: () => leftOut.all(),
         judge: {
           last: () => last,
           judge: (outcome, call, to) => {

@@ -1,6 +1,7 @@
 // Resources -> plain JSON for people and goldens, as Envoy writes it itself. Key material is left out.
 import type { Update } from '../../routing/update.ts';
 import type { LeftOut } from '../../routing/engine.ts';
+import { systemTrust } from './dialect.ts';
 import { codec } from './encode.ts';
 import { defaultLimits } from './limits.ts';
 import { messageOf } from './names.ts';
@@ -22,7 +23,7 @@ export function printedResources(update: Update, options: Partial<TranslationOpt
     requestIds: true,
     sharesPorts: true,
     accessLog: '',
-    systemTrust: '/etc/ssl/certs/ca-certificates.crt',
+    systemTrust,
     ...options,
     scopeOf: () => 'all',
     onLeftOut: (rows) => leftOut.push(...rows),

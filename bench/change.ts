@@ -2,9 +2,9 @@
 // the engine has it in force (checking, computing, sending, applying). Usage: node bench/change.ts [--routes N] [--changes N]
 import { parseArgs } from 'node:util';
 import { startEngine } from '../src/engines/embedded/engine.ts';
-import { freePorts } from './http/measure.ts';
 import { quantile } from './http/table.ts';
 import { changedRoute, filledPipeline, shapes, type Shape } from './many-routes.ts';
+import { freePorts } from '../test/free-port.ts';
 
 const { values } = parseArgs({
   options: { routes: { type: 'string', default: '10000' }, changes: { type: 'string', default: '500' } },

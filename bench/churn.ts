@@ -7,9 +7,9 @@ import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { startEcho } from '../src/cli/run/echo-server.ts';
 import { endpointsOf, portolanObjects, routeHead } from './http/contenders.ts';
-import { freePorts } from './http/measure.ts';
 import { quantile } from './http/table.ts';
 import { RunOnFolder } from './run-on-folder.ts';
+import { freePorts } from '../test/free-port.ts';
 
 const { values, positionals } = parseArgs({
   options: { engine: { type: 'string', default: 'embedded' } },

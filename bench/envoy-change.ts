@@ -13,9 +13,9 @@ import { Translation } from '../src/engines/envoy/translation.ts';
 import type { Pipeline } from '../src/pipeline/pipeline.ts';
 import type { Update } from '../src/routing/update.ts';
 import { descendantsOf } from './cluster/gateway.ts';
-import { freePorts } from './http/measure.ts';
 import { quantile } from './http/table.ts';
 import { changedRoute, filledPipeline, routeObject, shapes, type Shape } from './many-routes.ts';
+import { freePorts } from '../test/free-port.ts';
 
 const usage = `node bench/envoy-change.ts [options]
   --routes A,B       how many routes stand (default 100,1000,10000)

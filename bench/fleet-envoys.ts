@@ -14,13 +14,14 @@ import { order } from '../src/engines/envoy/names.ts';
 import { EnvoyProcess } from '../src/engines/envoy/process/envoy-process.ts';
 import type { TlsMaterial } from '../src/engines/stream/credentials.ts';
 import { texts } from '../src/support/untrusted.ts';
-import { freePort, portolan } from '../test/features/cli-process.ts';
+import { portolan } from '../test/features/cli-process.ts';
 import { FakeApiServer, type Stored } from '../test/features/cluster-fixture.ts';
 import { conditionsOf, definition, gatewayClass, group } from '../test/features/cluster-objects.ts';
 import { envoyBinary } from '../test/features/envoy-binary.ts';
 import { RawClient } from '../test/features/stream-fixture.ts';
 import { quantile } from './http/table.ts';
 import { get, memoryOf, memoryText, processorOf, say } from './process.ts';
+import { freePort } from '../test/free-port.ts';
 
 const { values } = parseArgs({
   options: {

@@ -13,8 +13,8 @@ import { codecs } from '../src/engines/stream/rows/tables.ts';
 import { everything, modelOf, ruleOf } from '../test/features/fleet-fixture.ts';
 import { gatewayMaterial, serverMaterial } from '../test/features/stream-fixture.ts';
 import { authority } from '../test/features/tls-certificates.ts';
-import { freePort } from '../test/features/cli-process.ts';
 import { get, memoryOf, memoryText, say } from './process.ts';
+import { freePort } from '../test/free-port.ts';
 
 const routes = Number(process.argv[2] ?? 5000);
 const services = Number(process.argv[3] ?? 50);

@@ -14,7 +14,8 @@ import { startEcho } from '../src/cli/run/echo-server.ts';
 import { startEngine } from '../src/engines/embedded/engine.ts';
 import { Pipeline } from '../src/pipeline/pipeline.ts';
 import { portolanObjects, routeObjects } from './http/contenders.ts';
-import { freePorts, hostName } from './http/measure.ts';
+import { hostName } from './http/measure.ts';
+import { freePorts } from '../test/free-port.ts';
 
 const { values } = parseArgs({
   options: {

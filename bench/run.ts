@@ -12,7 +12,6 @@ import {
   burst,
   cpuOf,
   datagrams,
-  freePorts,
   handshakes,
   hostName,
   installed,
@@ -29,6 +28,7 @@ import {
 } from './http/measure.ts';
 import { datagramPrograms, hasNginxStreams } from './http/streams.ts';
 import { table, type Bars, type LatencySample, type Routes, type Sample } from './http/table.ts';
+import { freePorts } from '../test/free-port.ts';
 
 type Workload = {
   readonly name: string;

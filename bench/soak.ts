@@ -12,8 +12,8 @@ import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { startEcho } from '../src/cli/run/echo-server.ts';
 import { certificateFor } from '../test/features/tls-certificates.ts';
-import { freePorts } from './http/measure.ts';
 import { RunOnFolder } from './run-on-folder.ts';
+import { freePorts } from '../test/free-port.ts';
 
 const { values, positionals } = parseArgs({
   options: { engine: { type: 'string', default: 'embedded' } },

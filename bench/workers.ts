@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { portolanObjects } from './http/contenders.ts';
-import { backendConfig, burst, cpuOf, freePorts, loadProgram, start, stopAll } from './http/measure.ts';
+import { backendConfig, burst, cpuOf, loadProgram, start, stopAll } from './http/measure.ts';
+import { freePorts } from '../test/free-port.ts';
 
 const seconds = Number(process.argv[2] ?? 10);
 const folder = mkdtempSync(join(tmpdir(), 'portolan-workers-'));

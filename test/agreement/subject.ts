@@ -6,8 +6,8 @@ import { startEngine } from '../../src/engines/embedded/engine.ts';
 import { startEnvoyEngine } from '../../src/engines/envoy/engine.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { Update } from '../../src/routing/update.ts';
-import { freePort } from '../features/engine-fixture.ts';
 import { Client } from './peers.ts';
+import { freePort } from '../free-port.ts';
 
 export interface DataPlane {
   readonly name: string;

@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderWith, freePort, gateway, root } from './cli-process.ts';
+import { folderWith, gateway, root } from './cli-process.ts';
+import { freePort } from '../free-port.ts';
 
 const launcher = join(root, 'bin', 'portolan.js');
 

@@ -5,8 +5,6 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -142,17 +140,6 @@ export async function ask(
 export async function answeredBy(port: number, path: string, asked: Asked = {}): Promise<string> {
   const { status, headers } = await ask(port, path, asked);
   return status === 200 ? String(headers['x-echo-service']) : String(status);
-}
-
-/** Free a moment ago, and above the ports that move. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export function gateway(port: number, more = ''): string {

@@ -16,8 +16,9 @@ import type { UnknownRecord } from '../../src/support/untrusted.ts';
 import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
 import { conditionsOf, definition, gateway, gatewayClass, group } from './cluster-objects.ts';
-import { eventually, freePort } from './engine-fixture.ts';
+import { eventually } from './engine-fixture.ts';
 import { ask } from './gateway-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 function route(parentRefs: readonly object[], status?: object): Stored {
   return {

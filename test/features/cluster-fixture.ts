@@ -60,6 +60,8 @@ export class FakeApiServer {
   readonly access: Access;
   /** Requests that changed something, as `METHOD path`. */
   readonly writes: string[] = [];
+  /** Those of `writes` of each who writes, by the value of Authorization ('' without one). */
+  readonly writesBy: Map<string, string[]> = new Map();
   /** Called before a request is answered; a status answers it instead. */
   refuse: (method: string, path: string) => number | undefined = () => undefined;
   /** Versions before this one are forgotten. */
@@ -155,6 +157,13 @@ export class FakeApiServer {
     for (const watcher of this.#watchers) tellTo(watcher, event);
   }
 
+  #note(writer: string, write: string): void {
+    this.writes.push(write);
+    const own = this.writesBy.get(writer);
+    if (own === undefined) this.writesBy.set(writer, [write]);
+    else own.push(write);
+  }
+
   #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const url = new URL(request.url ?? '/', 'http://x');
     const method = request.method ?? 'GET';
@@ -162,7 +171,7 @@ export class FakeApiServer {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const refused = this.refuse(method, url.pathname);
-      if (method !== 'GET') this.writes.push(`${method} ${url.pathname}`);
+      if (method !== 'GET') this.#note(request.headers.authorization ?? '', `${method} ${url.pathname}`);
       if (refused !== undefined) fail(response, refused);
       else if (method === 'GET') this.#read(url, response);
       else this.#write(method, url, response, JSON.parse(Buffer.concat(chunks).toString() || '{}') as Stored);

@@ -88,11 +88,16 @@ async function world(t: TestContext, ...objects: readonly Stored[]): Promise<Wor
   return { server, controller, fleet, log };
 }
 
-function startReplica(t: TestContext, server: FakeApiServer): Omit<World, 'server'> {
+/** @param authorization what it says to the server, which tells it from others */
+function startReplica(t: TestContext, server: FakeApiServer, authorization?: string): Omit<World, 'server'> {
   const log: LogEntry[] = [];
   let fleet: StubFleet | undefined;
   const controller = new Controller({
-    client: new KubeClient(server.access),
+    client: new KubeClient(
+      authorization === undefined
+        ? server.access
+        : { ...server.access, credentials: () => Promise.resolve({ authorization }) },
+    ),
     controllerName: 'portolan.dev/gateway-controller',
     mode: provisioned({
       image: 'portolan:test',
@@ -379,16 +384,17 @@ test('of two replicas one writes, and the other passes on to it what data planes
   const { server, controller } = await world(t, gateway());
   await provided(server);
   await eventually(() => server.get('Secret', 'portolan-ca', 'portolan') !== undefined, 'the authority');
-  const writes = server.writes.length;
-  const follower = startReplica(t, server);
+  const follower = startReplica(t, server, 'follower');
   await eventually(() => follower.controller.waiting().length === 0, 'the follower is ready', 10_000);
   assert.ok(controller.leads && !follower.controller.leads);
   await eventually(() => follower.fleet().relays.includes('10.0.0.1:9443'), 'the relay');
   assert.equal(follower.fleet().updates.length > 0, true);
-  const written = server.writes.slice(writes).filter((write) => !write.includes('/leases'));
-  assert.deepEqual(written, []);
+  const written = (): readonly string[] =>
+    (server.writesBy.get('follower') ?? []).filter((write) => !write.includes('/leases'));
+  assert.deepEqual(written(), []);
   await controller.stop(0);
   await eventually(() => follower.controller.leads, 'the follower leads', 20_000);
+  await eventually(() => written().length > 0, 'and writes');
   assert.equal(follower.fleet().relays.at(-1), undefined);
 });
 

@@ -12,13 +12,13 @@ import {
   echo,
   type Echoed,
   eventually,
-  freePort,
   httpBackend,
   origin,
   RawClient,
   rawBackend,
 } from './engine-fixture.ts';
 import { serve } from './engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 const unchanged = { set: [], add: [], remove: [] };
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from './engine-tests.ts';
 import type { RetryBudget } from '../../src/routing/model.ts';
-import { freePort, httpBackend, serve } from './engine-fixture.ts';
+import { httpBackend, serve } from './engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 const interval = 10_000;
 const budget = (percent: number, count: number, every = 1000): RetryBudget => ({

@@ -12,7 +12,6 @@ import {
   endpointsUpdate,
   entryOf,
   eventually,
-  freePort,
   httpBackend,
   rawBackend,
   RawClient,
@@ -22,6 +21,7 @@ import {
   serve,
   updateOf,
 } from './engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 const BIND = 'test/gateway:80/tcp';
 const place = (port: number, address = '127.0.0.1'): NonNullable<Update['placements']> => ({

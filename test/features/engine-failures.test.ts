@@ -9,13 +9,13 @@ import {
   echo,
   type Echoed,
   eventually,
-  freePort,
   httpBackend,
   origin,
   rawBackend,
   RawClient,
   serve,
 } from './engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 test('a backend that cannot be reached is 503, without a rule’s word one other endpoint is tried', async (t) => {
   const dead = await freePort();

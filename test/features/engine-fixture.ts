@@ -24,6 +24,7 @@ import type {
 import type { Origin } from '../../src/routing/origin.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { startTestEngine } from './test-engine.ts';
+import { freePort } from '../free-port.ts';
 
 export const origin: Origin = { object: { group: '', kind: 'HTTPRoute', namespace: 'test', name: 'route' }, path: '' };
 
@@ -220,15 +221,6 @@ export async function serve(
   t.after(() => engine.close());
   await engine.apply(updateOf({ ...world, port }));
   return { engine, port, url: `http://127.0.0.1:${port}`, reports };
-}
-
-/** A port that nobody had a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A backend on Node's own HTTP server; returns its port. */

@@ -19,8 +19,9 @@ import type {
   WeightedBackend,
 } from '../../src/routing/model.ts';
 import type { Update, VirtualHostChange } from '../../src/routing/update.ts';
-import { clusterOf, endpointOf, eventually, freePort, origin } from './engine-fixture.ts';
+import { clusterOf, endpointOf, eventually, origin } from './engine-fixture.ts';
 import { onEnvoy, startTestEngine } from './test-engine.ts';
+import { freePort, freeUdpPort } from '../free-port.ts';
 
 export interface StreamBackend {
   /** Of a cluster; absent: a reference that is not resolved. */
@@ -325,25 +326,6 @@ export async function firstEnd({ ends }: TcpBackend, at = 0): Promise<End> {
 }
 
 // ---- The ends of flows.
-
-/** Free for TCP, too: where workers share a port, the engine looks for that before it opens one for datagrams. */
-export async function freeUdpPort(): Promise<number> {
-  for (let tries = 0; tries < 20; tries++) {
-    const socket = dgram.createSocket('udp4');
-    socket.bind(0, '0.0.0.0');
-    await once(socket, 'listening');
-    const { port } = socket.address();
-    const server = net.createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen({ port, host: '0.0.0.0', exclusive: true }, () => resolve(true));
-    });
-    server.close();
-    await new Promise<void>((resolve) => socket.close(() => resolve()));
-    if (free) return port;
-  }
-  throw new Error('no port is free for TCP and UDP');
-}
 
 export interface UdpBackend {
   readonly port: number;

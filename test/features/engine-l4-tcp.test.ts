@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assertCounted, describe, it, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
-import { eventually, freePort } from './engine-fixture.ts';
+import { eventually } from './engine-fixture.ts';
 import {
   assertReset,
   dialIn,
@@ -19,6 +19,7 @@ import {
   type StreamWorld,
   tcpBackend,
 } from './engine-l4-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 const sleep = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
 

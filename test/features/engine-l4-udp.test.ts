@@ -10,7 +10,6 @@ import { proxyHeader, readProxyHeader } from '../../src/engines/embedded/l4/prox
 import { eventually } from './engine-fixture.ts';
 import {
   closeQuietly,
-  freeUdpPort,
   serveStreams,
   type StreamBackend,
   type StreamGateway,
@@ -18,6 +17,7 @@ import {
   udpBackend,
   UdpClient,
 } from './engine-l4-fixture.ts';
+import { freeUdpPort } from '../free-port.ts';
 
 const sleep = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
 

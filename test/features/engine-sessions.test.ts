@@ -9,7 +9,6 @@ import type { Endpoint, Session, WeightedBackend } from '../../src/routing/model
 import {
   endpointsUpdate,
   eventually,
-  freePort,
   httpBackend,
   origin,
   rawBackend,
@@ -18,6 +17,7 @@ import {
   serve,
   type World,
 } from './engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 const cookie: Session = { type: 'cookie', name: 'stay', path: '/', permanent: false };
 const header: Session = { type: 'header', name: 'X-Session', path: '/', permanent: false };

@@ -12,9 +12,10 @@ import { Termination } from '../../src/engines/embedded/tls/termination.ts';
 import type { CertificateSet, ClientValidation, Frontend } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { startTestEngine } from './test-engine.ts';
-import { eventually, freePort, origin, ruleOf } from './engine-fixture.ts';
+import { eventually, origin, ruleOf } from './engine-fixture.ts';
 import { BUNDLE, bundleUpdate } from './engine-tls-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
+import { freePort } from '../free-port.ts';
 
 let ours: Authority;
 let theirs: Authority;

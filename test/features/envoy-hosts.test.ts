@@ -6,8 +6,9 @@ import { test } from 'node:test';
 import { startEnvoyEngine } from '../../src/engines/envoy/engine.ts';
 import { shardOf } from '../../src/engines/envoy/route-tables.ts';
 import type { VirtualHostChange } from '../../src/routing/update.ts';
-import { entryOf, freePort, httpBackend, origin, ruleOf, updateOf, type Route } from './engine-fixture.ts';
+import { entryOf, httpBackend, origin, ruleOf, updateOf, type Route } from './engine-fixture.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
+import { freePort } from '../free-port.ts';
 
 const FRONTEND = 'test/gateway/http';
 const ROUNDS = 12;

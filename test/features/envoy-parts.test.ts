@@ -5,8 +5,9 @@ import http from 'node:http';
 import { test } from 'node:test';
 import { startEnvoyEngine } from '../../src/engines/envoy/engine.ts';
 import type { Entry, Rule } from '../../src/routing/model.ts';
-import { entryOf, freePort, httpBackend, origin, ruleOf, updateOf, type Route } from './engine-fixture.ts';
+import { entryOf, httpBackend, origin, ruleOf, updateOf, type Route } from './engine-fixture.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
+import { freePort } from '../free-port.ts';
 
 const FRONTEND = 'test/gateway/http';
 /** Small, so that it is quick; by a third of the routes all may be in every part. */

@@ -9,7 +9,8 @@ import type { Engine, LeftOut } from '../../src/routing/engine.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { replacement } from '../../src/pipeline/replacement.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
-import { freePort, type Route, ruleKey, updateOf, type World } from './engine-fixture.ts';
+import { type Route, ruleKey, updateOf, type World } from './engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 const bad = String.raw`/\x{10FFFF}`;
 

@@ -17,11 +17,12 @@ import { type Fleet, type FleetOptions, startFleet } from '../../src/engines/str
 import { gatewayUri } from '../../src/engines/stream/identity.ts';
 import type { BindReport } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
-import { freePort, portolan } from './cli-process.ts';
+import { portolan } from './cli-process.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
 import { entryOf, everything, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';
 import { materialOf, serverMaterial, serverName } from './stream-fixture.ts';
 import { type Authority, authority, certificateFor } from './tls-certificates.ts';
+import { freePort } from '../free-port.ts';
 
 const GATEWAY = 'ns/mine';
 const bind = `${GATEWAY}:80/tcp`;

@@ -1,14 +1,13 @@
 // A whole gateway in a test: YAML objects -> pipeline -> embedded engine -> real sockets on loopback, with an echo backend
 // for each Service. Everything is closed when the test ends.
-import { once } from 'node:events';
 import http from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { startEcho } from '../../src/cli/run/echo-server.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { Placement } from '../../src/routing/model.ts';
 import { startTestEngine } from './test-engine.ts';
+import { freePort } from '../free-port.ts';
 
 export interface Gateway {
   readonly pipeline: Pipeline;
@@ -127,15 +126,6 @@ async function echoes(
     });
   }
   return slices;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export interface Asked {

@@ -1,7 +1,8 @@
 // A gateway for tests, from manifests to sockets: the pipeline, one engine with its worker, and free ports of this machine
 // for its listeners. Everything that was started is closed when the test file ends.
 import { once } from 'node:events';
-import net, { type AddressInfo } from 'node:net';
+import type net from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/api/objects.ts';
@@ -10,6 +11,7 @@ import { startTestEngine } from './test-engine.ts';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { CertificateSet, Placement } from '../../src/routing/model.ts';
+import { freePort } from '../free-port.ts';
 
 const cleanUp: (() => unknown)[] = [];
 after(async () => {
@@ -68,15 +70,6 @@ export async function startGateway(manifests: string, options: EngineOptions = {
   const gateway = new Gateway(await startTestEngine(options));
   await gateway.apply(manifests);
   return gateway;
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Listens on a free port, closed at the end of the test file. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
 import type { Update } from '../../src/routing/update.ts';
-import { ask, freePort, portolan } from './cli-process.ts';
+import { ask, portolan } from './cli-process.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
 import { entryOf, everything, hostOf, modelOf } from './fleet-fixture.ts';
 import {
@@ -27,6 +27,7 @@ import {
 } from './proxy-setting.ts';
 import { gatewayMaterial } from './stream-fixture.ts';
 import { authority, certificateFor } from './tls-certificates.ts';
+import { freePort } from '../free-port.ts';
 
 const skip = noEnvoy;
 const engine = ['--engine', 'envoy', '--envoy', envoyBinary() ?? ''] as const;

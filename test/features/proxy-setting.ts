@@ -12,10 +12,11 @@ import type { TlsMaterial } from '../../src/engines/stream/credentials.ts';
 import type { LeftOut } from '../../src/routing/engine.ts';
 import type { BindReport } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
-import { ask, folderWith, freePort, Running } from './cli-process.ts';
+import { ask, folderWith, Running } from './cli-process.ts';
 import { everything, modelOf, ruleOf } from './fleet-fixture.ts';
 import { gatewayMaterial, serverMaterial } from './stream-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
+import { freePort } from '../free-port.ts';
 
 export const gateway = 'ns/web';
 

@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import http from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ask, folderWith, freePort, portolan } from './cli-process.ts';
+import { ask, folderWith, portolan } from './cli-process.ts';
 import { entryOf, everything, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';
 import {
   changed,
@@ -22,6 +22,7 @@ import {
 } from './proxy-setting.ts';
 import { gatewayMaterial } from './stream-fixture.ts';
 import { authority, certificateFor } from './tls-certificates.ts';
+import { freePort } from '../free-port.ts';
 
 test('configuration arrives, is in force when the fleet says so, and a bind is reported', async (t) => {
   const it = await setting(t);

@@ -4,12 +4,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { test, type TestContext } from './engine-tests.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { ask, serveObjects, type Gateway } from './gateway-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 async function listen(t: TestContext, server: Server | http2.Http2Server): Promise<number> {
   server.listen(0, '127.0.0.1');
@@ -19,16 +20,6 @@ async function listen(t: TestContext, server: Server | http2.Http2Server): Promi
     if (server instanceof http.Server) server.closeAllConnections();
   });
   return (server.address() as AddressInfo).port;
-}
-
-/** A port where nobody listens. */
-async function deadPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A Service with its endpoints, each a port on loopback. */
@@ -127,7 +118,7 @@ test('listed codes are retried as often as allowed, then the last answer stands 
 
 test('a connection that cannot be made is tried at another endpoint (HTTPRouteRetryConnectionError)', async (t) => {
   const alive = http.createServer((_, response) => response.end('alive'));
-  const ports = [await deadPort(), await listen(t, alive)];
+  const ports = [await freePort(), await listen(t, alive)];
   const rules = [{ retry: { attempts: 3 }, backendRefs: [to('half')] }];
   const gateway = await gatewayWith(t, rules, ...backend('half', ports));
   for (let n = 0; n < 20; n++) assert.equal((await ask({ port: gateway.port('default/gateway', 80) })).status, 200);

@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openAuthority, temporaryAuthority } from '../../src/cli/run/authority.ts';
-import { answeredBy, folderWith, freePort, gateway, route, serving } from './cli-process.ts';
+import { answeredBy, folderWith, gateway, route, serving } from './cli-process.ts';
+import { freePort } from '../free-port.ts';
 
 const policy = `apiVersion: gateway.networking.k8s.io/v1
 kind: BackendTLSPolicy

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, folderWith, freePort, gateway, route, serving } from './cli-process.ts';
+import { ask, folderWith, gateway, route, serving } from './cli-process.ts';
+import { freePort } from '../free-port.ts';
 
 /** A process on this machine that answers with its name. */
 async function backend(t: TestContext, name: string, address = '127.0.0.1'): Promise<number> {

@@ -8,7 +8,8 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
-import { folderWith, freePort, route, serving } from './cli-process.ts';
+import { folderWith, route, serving } from './cli-process.ts';
+import { freePort } from '../free-port.ts';
 
 function secureGateway(port: number, hostname = ''): string {
   return `apiVersion: gateway.networking.k8s.io/v1

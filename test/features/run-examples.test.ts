@@ -8,9 +8,10 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { answeredBy, ask, folderWith, freePort, root, serving } from './cli-process.ts';
+import { answeredBy, ask, folderWith, root, serving } from './cli-process.ts';
 import type { Running } from './cli-process.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
+import { freePort } from '../free-port.ts';
 
 async function example(t: TestContext, name: string, ...flags: readonly string[]): Promise<Running> {
   const ports = ['--port', `web/http=${await freePort()}`];

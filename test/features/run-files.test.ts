@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { answeredBy, ask, folderWith, freePort, gateway, portolan, route, serving } from './cli-process.ts';
+import { answeredBy, ask, folderWith, gateway, portolan, route, serving } from './cli-process.ts';
+import { freePort } from '../free-port.ts';
 
 /** Waits for the answer of a change that is on its way; the limit is far above what it takes. */
 async function becomes(port: number, path: string, service: string): Promise<number> {

@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answeredBy, ask, folderWith, freePort, gateway, route, Running, serving } from './cli-process.ts';
+import { answeredBy, ask, folderWith, gateway, route, Running, serving } from './cli-process.ts';
+import { freePort } from '../free-port.ts';
 
 test('a taken port moves to the next free one, which is said', async (t) => {
   const taken = createServer();

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { folderWith, freePort, root, serving } from './cli-process.ts';
+import { folderWith, root, serving } from './cli-process.ts';
+import { freePort } from '../free-port.ts';
 
 const api = 'apiVersion: gateway.networking.k8s.io/v1';
 

@@ -17,10 +17,11 @@ import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { record } from '../../src/support/untrusted.ts';
 import type { Stored } from '../features/cluster-fixture.ts';
 import { FakeApiServer } from '../features/cluster-fixture.ts';
-import { eventually, freePort } from '../features/engine-fixture.ts';
+import { eventually } from '../features/engine-fixture.ts';
 import { definitions, everyKind } from './every-kind.ts';
 import type { ManifestFile, Rule } from './manifests.ts';
 import { allows, manifests, one, qualified, rulesOf } from './manifests.ts';
+import { freePort } from '../free-port.ts';
 
 const namespace = 'portolan';
 

@@ -10,7 +10,8 @@ import type { LeftOut } from '../../src/routing/engine.ts';
 import type { Action, ClusterTls, PathMatch, ValueMatch } from '../../src/routing/model.ts';
 import type { Update, VirtualHostChange } from '../../src/routing/update.ts';
 import { envoyBinary, noEnvoy } from '../features/envoy-binary.ts';
-import { freePort, origin, type Route, ruleKey, updateOf } from '../features/engine-fixture.ts';
+import { origin, type Route, ruleKey, updateOf } from '../features/engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 /** Models; 5000 of them take some ten minutes. */
 const RUNS = Number(process.env['PORTOLAN_NACK_RUNS'] ?? 60);

@@ -5,12 +5,12 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { freePort } from '../features/engine-fixture.ts';
 import { type RequestCase, requestCases, type ResponseCase, responseCases } from './framing/cases.ts';
 import { MARK, missing, type PeerKind, startPeer } from './framing/peers.ts';
 import { type Read, readResponses } from './framing/responses.ts';
 import { type Message, type Response, startWitness, textOf, valuesOf, type Witness } from './framing/witness.ts';
 import { startProxy } from './proxy.ts';
+import { freePort } from '../free-port.ts';
 
 const AT_ONCE = 48;
 const requests = requestCases();

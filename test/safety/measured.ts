@@ -7,10 +7,11 @@ import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type { CertificateSet } from '../../src/routing/model.ts';
-import { freePort, type World } from '../features/engine-fixture.ts';
+import { type World } from '../features/engine-fixture.ts';
 import type { Begin, Told } from './bystander.ts';
 import { proxyUpdate } from './proxy.ts';
 import type { Start } from './proxy-process.ts';
+import { freePort } from '../free-port.ts';
 
 /** Times as many attackers as in the usual run. */
 export const scale: number = Number(process.env['PORTOLAN_SAFETY_SCALE'] ?? 1);

@@ -3,7 +3,8 @@ import { type Engine, startEngine } from '../../src/engines/embedded/engine.ts';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type { CertificateSet } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
-import { freePort, updateOf, type World } from '../features/engine-fixture.ts';
+import { updateOf, type World } from '../features/engine-fixture.ts';
+import { freePort } from '../free-port.ts';
 
 export interface Proxy {
   readonly engine: Engine;

@@ -47,6 +47,8 @@ interface State {
   readonly seen: Map<string, string>;
   /** Whose the objects are has been looked at. */
   checked: boolean;
+  /** It is to be applied, and this has not begun. */
+  pending: boolean;
   failures: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -72,11 +74,12 @@ export class Provisioner {
         versions: new Map(),
         seen: new Map(),
         checked: false,
+        pending: false,
         failures: 0,
         timer: undefined,
       };
       this.#states.set(wanted.key, fresh);
-      this.#enqueue(wanted.key, () => this.#apply(fresh));
+      this.#applySoon(fresh);
       return;
     }
     if (state.wanted.name !== wanted.name) {
@@ -89,7 +92,7 @@ export class Provisioner {
     state.checked &&= state.wanted.uid === wanted.uid;
     state.wanted = wanted;
     state.text = text;
-    if (!isSame) this.#enqueue(wanted.key, () => this.#apply(state));
+    if (!isSame) this.#applySoon(state);
   }
 
   /** The Gateway is not ours any more: what it was given goes. */
@@ -117,13 +120,13 @@ export class Provisioner {
     if (state.versions.get(path) === version) return;
     // Likely our own hand: told afterwards.
     if (this.#queues.has(key)) state.seen.set(path, version);
-    else this.#enqueue(key, () => this.#apply(state));
+    else this.#applySoon(state);
   }
 
   /** All of it once more. */
   again(key: string): void {
     const state = this.#states.get(key);
-    if (state !== undefined) this.#enqueue(key, () => this.#apply(state));
+    if (state !== undefined) this.#applySoon(state);
   }
 
   close(): void {
@@ -136,6 +139,13 @@ export class Provisioner {
     clearTimeout(state?.timer);
     this.#states.delete(key);
     return state;
+  }
+
+  /** Once, however many reasons come before it begins. */
+  #applySoon(state: State): void {
+    if (state.pending) return;
+    state.pending = true;
+    this.#enqueue(state.wanted.key, () => this.#apply(state));
   }
 
   #enqueue(key: string, work: () => Promise<void>): void {
@@ -157,7 +167,7 @@ export class Provisioner {
     this.#options.settled(key, undefined);
     const isTouched = [...state.seen].some(([path, version]) => state.versions.get(path) !== version);
     state.seen.clear();
-    if (isTouched) this.#enqueue(key, () => this.#apply(state));
+    if (isTouched) this.#applySoon(state);
   }
 
   #failed(key: string, error: Error): void {
@@ -172,6 +182,7 @@ export class Provisioner {
   }
 
   async #apply(state: State): Promise<void> {
+    state.pending = false;
     // Newer wishes have the place of older ones in the queue.
     if (this.#closed || this.#states.get(state.wanted.key) !== state) return;
     const { wanted } = state;

@@ -81,7 +81,7 @@ export class Dial implements Swept {
       socket.destroy();
     });
     socket.on('close', () => this.#fail());
-    this.#deadline = thread.sweeper.now + thread.limits.connectTimeout;
+    this.#deadline = thread.sweeper.read() + thread.limits.connectTimeout;
     thread.sweeper.add(this);
   }
 

@@ -162,7 +162,7 @@ export class Entrance {
   #read(socket: net.Socket, reason: string, judge: (octets: Buffer) => boolean): void {
     let octets: Buffer | null = null;
     const { sweeper, limits, metrics } = this.#thread;
-    const deadline = sweeper.now + limits.headTimeout;
+    const deadline = sweeper.read() + limits.headTimeout;
     const waiting = {
       sweep: (now: number): void => {
         if (now <= deadline) return;

@@ -113,9 +113,7 @@ export class Exchange extends Attempts implements Transaction, Receiver, Admitti
   }
 
   #reset(request: IncomingRequest): void {
-    const now = performance.now();
-    this.thread.sweeper.now = now;
-    this.started = now;
+    this.started = this.thread.sweeper.read();
     this.take(request);
     this.forgetAttempts();
     this.frontend = this.entry = null;

@@ -26,6 +26,8 @@ export interface Controller extends Address {
 }
 
 const XDS = 'portolan-xds';
+/** When the stream has ended. Without it an Envoy may wait for half a minute, and what changes meanwhile with it. */
+const comeBack: Message = { base_interval: duration(500), max_interval: duration(5000) };
 /** Envoy refuses expressions beyond 100 instructions, unless told otherwise; the model bounds them by their length. */
 const ANY_PROGRAM = 4_294_967_295;
 
@@ -40,7 +42,7 @@ export function bootstrap({ node, xds, admin, limits }: BootstrapOptions): Messa
       ads_config: {
         api_type: 'DELTA_GRPC',
         transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: XDS } }],
+        grpc_services: [{ envoy_grpc: { cluster_name: XDS, retry_policy: { retry_back_off: comeBack } } }],
         set_node_on_first_message_only: true,
       },
       cds_config: overAds,

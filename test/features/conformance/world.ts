@@ -1,7 +1,5 @@
 // What all conformance cases stand on: namespaces, Gateways, Services with workloads and certificates, served by a pipeline
 // and an embedded engine on free ports of loopback. Objects come and go as in a cluster, with generations that count.
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { isClusterScoped } from '../../../src/api/kinds.ts';
 import { groupOf, type KubeObject, type ObjectMeta } from '../../../src/api/objects.ts';
@@ -12,6 +10,7 @@ import type { Placement } from '../../../src/routing/model.ts';
 import { startTestEngine } from '../test-engine.ts';
 import { certificateFor } from '../tls-certificates.ts';
 import { Backends } from './backends.ts';
+import { freePort } from '../../free-port.ts';
 
 export const controllerName = 'portolan.dev/gateway-controller';
 /** Where objects of the cases are, unless they say. */
@@ -271,13 +270,4 @@ function keyOf({ apiVersion, kind, metadata: { namespace = '', name } }: KubeObj
 
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -78,7 +78,7 @@ export class Http1Downstream implements Downstream, ClientConnection {
     this.#request = new Http1Request(thread.requestHead);
     this.#exchange = new Exchange(thread, client, this);
     this.#writer = new ResponseWriter(thread, socket);
-    this.#deadline = thread.sweeper.now + thread.limits.headTimeout;
+    this.#deadline = thread.sweeper.read() + thread.limits.headTimeout;
     socket.on('data', this.#data);
     socket.on('drain', this.#drained);
     socket.on('end', this.#ended);

@@ -29,8 +29,8 @@ export class Http2Downstream implements ClientConnection {
     this.client = client;
     this.thread = thread;
     this.#socket = socket;
-    this.#started = thread.sweeper.now;
-    this.#deadline = this.#settingsDeadline = thread.sweeper.now + thread.limits.headTimeout;
+    this.#started = thread.sweeper.read();
+    this.#deadline = this.#settingsDeadline = this.#started + thread.limits.headTimeout;
     if (octets !== undefined) {
       // Flowing, it would hand them to listeners that are gone.
       socket.pause();

@@ -33,6 +33,8 @@ const ENHANCE_YOUR_CALM = 11;
 
 /** What became of requests at the backend. */
 const log: string[] = [];
+/** Targets of requests that the backend has begun to read. */
+const begun: string[] = [];
 /** Octets that the backend wrote of the endless response. */
 let produced = 0;
 const uploads: { size: number; paused: http.IncomingMessage | null } = { size: 0, paused: null };
@@ -60,6 +62,7 @@ function backend(): http.Server {
       for (const name of Object.keys(request.headers)) log.push(`field ${name}`);
       response.end();
     } else {
+      begun.push(request.url ?? '');
       request.on('aborted', () => log.push(`aborted ${request.url}`));
       request.on('end', () => log.push(`complete ${request.url}`));
       request.on('end', () => response.end('hello'));
@@ -80,7 +83,7 @@ before(async () => {
   port = gateway.port(80);
 });
 beforeEach(() => {
-  log.length = 0;
+  log.length = begun.length = 0;
   produced = 0;
 });
 
@@ -418,7 +421,7 @@ describe('a client that resets its upload', () => {
   it('leaves the backend without a complete request', async () => {
     const connection = new RawConnection(port);
     connection.send(ask(1, [...post.slice(0, 7), '/reset'], false), frame(DATA, 0, 1, Buffer.alloc(10)));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await until(() => begun.includes('/reset'));
     // NO_ERROR too is no end of the body.
     connection.send(frame(RST_STREAM, 0, 1, uint32(0)));
     await until(() => log.length > 0);

@@ -12,10 +12,10 @@ import { list, record, text } from '../support/untrusted.ts';
 import type { FleetPlane } from './fleet-plane.ts';
 import { Authority } from './identity/authority.ts';
 import { ensureIdentity } from './identity/identities.ts';
-import { addressesOf, exposureOf } from './infrastructure/exposure.ts';
+import { addressesOf, clusterIPsOf, exposureOf } from './infrastructure/exposure.ts';
 import type { Owner, Plural, Provided } from './infrastructure/owned.ts';
 import { managedByLabel, manager, metadataOf, resourceName } from './infrastructure/owned.ts';
-import { Provisioner } from './infrastructure/provisioner.ts';
+import { Provisioner, RefusedAddressError } from './infrastructure/provisioner.ts';
 import { Refusals } from './infrastructure/refusals.ts';
 import { serviceAccountOf, serviceOfPods } from './infrastructure/service.ts';
 import type { WorkloadOptions } from './infrastructure/workload.ts';
@@ -131,7 +131,7 @@ class Provisioned implements Serving {
   provide(owner: Owner): void {
     const { gateway, namespace, reference } = owner;
     // Without parameters nothing is known of what it wants; without listeners nothing is needed yet.
-    const service = gateway.parameters === undefined ? undefined : serviceOfPods(owner, this.#refusals.of(gateway.key));
+    const service = gateway.parameters === undefined ? undefined : this.#serviceOf(owner);
     if (service === undefined) return;
     const budget = disruptionBudgetOf(owner);
     const deployment = deploymentOf(owner, this.#options);
@@ -193,7 +193,16 @@ class Provisioned implements Serving {
     await ensureIdentity(this.#ports.client, state, { gateway: key, uri, metadata: metadataOf(owner) });
   }
 
+  #serviceOf(owner: Owner): Provided | undefined {
+    const { key } = owner.gateway;
+    const { service } = this.#observed(`${owner.namespace}/${resourceName(owner.gateway)}`);
+    const clusterIPs = service === undefined ? undefined : clusterIPsOf(service.object);
+    return serviceOfPods(owner, { refused: this.#refusals.of(key), ...(clusterIPs && { clusterIPs }) });
+  }
+
   #settled(gateway: string, error: Error | undefined): void {
+    const refused = error instanceof RefusedAddressError ? error.address : undefined;
+    if (refused !== undefined) this.#refusals.refuse(gateway, refused);
     const message = error?.message;
     if (message === this.#failures.get(gateway)) return;
     if (message === undefined) this.#failures.delete(gateway);

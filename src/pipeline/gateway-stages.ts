@@ -86,6 +86,7 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
     namespaces,
     presume: options.presume,
     engines: options.engines,
+    clusterAddresses: options.engines !== undefined,
     configs: current.configs,
     ...facts,
   };

@@ -76,6 +76,14 @@ export interface BoundListenerSet {
   readonly problems: readonly Problem[];
 }
 
+export interface Address {
+  readonly type: string;
+  readonly value: string;
+}
+
+/** GEP-5093: reached from within the cluster. */
+export const clusterRoutability = 'Cluster';
+
 /** An entry of spec.addresses. */
 export interface AddressRequest {
   readonly type: string;
@@ -83,8 +91,8 @@ export interface AddressRequest {
   readonly value: string;
   /** GEP-5093; '' = as the implementation has it. */
   readonly routability: string;
-  /** The Gateway is served at it. */
-  readonly satisfied: boolean;
+  /** Where the Gateway is served for it; absent: nowhere, or nothing is known yet. */
+  readonly given?: Address;
 }
 
 export interface BoundGateway {

@@ -35,6 +35,8 @@ export interface Placement {
 export interface Exposure {
   readonly gateway: string;
   readonly addresses: readonly { readonly type: 'IPAddress' | 'Hostname'; readonly value: string }[];
+  /** IP addresses that lead to it from within the cluster (GEP-5093, routability Cluster). */
+  readonly cluster?: readonly string[];
   /** Addresses that were asked for and that nobody gave for a while. */
   readonly refused?: readonly string[];
   /** Why it cannot be served or reached yet. */

@@ -72,9 +72,9 @@ const texts: Texts = {
     message: `address ${value} is not one that this Gateway is served on`,
     fix: 'remove it, or serve the Gateway on it',
   }),
-  UnsatisfiedRoutability: ({ routability }) => ({
-    message: `no address of routability ${routability} can be given here`,
-    fix: 'leave routability out, or remove the address',
+  UnsatisfiedRoutability: ({ routability, value }) => ({
+    message: `${value === '' ? 'no further address' : `address ${value}`}${routability === '' ? '' : ` of routability ${routability}`} can be given here`,
+    fix: routability === '' ? 'remove it' : 'leave routability out, or remove the address',
   }),
   ...listenerTexts(),
   ...listenerSetTexts(),

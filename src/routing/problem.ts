@@ -35,7 +35,7 @@ export type ProblemKind =
   | { readonly code: 'UnsupportedAddress'; readonly type: string }
   | { readonly code: 'AddressNotUsable'; readonly value: string }
   /** GEP-5093. */
-  | { readonly code: 'UnsatisfiedRoutability'; readonly routability: string }
+  | { readonly code: 'UnsatisfiedRoutability'; readonly routability: string; readonly value: string }
   // Listeners.
   | { readonly code: 'UnsupportedProtocol'; readonly protocol: string }
   | { readonly code: 'ProtocolConflict'; readonly listeners: readonly string[] }

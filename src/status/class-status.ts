@@ -29,6 +29,7 @@ export function classStatus(
     conditionOf('Accepted', bound.problems, subject) ??
     holds('Accepted', 'Accepted', 'Portolan serves Gateways of this class', subject);
   const serving = engines === undefined ? engine : (bound.parameters?.engine ?? engine);
+  const around = { kinds: told.kinds, provisioned: engines !== undefined };
   const version = versionOf(bound, subject);
   return {
     ref: bound.ref,
@@ -36,7 +37,7 @@ export function classStatus(
       conditions: [accepted, version, incomplete(told.forbidden ?? [], subject)].filter(
         (condition) => condition !== undefined,
       ),
-      supportedFeatures: supportedFeatures(serving, channel, told.kinds).map((name) => ({ name })),
+      supportedFeatures: supportedFeatures(serving, channel, around).map((name) => ({ name })),
     },
   };
 }

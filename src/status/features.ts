@@ -12,19 +12,31 @@ export interface Feature {
   readonly engines: readonly Engine[];
   /** The file of the test that shows it, below `test/`. */
   readonly shownBy: string;
+  /** It takes Gateways that have a Deployment and a Service of their own. */
+  readonly provisioned?: true;
 }
 
-/**
- * Sorted by name, as the API demands.
- * @param kinds `group/kind` of what the API server has: a feature of a kind that it lacks is not claimed. Absent: everything
- */
-export function supportedFeatures(engine: Engine, channel: Channel, kinds?: readonly string[]): readonly string[] {
+/** What is known of where Portolan runs. Absent: as if it were so. */
+export interface Surroundings {
+  /** `group/kind` of what the API server has: a feature of a kind that it lacks is not claimed. */
+  readonly kinds?: readonly string[] | undefined;
+  /** Whether each Gateway has a Deployment and a Service. */
+  readonly provisioned?: boolean;
+}
+
+/** Sorted by name, as the API demands. */
+export function supportedFeatures(
+  engine: Engine,
+  channel: Channel,
+  { kinds, provisioned = true }: Surroundings = {},
+): readonly string[] {
   const served = (name: string): boolean => kinds === undefined || kinds.includes(kindOf(name));
   return features
     .filter(
       (feature) =>
         feature.engines.includes(engine) &&
         (channel === 'experimental' || feature.channel === 'standard') &&
+        (provisioned || feature.provisioned !== true) &&
         served(feature.name),
     )
     .map(({ name }) => name)
@@ -60,6 +72,7 @@ export const features: readonly Feature[] = [
   standard('Gateway', 'golden/gateways/two-listeners.in.yaml'),
   standard('GatewayAddressEmpty', 'features/cluster-controller.test.ts'),
   experimental('GatewayAddressRoutability', '../src/pipeline/outside-facts.test.ts'),
+  { ...experimental('GatewayAddressRoutabilityCluster', 'features/cluster-provisioned.test.ts'), provisioned: true },
   standard('GatewayBackendClientCertificate', 'features/gateway-tls.test.ts'),
   standard('GatewayFrontendClientCertificateValidation', 'features/gateway-tls.test.ts'),
   standard('GatewayFrontendClientCertificateValidationInsecureFallback', 'features/gateway-tls.test.ts'),

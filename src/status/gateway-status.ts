@@ -93,7 +93,7 @@ function assignedOf(
   subject: Subject,
 ): Condition | undefined {
   if (reachedAt(binds, facts).length === 0) return undefined;
-  const missing = addresses.filter(({ satisfied }) => !satisfied);
+  const missing = addresses.filter(({ given }) => given === undefined);
   if (missing.length === 0) {
     return holds('AddressesAssigned', 'AddressesAssigned', 'Every address is assigned', subject);
   }
@@ -119,12 +119,9 @@ function addressesOf({ binds, addresses }: BoundGateway, facts: GatewayFacts): r
     routability ? { routability: routabilityOf } : {};
   if (addresses.length === 0) return placed.map((address) => ({ ...address, ...told('') }));
   // One for each request that is satisfied, and nothing else.
-  return addresses
-    .filter(({ satisfied }) => satisfied)
-    .map(({ type, value, routability: wanted }) => ({
-      ...(value === '' && placed[0] !== undefined ? placed[0] : { type, value }),
-      ...told(wanted),
-    }));
+  return addresses.flatMap(({ given, routability: wanted }) =>
+    given === undefined ? [] : [{ ...given, ...told(wanted) }],
+  );
 }
 
 function reachedAt(

@@ -90,8 +90,10 @@ test('oracle, explain and data planes agree', { timeout: 30 * 60_000 }, async (t
     // Shrinking asks again and again, and need not come to its end.
     interruptAfterTimeLimit: 25 * 60_000,
   });
-  // About one in seven is; a few models with little in them can make it much less.
-  assert.ok(tally.forwarded > tally.requests / 50, `${tally.forwarded} of ${tally.requests} reached a backend`);
+  const reached = `${tally.forwarded} of ${tally.requests} reached a backend`;
+  t.diagnostic(reached);
+  // A few models with little in them can make it much less than it is on average.
+  assert.ok(tally.forwarded > tally.requests / 50, reached);
 });
 
 /** Says whether the request reached a backend. */

@@ -16,8 +16,8 @@ export const pages: Readonly<Record<string, () => string>> = {
 };
 
 function featuresPage(): string {
-  const rows = features.map(({ name, channel, engines, shownBy }) => [
-    name,
+  const rows = features.map(({ name, channel, engines, provisioned, shownBy }) => [
+    provisioned === true ? `${name} (where Gateways have data planes of their own)` : name,
     channel,
     engines.join(', '),
     `\`test/${shownBy}\``,

@@ -13,6 +13,11 @@ export interface Stored {
   readonly [field: string]: unknown;
 }
 
+export interface Refusal {
+  readonly status: number;
+  readonly message: string;
+}
+
 interface Event {
   readonly version: number;
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -62,8 +67,8 @@ export class FakeApiServer {
   readonly writes: string[] = [];
   /** Those of `writes` of each who writes, by the value of Authorization ('' without one). */
   readonly writesBy: Map<string, string[]> = new Map();
-  /** Called before a request is answered; a status answers it instead. */
-  refuse: (method: string, path: string) => number | undefined = () => undefined;
+  /** Called before a request is answered; a status (and what it says) answers it instead. */
+  refuse: (method: string, path: string) => number | Refusal | undefined = () => undefined;
   /** Versions before this one are forgotten. */
   forgotten = 0;
   readonly #objects = new Map<string, Stored>();
@@ -172,7 +177,8 @@ export class FakeApiServer {
     request.on('end', () => {
       const refused = this.refuse(method, url.pathname);
       if (method !== 'GET') this.#note(request.headers.authorization ?? '', `${method} ${url.pathname}`);
-      if (refused !== undefined) fail(response, refused);
+      if (typeof refused === 'number') fail(response, refused);
+      else if (refused !== undefined) fail(response, refused.status, refused.message);
       else if (method === 'GET') this.#read(url, response);
       else this.#write(method, url, response, JSON.parse(Buffer.concat(chunks).toString() || '{}') as Stored);
     });
@@ -314,13 +320,14 @@ const reasons: Readonly<Record<number, string>> = {
   404: 'NotFound',
   409: 'Conflict',
   410: 'Expired',
+  422: 'Invalid',
 };
 
-function fail(response: http.ServerResponse, status: number): void {
+function fail(response: http.ServerResponse, status: number, message = `refused with ${status}`): void {
   send(response, status, {
     kind: 'Status',
     reason: reasons[status] ?? '',
-    message: `refused with ${status}`,
+    message,
     code: status,
   });
 }

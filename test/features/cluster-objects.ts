@@ -19,6 +19,12 @@ export function definition(kind: string, plural: string, scope = 'Namespaced', o
   };
 }
 
+/** With the fields of the experimental channel. */
+export function experimental(crd: Stored): Stored {
+  const annotations = { ...record(crd.metadata['annotations']), [`${group}/channel`]: 'experimental' };
+  return { ...crd, metadata: { ...crd.metadata, annotations } };
+}
+
 export const gatewayClass: Stored = {
   apiVersion: `${group}/v1`,
   kind: 'GatewayClass',

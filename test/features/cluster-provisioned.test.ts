@@ -14,7 +14,15 @@ import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { list, record, texts } from '../../src/support/untrusted.ts';
 import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
-import { addressesOf, conditionsOf, definition, gatewayClass, gateway as gatewayAt, group } from './cluster-objects.ts';
+import {
+  addressesOf,
+  conditionsOf,
+  definition,
+  experimental,
+  gatewayClass,
+  gateway as gatewayAt,
+  group,
+} from './cluster-objects.ts';
 import { eventually } from './engine-fixture.ts';
 
 class StubFleet implements Fleet {
@@ -71,7 +79,9 @@ interface World {
 
 const name = 'gw-portolan';
 
-async function world(t: TestContext, ...objects: readonly Stored[]): Promise<World> {
+const experimentalGateways = experimental(definition('Gateway', 'gateways'));
+
+async function serverWith(t: TestContext, ...objects: readonly Stored[]): Promise<FakeApiServer> {
   const server = await FakeApiServer.start(t);
   for (const object of [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } },
@@ -83,9 +93,17 @@ async function world(t: TestContext, ...objects: readonly Stored[]): Promise<Wor
     ...objects,
   ])
     server.apply(object);
-  const { controller, fleet, log } = startReplica(t, server);
-  await eventually(() => controller.waiting().length === 0, 'the controller is ready', 10_000);
-  return { server, controller, fleet, log };
+  return server;
+}
+
+async function world(t: TestContext, ...objects: readonly Stored[]): Promise<World> {
+  const server = await serverWith(t, ...objects);
+  return { server, ...(await ready(startReplica(t, server))) };
+}
+
+async function ready(replica: Omit<World, 'server'>): Promise<Omit<World, 'server'>> {
+  await eventually(() => replica.controller.waiting().length === 0, 'the controller is ready', 10_000);
+  return replica;
 }
 
 /** @param authorization what it says to the server, which tells it from others */
@@ -408,6 +426,60 @@ test('addresses that are asked for go into the Service, and those that it does n
   server.apply(gateway({ addresses: [asked] }));
   await programmed(server);
   assert.deepEqual(addressesOf(server), ['IPAddress 192.0.2.7']);
+});
+
+const inner = { type: 'IPAddress', routability: 'Cluster' };
+
+/** As Kubernetes does when it takes a Service. */
+function giveClusterIP(server: FakeApiServer, ip: string): void {
+  const service = server.get('Service', name) as Stored;
+  server.apply({ ...service, spec: { ...record(service['spec']), clusterIP: ip, clusterIPs: [ip] } });
+}
+
+function routabilities(server: FakeApiServer): readonly string[] {
+  return list(record(server.get('Gateway', 'gw')?.['status'])['addresses']).map((address) => {
+    const { value, routability } = record(address);
+    return `${String(value)} ${String(routability)}`;
+  });
+}
+
+test('GatewayAddressRoutabilityCluster: who asks for addresses within the cluster only gets a Service that leads nowhere else', async (t) => {
+  const { server } = await world(t, experimentalGateways, gateway({ addresses: [inner] }));
+  await provided(server);
+  assert.equal(record(server.get('Service', name)?.['spec'])['type'], 'ClusterIP');
+  giveClusterIP(server, '10.96.0.9');
+  bringUp(server);
+  await programmed(server);
+  assert.deepEqual(routabilities(server), ['10.96.0.9 Cluster']);
+  assert.ok(conditions(server).includes('AddressesAssigned=True AddressesAssigned'));
+  const claimed = list(record(server.get('GatewayClass', 'portolan')?.['status'])['supportedFeatures']);
+  assert.ok(claimed.some((feature) => record(feature)['name'] === 'GatewayAddressRoutabilityCluster'));
+  // One more of them than there are, and one from outside: there is a load balancer again.
+  server.apply(gateway({ addresses: [inner, inner, { type: 'IPAddress' }] }));
+  await eventually(() => record(server.get('Service', name)?.['spec'])['type'] === 'LoadBalancer', 'the load balancer');
+  await eventually(() => routabilities(server).join(', ') === '10.96.0.9 Cluster, 192.0.2.7 ', 'both addresses');
+  assert.ok(conditions(server).includes('AddressesAssigned=False PartiallyAssigned'), 'one is missing');
+  assert.ok(conditions(server).includes('Programmed=True Programmed'));
+});
+
+test('GatewayAddressRoutabilityCluster: an address within the cluster is asked for when the Service is made, and no other is said to be it', async (t) => {
+  const server = await serverWith(t, experimentalGateways, gateway({ addresses: [{ ...inner, value: '10.96.0.5' }] }));
+  let refusals = 0;
+  server.refuse = (method, path) =>
+    method === 'PATCH' && path.endsWith(`/services/${name}`) && refusals++ === 0
+      ? { status: 422, message: 'spec.clusterIPs: Invalid value: ["10.96.0.5"]: provided IP is already allocated' }
+      : undefined;
+  await ready(startReplica(t, server));
+  await provided(server);
+  assert.equal(record(server.get('Service', name)?.['spec'])['clusterIP'], undefined, 'asked for once');
+  giveClusterIP(server, '10.96.0.9');
+  bringUp(server);
+  await programmed(server, 'AddressNotAssigned');
+  assert.ok(conditions(server).includes('AddressesAssigned=False NotAssigned'));
+  assert.deepEqual(routabilities(server), []);
+  server.apply(gateway({ addresses: [{ ...inner, value: '10.96.0.9' }] }));
+  await programmed(server);
+  assert.deepEqual(routabilities(server), ['10.96.0.9 Cluster']);
 });
 
 test('an address that the load balancer does not give is said, and the next one asked for', async (t) => {

@@ -24,10 +24,12 @@ type Address = Exposure['addresses'][number];
 export function exposureOf(observed: Observed): Exposure {
   const { gateway, name, service, refused } = observed;
   const addresses = service === undefined ? [] : addressesOf(service.object, service.status);
+  const cluster = service === undefined ? [] : clusterIPsOf(service.object);
   const missing = missingOf(observed) ?? unaddressed(name, addresses);
   return {
     gateway,
     addresses,
+    ...(cluster.length === 0 ? {} : { cluster }),
     ...(refused.length === 0 ? {} : { refused }),
     ...(missing === undefined ? {} : { missing }),
   };
@@ -64,9 +66,9 @@ function unaddressed(name: string, addresses: readonly Address[]): Exposure['mis
 }
 
 /** Where the Service can be reached. */
-export function addressesOf({ spec: written }: KubeObject, status: UnknownRecord): readonly Address[] {
-  const spec = record(written);
-  if (spec['type'] !== 'LoadBalancer') return clusterAddresses(spec);
+export function addressesOf(service: KubeObject, status: UnknownRecord): readonly Address[] {
+  if (record(service['spec'])['type'] !== 'LoadBalancer')
+    return clusterIPsOf(service).map((value) => ({ type: 'IPAddress', value }));
   const found = list(record(status['loadBalancer'])['ingress']).flatMap((entry): Address[] => {
     const { ip, hostname } = record(entry);
     const value = text(ip) ?? '';
@@ -78,10 +80,12 @@ export function addressesOf({ spec: written }: KubeObject, status: UnknownRecord
   return found.slice(0, 16);
 }
 
-function clusterAddresses({ clusterIPs, clusterIP }: UnknownRecord): readonly Address[] {
+/** Where the Service can be reached from within the cluster. */
+export function clusterIPsOf({ spec }: KubeObject): readonly string[] {
+  const { clusterIPs, clusterIP } = record(spec);
   const several = list(clusterIPs).flatMap((ip) => text(ip) ?? []);
   const all = several.length > 0 ? several : [text(clusterIP) ?? ''];
-  return all.filter((ip) => ip !== '' && ip !== 'None').map((value) => ({ type: 'IPAddress', value }));
+  return all.filter((ip) => ip !== '' && ip !== 'None');
 }
 
 function numberOf(value: unknown): number {

@@ -33,6 +33,17 @@ export class ForeignObjectError extends Error {
   readonly code = 'FOREIGN_OBJECT';
 }
 
+/** The address within the cluster that a Service was to have. */
+export class RefusedAddressError extends Error {
+  readonly code = 'REFUSED_ADDRESS';
+  readonly address: string;
+
+  constructor(address: string, message: string) {
+    super(message);
+    this.address = address;
+  }
+}
+
 /** Milliseconds. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 300_000;
@@ -193,11 +204,15 @@ export class Provisioner {
     await wanted.prepare?.();
     for (const object of wanted.objects) {
       const path = pathOf(object.plural, wanted.namespace, wanted.name);
-      const applied = await this.#options.client.request<KubeObject>('PATCH', path, {
-        query: { fieldManager: manager, force: 'true' },
-        type: 'application/apply-patch+yaml',
-        body: { ...object, plural: undefined },
-      });
+      const applied = await this.#options.client
+        .request<KubeObject>('PATCH', path, {
+          query: { fieldManager: manager, force: 'true' },
+          type: 'application/apply-patch+yaml',
+          body: { ...object, plural: undefined },
+        })
+        .catch((error: unknown) => {
+          throw refusedAddress(object, error) ?? error;
+        });
       state.versions.set(path, text(record(applied.metadata)['resourceVersion']) ?? '');
     }
     for (const plural of wanted.absent) await this.#delete(plural, wanted);
@@ -226,6 +241,13 @@ export class Provisioner {
       return undefined;
     }
   }
+}
+
+/** Of a Service that asks for an address within the cluster that is taken, or none of the cluster's. */
+function refusedAddress({ spec }: Provided, error: unknown): RefusedAddressError | undefined {
+  const address = text(record(spec)['clusterIP']);
+  if (address === undefined || !(error instanceof ApiError) || error.status !== 422) return undefined;
+  return /\bspec\.clusterIPs?\b/.test(error.message) ? new RefusedAddressError(address, error.message) : undefined;
 }
 
 /** Undefined: it was deleted. */

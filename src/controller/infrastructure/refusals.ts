@@ -48,6 +48,11 @@ export class Refusals {
     else this.#refused.set(gateway, refused);
   }
 
+  /** @param address it will not be given, as long as it is asked for */
+  refuse(gateway: string, address: string): void {
+    if (!this.of(gateway).includes(address)) this.#refused.set(gateway, [...this.of(gateway), address]);
+  }
+
   #timer(gateway: string): NodeJS.Timeout {
     const timer = setTimeout(() => {
       const asked = this.#asked.get(gateway);

@@ -1,7 +1,8 @@
 // The Service and the ServiceAccount of a Gateway. Where the data plane is the controller itself, an EndpointSlice leads from the
 // Service to its address; else the Service selects the Pods of the Gateway.
 import { isIP, isIPv6 } from 'node:net';
-import type { BoundGateway } from '../../routing/bound.ts';
+import type { AddressRequest, BoundGateway } from '../../routing/bound.ts';
+import { clusterRoutability } from '../../routing/bound.ts';
 import type { ServiceParameters } from '../../routing/parameters.ts';
 import type { Owner, Provided } from './owned.ts';
 import { metadataOf, parametersAnnotation, selectorOf } from './owned.ts';
@@ -42,14 +43,21 @@ export function servicesAtAddress(owner: Owner, address: string | undefined): re
   return [service, slice];
 }
 
-/** In front of Pods. @param refused addresses that the load balancer did not give */
-export function serviceOfPods(owner: Owner, refused: readonly string[] = []): Provided | undefined {
+export interface Asked {
+  /** Addresses that were asked for and not given. */
+  readonly refused?: readonly string[];
+  /** Of the Service as it stands, which cannot change; absent: there is none yet. */
+  readonly clusterIPs?: readonly string[];
+}
+
+/** In front of Pods. */
+export function serviceOfPods(owner: Owner, asked: Asked = {}): Provided | undefined {
   const { gateway } = owner;
   const ports = portsOf(gateway);
   if (ports.length === 0) return undefined;
   const parameters = gateway.parameters?.service ?? {};
   return serviceOf(owner, parameters.annotations ?? {}, {
-    ...exposedBy(parameters, requestedAddress(gateway, refused)),
+    ...exposedBy(gateway, parameters, asked),
     ports,
     selector: selectorOf(gateway),
   });
@@ -69,7 +77,15 @@ function serviceOf(owner: Owner, annotations: Readonly<Record<string, string>>, 
 }
 
 /** Fields that a type does not have are left out: they may come from the class, and the type from the Gateway. */
-function exposedBy(parameters: ServiceParameters, address: string | undefined): object {
+function exposedBy(gateway: BoundGateway, parameters: ServiceParameters, asked: Asked): object {
+  const inner = clusterIPFor(gateway, asked);
+  return { ...outside(gateway, parameters, asked), ...(inner === undefined ? {} : { clusterIP: inner }) };
+}
+
+function outside(gateway: BoundGateway, parameters: ServiceParameters, { refused = [] }: Asked): object {
+  // Who asks for addresses within the cluster only does not want to be reached from elsewhere, whatever the class says.
+  if (gateway.addresses.length > 0 && gateway.addresses.every(isInner)) return { type: 'ClusterIP' };
+  const address = requestedAddress(gateway, refused);
   const { type = 'LoadBalancer', externalTrafficPolicy, loadBalancerClass, loadBalancerSourceRanges } = parameters;
   const policy = externalTrafficPolicy === undefined ? {} : { externalTrafficPolicy };
   switch (type) {
@@ -93,8 +109,22 @@ function exposedBy(parameters: ServiceParameters, address: string | undefined): 
 
 /** A load balancer can be asked for one: the first that it did not refuse, or, when it refused all, the first. */
 function requestedAddress({ addresses }: BoundGateway, refused: readonly string[]): string | undefined {
-  const wanted = addresses.filter(({ type, value }) => type === 'IPAddress' && isIP(value) !== 0);
+  const wanted = addresses.filter((each) => !isInner(each) && each.type === 'IPAddress' && isIP(each.value) !== 0);
   return (wanted.find(({ value }) => !refused.includes(value)) ?? wanted[0])?.value;
+}
+
+/** It can be chosen when the Service is made, and then is what it is. */
+function clusterIPFor({ addresses }: BoundGateway, { refused = [], clusterIPs }: Asked): string | undefined {
+  return addresses.find(
+    (each) =>
+      isInner(each) &&
+      isIP(each.value) !== 0 &&
+      (clusterIPs === undefined ? !refused.includes(each.value) : clusterIPs[0] === each.value),
+  )?.value;
+}
+
+function isInner({ routability }: AddressRequest): boolean {
+  return routability === clusterRoutability;
 }
 
 interface ServicePort {

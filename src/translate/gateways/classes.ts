@@ -14,7 +14,7 @@ export interface ClassOptions {
   /** `any`: whatever the class; `named`: one class, whatever its controller; `by-controller`: those that name us. */
   readonly classes: 'any' | { readonly named: string } | 'by-controller';
   readonly presume: boolean;
-  /** That Deployments can be of. Absent: there are no Deployments, and parameters do not say which engine serves. */
+  /** That Deployments can be of. Absent: there are none (and no Services before them), and parameters do not say which engine serves. */
   readonly engines?: Engines;
 }
 

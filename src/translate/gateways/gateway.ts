@@ -41,6 +41,8 @@ export interface GatewayTables extends BackendTables {
   /** Whether an absent Namespace has the label that the API server gives to each. */
   readonly presume: boolean;
   readonly engines: Engines;
+  /** Whether Gateways have addresses within a cluster. */
+  readonly clusterAddresses: boolean;
   readonly placements: Table<Placement>;
   readonly reports: Table<BindReport>;
   readonly leftOut: LeftOutTable;
@@ -90,11 +92,11 @@ export function bindGateway(
     const reports = new Map(binds.map((bind) => [bind.key, read(tables.reports, bind.key)]));
     const finish = (draft: ListenerDraft): BoundGateway['listeners'][number] =>
       finishListener(draft, publicPorts, reports, (frontend) => listenerProblems(frontend, tables, read));
-    const { requests, problems: unaddressed } = judgeAddresses(
-      sourced,
-      [...placements.values()],
-      read(tables.exposures, key),
-    );
+    const { requests, problems: unaddressed } = judgeAddresses(sourced, {
+      placements: [...placements.values()],
+      exposure: read(tables.exposures, key),
+      clusterAddresses: tables.clusterAddresses,
+    });
     let next = 0;
     return {
       ...gateway,

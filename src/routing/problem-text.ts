@@ -73,7 +73,7 @@ const texts: Texts = {
     fix: 'remove it, or serve the Gateway on it',
   }),
   UnsatisfiedRoutability: ({ routability, value }) => ({
-    message: `${value === '' ? 'no further address' : `address ${value}`}${routability === '' ? '' : ` of routability ${routability}`} can be given here`,
+    message: `${value === '' ? 'a further address' : `address ${value}`}${routability === '' ? '' : ` of routability ${routability}`} cannot be given here`,
     fix: routability === '' ? 'remove it' : 'leave routability out, or remove the address',
   }),
   ...listenerTexts(),

@@ -476,6 +476,13 @@ test('GatewayAddressRoutabilityCluster: an address within the cluster is asked f
   bringUp(server);
   await programmed(server, 'AddressNotAssigned');
   assert.ok(conditions(server).includes('AddressesAssigned=False NotAssigned'));
+  const said = list(record(server.get('Gateway', 'gw')?.['status'])['conditions']).map(
+    (each) => record(each)['message'],
+  );
+  assert.match(
+    said.join('\n'),
+    /spec\.addresses\[0\]: address 10\.96\.0\.5 of routability Cluster cannot be given here/,
+  );
   assert.deepEqual(routabilities(server), []);
   server.apply(gateway({ addresses: [{ ...inner, value: '10.96.0.9' }] }));
   await programmed(server);

@@ -160,10 +160,20 @@ test(
     const proxy = await proxyIn(t, it, ...engine);
     await proxy.isReady();
     const envoy = envoyOf(proxy);
-    process.kill(envoy, 'SIGKILL');
-    await eventually(async () => (await proxy.ready()) === 503);
-    assert.match((await ask(proxy.admin, '/readyz')).body, /Envoy/);
+    let [readiness, metrics] = ['', ''];
+    await eventually(async () => {
+      // One that is back before it was missed ends once more, and is away for longer.
+      for (const each of envoysOf(proxy)) kill(each);
+      const answers = await Promise.all(['/readyz', '/metrics'].map((path) => ask(proxy.admin, path)));
+      [readiness, metrics] = answers.map(({ body }) => body) as [string, string];
+      assert.equal(answers[1]?.status, 200);
+      return answers[0]?.status === 503 && /^portolan_envoy_up 0$/m.test(metrics);
+    });
+    assert.match(readiness, /Envoy/);
+    assert.match(metrics, /^portolan_proxy_connected 1$/m);
+    assert.doesNotMatch(metrics, /^envoy_/m);
     await proxy.isReady();
+    assert.equal(await proxy.metric('portolan_envoy_up'), 1);
     assert.notEqual(envoyOf(proxy), envoy);
     assert.equal((await ask(it.servedPort, '/r1')).status, 200);
     assert.match(proxy.process.err, /"level":"error".*Envoy: ended by SIGKILL/);
@@ -257,10 +267,23 @@ async function shownAt(port: number): Promise<string> {
 }
 
 /** The process id of the one child of the proxy. */
-function envoyOf({ process: { process: proxy } }: Proxy): number {
-  const children = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && parentOf(Number(pid)) === proxy.pid);
-  assert.equal(children.length, 1);
-  return Number(children[0]);
+function envoyOf(proxy: Proxy): number {
+  const [envoy, ...more] = envoysOf(proxy);
+  assert.ok(envoy !== undefined && more.length === 0);
+  return envoy;
+}
+
+function envoysOf({ process: { process: proxy } }: Proxy): readonly number[] {
+  const pids = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+  return pids.filter((pid) => parentOf(pid) === proxy.pid);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by now.
+  }
 }
 
 function isThere(pid: number): boolean {

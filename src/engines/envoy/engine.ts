@@ -314,8 +314,12 @@ class EnvoyEngine implements Engine {
     ask(this.#admin, '/healthcheck/fail', 'POST').catch(ignore);
   }
 
-  metrics(): Promise<string> {
-    return ask(this.#admin, '/stats/prometheus');
+  /** Envoy's own, and whether there is one to ask: one that is away costs nobody the metrics that are given beside these. */
+  async metrics(): Promise<string> {
+    const its = await ask(this.#admin, '/stats/prometheus').catch(() => undefined);
+    const name = 'portolan_envoy_up';
+    const head = `# HELP ${name} Whether Envoy answers; without it none of its own metrics are given.\n# TYPE ${name} gauge\n`;
+    return `${its ?? ''}${head}${name} ${its === undefined ? 0 : 1}\n`;
   }
 
   async drain(deadline: number = this.#limits.drainTimeout): Promise<void> {

@@ -16,9 +16,9 @@ import type { UnknownRecord } from '../../src/support/untrusted.ts';
 import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
 import { conditionsOf, definition, gateway, gatewayClass, group } from './cluster-objects.ts';
-import { eventually } from './engine-fixture.ts';
 import { ask } from './gateway-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 function route(parentRefs: readonly object[], status?: object): Stored {
   return {
@@ -66,7 +66,7 @@ async function worldOf(
   });
   controller.start();
   t.after(() => controller.stop(0));
-  await eventually(() => isProgrammed(server), 'the Gateway is programmed', 10_000);
+  await eventually(() => isProgrammed(server), 'the Gateway is programmed');
   return { server, port, log, controller };
 }
 
@@ -185,7 +185,7 @@ test('with the API server away the data plane serves, and afterwards statuses ar
   for (let i = 0; i < 20; i++) assert.equal((await ask({ port })).status, 500);
   server.delete(route([]));
   server.refuse = () => undefined;
-  await eventually(async () => (await ask({ port })).status === 404, 'the change that was missed', 10_000);
+  await eventually(async () => (await ask({ port })).status === 404, 'the change that was missed');
 });
 
 test('GatewayStaticAddresses and GatewayAddressEmpty: what is asked for is given, or said', async (t) => {
@@ -230,7 +230,7 @@ test('many routes one after the other cost few writes of the Gateway, and the la
   }
   const attached = (): unknown =>
     record(list(record(server.get('Gateway', 'gw')?.['status'])['listeners'])[0])['attachedRoutes'];
-  await eventually(() => attached() === 40, 'all are counted', 5000);
+  await eventually(() => attached() === 40, 'all are counted');
   assert.ok(writesTo(server, 'gateways') - before <= 4, `${writesTo(server, 'gateways') - before} writes`);
 });
 
@@ -245,7 +245,7 @@ test('a kind that may not be read is named, holds up nothing, and is read once i
   assert.match(controller.failing().join(), /^referencegrants\.gateway\.networking\.k8s\.io: refused with 403/);
   assert.equal(log.filter(({ message }) => message.startsWith('ReferenceGrant cannot be read')).length, 1);
   server.refuse = () => undefined;
-  await eventually(() => !conditions().some((condition) => condition.includes('KindsNotRead')), 'all is read', 10_000);
+  await eventually(() => !conditions().some((condition) => condition.includes('KindsNotRead')), 'all is read');
   assert.deepEqual(controller.failing(), []);
 });
 

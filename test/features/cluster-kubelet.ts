@@ -7,9 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { list, record, text, texts } from '../../src/support/untrusted.ts';
 import type { FakeApiServer } from './cluster-fixture.ts';
 import { folderWith, Running } from './cli-process.ts';
-import { eventually } from './engine-fixture.ts';
 import { envoyBinary } from './envoy-binary.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 export class Kubelet {
   readonly #server: FakeApiServer;

@@ -23,7 +23,7 @@ import {
   gateway as gatewayAt,
   group,
 } from './cluster-objects.ts';
-import { eventually } from './engine-fixture.ts';
+import { eventually } from '../eventually.ts';
 
 class StubFleet implements Fleet {
   readonly options: FleetOptions;
@@ -102,7 +102,7 @@ async function world(t: TestContext, ...objects: readonly Stored[]): Promise<Wor
 }
 
 async function ready(replica: Omit<World, 'server'>): Promise<Omit<World, 'server'>> {
-  await eventually(() => replica.controller.waiting().length === 0, 'the controller is ready', 10_000);
+  await eventually(() => replica.controller.waiting().length === 0, 'the controller is ready');
   return replica;
 }
 
@@ -174,7 +174,7 @@ function bringUp(server: FakeApiServer, ready = 1): void {
 }
 
 async function provided(server: FakeApiServer): Promise<void> {
-  await eventually(() => server.get('PodDisruptionBudget', name) !== undefined, 'all is provided', 10_000);
+  await eventually(() => server.get('PodDisruptionBudget', name) !== undefined, 'all is provided');
 }
 
 async function programmed(server: FakeApiServer, reason = 'Programmed'): Promise<void> {
@@ -314,8 +314,8 @@ test('a controller that starts anew with wrong parameters goes on with the last 
   await first.controller.stop(0);
   server.delete(good);
   const second = startReplica(t, server);
-  await eventually(() => second.controller.waiting().length === 0, 'the second is ready', 10_000);
-  await eventually(() => conditions(server).includes('Accepted=False InvalidParameters'), 'it is said', 20_000);
+  await eventually(() => second.controller.waiting().length === 0, 'the second is ready');
+  await eventually(() => conditions(server).includes('Accepted=False InvalidParameters'), 'it is said');
   assert.equal(second.controller.pipeline?.tables.binds.size, 1);
   assert.ok(conditions(server).includes('Programmed=True Programmed'));
 });
@@ -359,7 +359,7 @@ test('a Gateway that is deleted and made again owns what it is given', async (t)
   await new Promise((resolve) => setTimeout(resolve, 100));
   for (const object of old) server.delete(object);
   const second = ['second', 'second', 'second', 'second', 'second'];
-  await eventually(() => owned().join() === second.join(), 'everything is owned by the second', 15_000).catch(() =>
+  await eventually(() => owned().join() === second.join(), 'everything is owned by the second').catch(() =>
     assert.deepEqual(owned(), second),
   );
 });
@@ -403,7 +403,7 @@ test('of two replicas one writes, and the other passes on to it what data planes
   await provided(server);
   await eventually(() => server.get('Secret', 'portolan-ca', 'portolan') !== undefined, 'the authority');
   const follower = startReplica(t, server, 'follower');
-  await eventually(() => follower.controller.waiting().length === 0, 'the follower is ready', 10_000);
+  await eventually(() => follower.controller.waiting().length === 0, 'the follower is ready');
   assert.ok(controller.leads && !follower.controller.leads);
   await eventually(() => follower.fleet().relays.includes('10.0.0.1:9443'), 'the relay');
   assert.equal(follower.fleet().updates.length > 0, true);
@@ -411,7 +411,7 @@ test('of two replicas one writes, and the other passes on to it what data planes
     (server.writesBy.get('follower') ?? []).filter((write) => !write.includes('/leases'));
   assert.deepEqual(written(), []);
   await controller.stop(0);
-  await eventually(() => follower.controller.leads, 'the follower leads', 20_000);
+  await eventually(() => follower.controller.leads, 'the follower leads');
   await eventually(() => written().length > 0, 'and writes');
   assert.equal(follower.fleet().relays.at(-1), undefined);
 });
@@ -535,7 +535,7 @@ test('an Ingress is served by Pods in the namespace of the controller, and told 
     },
   );
   const at = 'ingress-edge-edge';
-  await eventually(() => server.get('PodDisruptionBudget', at, 'portolan') !== undefined, 'all is provided', 10_000);
+  await eventually(() => server.get('PodDisruptionBudget', at, 'portolan') !== undefined, 'all is provided');
   const service = server.get('Service', at, 'portolan') as Stored;
   assert.equal(record(list(service.metadata['ownerReferences'])[0])['kind'], 'IngressClass');
   server.apply({ ...service, status: { loadBalancer: { ingress: [{ hostname: 'lb.example' }] } } });

@@ -15,10 +15,10 @@ import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
 import { Kubelet } from './cluster-kubelet.ts';
 import { conditionsOf, definition, gateway, gatewayClass, group } from './cluster-objects.ts';
-import { eventually } from './engine-fixture.ts';
 import { noEnvoy } from './envoy-binary.ts';
 import { ask } from './gateway-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const name = 'gw-portolan';
 /** A process has to start on a machine that may be busy. */

@@ -7,7 +7,7 @@ import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { reflect } from '../../src/sources/cluster/reflector.ts';
 import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
-import { eventually } from './engine-fixture.ts';
+import { eventually } from '../eventually.ts';
 
 function configMap(name: string, value = ''): Stored {
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default' }, spec: { value } };
@@ -119,7 +119,7 @@ test('while the server is away it is asked ever less often, and a watch that goe
   assert.ok(asked >= 2 && asked <= 6, `asked ${asked} times in 2.5 s`);
   server.refuse = () => undefined;
   server.apply(configMap('b'));
-  await eventually(() => known.has('b'), 'what changed meanwhile', 5000);
+  await eventually(() => known.has('b'), 'what changed meanwhile');
 });
 
 test('a version that is forgotten again and again leads to no storm of lists', async (t) => {

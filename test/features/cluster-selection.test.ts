@@ -8,7 +8,7 @@ import { ClusterSource, objectKey } from '../../src/sources/cluster/source.ts';
 import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
 import { definition, gateway } from './cluster-objects.ts';
-import { eventually } from './engine-fixture.ts';
+import { eventually } from '../eventually.ts';
 
 interface Told {
   readonly server: FakeApiServer;
@@ -42,7 +42,7 @@ async function read(t: TestContext, selection: Partial<ClusterSourceOptions>, ..
     source.close();
     client.close();
   });
-  await eventually(() => source.waiting().length === 0, 'everything is listed', 10_000);
+  await eventually(() => source.waiting().length === 0, 'everything is listed');
   return { server, source, known };
 }
 

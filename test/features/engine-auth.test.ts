@@ -7,18 +7,10 @@ import type net from 'node:net';
 import { assertCounted, test, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
 import type { ExternalAuth, Filter } from '../../src/routing/filters.ts';
-import {
-  converse,
-  echo,
-  type Echoed,
-  eventually,
-  httpBackend,
-  origin,
-  RawClient,
-  rawBackend,
-} from './engine-fixture.ts';
+import { converse, echo, type Echoed, httpBackend, origin, RawClient, rawBackend } from './engine-fixture.ts';
 import { serve } from './engine-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const unchanged = { set: [], add: [], remove: [] };
 

@@ -11,7 +11,6 @@ import {
   echo,
   endpointsUpdate,
   entryOf,
-  eventually,
   httpBackend,
   rawBackend,
   RawClient,
@@ -22,6 +21,7 @@ import {
   updateOf,
 } from './engine-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const BIND = 'test/gateway:80/tcp';
 const place = (port: number, address = '127.0.0.1'): NonNullable<Update['placements']> => ({

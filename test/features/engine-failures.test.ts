@@ -4,18 +4,9 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
-import {
-  converse,
-  echo,
-  type Echoed,
-  eventually,
-  httpBackend,
-  origin,
-  rawBackend,
-  RawClient,
-  serve,
-} from './engine-fixture.ts';
+import { converse, echo, type Echoed, httpBackend, origin, rawBackend, RawClient, serve } from './engine-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 test('a backend that cannot be reached is 503, without a rule’s word one other endpoint is tried', async (t) => {
   const dead = await freePort();

@@ -360,15 +360,3 @@ export async function converse(t: TestContext, port: number, text: string): Prom
   client.send(text);
   return client.rest();
 }
-
-export async function eventually(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  timeout = 3000,
-): Promise<void> {
-  const end = Date.now() + timeout;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`did not happen: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -3,16 +3,8 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
-import {
-  converse,
-  echo,
-  type Echoed,
-  eventually,
-  httpBackend,
-  rawBackend,
-  RawClient,
-  serve,
-} from './engine-fixture.ts';
+import { converse, echo, type Echoed, httpBackend, rawBackend, RawClient, serve } from './engine-fixture.ts';
+import { eventually } from '../eventually.ts';
 
 const bodyOf = (response: string): string => response.slice(response.indexOf('\r\n\r\n') + 4);
 const headOf = (response: string): string => response.slice(0, response.indexOf('\r\n\r\n') + 2);

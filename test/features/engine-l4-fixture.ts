@@ -19,9 +19,10 @@ import type {
   WeightedBackend,
 } from '../../src/routing/model.ts';
 import type { Update, VirtualHostChange } from '../../src/routing/update.ts';
-import { clusterOf, endpointOf, eventually, origin } from './engine-fixture.ts';
+import { clusterOf, endpointOf, origin } from './engine-fixture.ts';
 import { onEnvoy, startTestEngine } from './test-engine.ts';
 import { freePort, freeUdpPort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 export interface StreamBackend {
   /** Of a cluster; absent: a reference that is not resolved. */

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assertCounted, describe, it, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
-import { eventually } from './engine-fixture.ts';
 import {
   assertReset,
   dialIn,
@@ -20,6 +19,7 @@ import {
   tcpBackend,
 } from './engine-l4-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const sleep = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
 

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { before, describe, it, type TestContext } from './engine-tests.ts';
 import tls from 'node:tls';
-import { eventually } from './engine-fixture.ts';
 import {
   dialIn,
   echoAs,
@@ -18,6 +17,7 @@ import {
 } from './engine-l4-fixture.ts';
 import { BUNDLE, trust } from './engine-tls-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 const sleep = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
 
@@ -252,7 +252,7 @@ describe('TLS that is terminated', () => {
     const client = shake(t, port, 't.example.com');
     const text = 'abcdefghijklmnopqrstuvwxyz012345'.repeat(131_072);
     client.socket.end(text);
-    await eventually(() => client.ended, 'the end', 10_000);
+    await eventually(() => client.ended, 'the end');
     assert.ok(client.received === text, `${client.received.length} octets`);
   });
 

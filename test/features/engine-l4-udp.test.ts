@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
 import { proxyHeader, readProxyHeader } from '../../src/engines/embedded/l4/proxy-protocol.ts';
-import { eventually } from './engine-fixture.ts';
 import {
   closeQuietly,
   serveStreams,
@@ -18,6 +17,7 @@ import {
   UdpClient,
 } from './engine-l4-fixture.ts';
 import { freeUdpPort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const sleep = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
 
@@ -422,5 +422,5 @@ it('a port that another program has is reported, and taken once it is free', asy
   taken.socket.close();
   await closed;
   const moved = await UdpClient.open(t, taken.port);
-  await eventually(async () => (await moved.ask('y', 100)) === 'y', 'the other port', 8000);
+  await eventually(async () => (await moved.ask('y', 100)) === 'y', 'the other port');
 });

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assertCounted, test } from './engine-tests.ts';
 import { startEngine } from '../../src/engines/embedded/engine.ts';
-import { converse, echo, eventually, httpBackend, rawBackend, RawClient, serve, updateOf } from './engine-fixture.ts';
+import { converse, echo, httpBackend, rawBackend, RawClient, serve, updateOf } from './engine-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 test('one line of JSON per request, whatever the client sent', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'portolan-log-'));

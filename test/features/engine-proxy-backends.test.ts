@@ -8,9 +8,10 @@ import { before, describe, it, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
 import { readProxyHeader } from '../../src/engines/embedded/l4/proxy-protocol.ts';
 import type { Cluster } from '../../src/routing/model.ts';
-import { eventually, type Running, serve } from './engine-fixture.ts';
+import { type Running, serve } from './engine-fixture.ts';
 import { BUNDLE, get, trust } from './engine-tls-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 let ours: Authority;
 before(async () => {

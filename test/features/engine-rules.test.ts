@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { assertCounted, test } from './engine-tests.ts';
 import type { Filter } from '../../src/routing/filters.ts';
-import { converse, echo, type Echoed, eventually, httpBackend, origin, serve } from './engine-fixture.ts';
+import { converse, echo, type Echoed, httpBackend, origin, serve } from './engine-fixture.ts';
+import { eventually } from '../eventually.ts';
 
 const unchanged = { set: [], add: [], remove: [] };
 const get = async (url: string, init: RequestInit = {}): Promise<Response> =>

@@ -8,7 +8,6 @@ import { SessionSeal } from '../../src/engines/embedded/sessions.ts';
 import type { Endpoint, Session, WeightedBackend } from '../../src/routing/model.ts';
 import {
   endpointsUpdate,
-  eventually,
   httpBackend,
   origin,
   rawBackend,
@@ -18,6 +17,7 @@ import {
   type World,
 } from './engine-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const cookie: Session = { type: 'cookie', name: 'stay', path: '/', permanent: false };
 const header: Session = { type: 'header', name: 'X-Session', path: '/', permanent: false };

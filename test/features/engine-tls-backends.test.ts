@@ -10,9 +10,10 @@ import { onEnvoy } from './test-engine.ts';
 import tls from 'node:tls';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type { Cluster, ClusterTls, TrustBundle } from '../../src/routing/model.ts';
-import { eventually, rawBackend, type Running, serve } from './engine-fixture.ts';
+import { rawBackend, type Running, serve } from './engine-fixture.ts';
 import { BUNDLE, CLIENT, get, type SecureBackend, secureBackend, trust } from './engine-tls-fixture.ts';
 import { type Authority, authority, type Leaf } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 let ours: Authority;
 let theirs: Authority;

@@ -12,10 +12,11 @@ import { Termination } from '../../src/engines/embedded/tls/termination.ts';
 import type { CertificateSet, ClientValidation, Frontend } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { startTestEngine } from './test-engine.ts';
-import { eventually, origin, ruleOf } from './engine-fixture.ts';
+import { origin, ruleOf } from './engine-fixture.ts';
 import { BUNDLE, bundleUpdate } from './engine-tls-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 let ours: Authority;
 let theirs: Authority;

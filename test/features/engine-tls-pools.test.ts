@@ -10,7 +10,7 @@ import grpc from '@grpc/grpc-js';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { EngineOptions } from '../../src/engines/embedded/options.ts';
 import type { Cluster } from '../../src/routing/model.ts';
-import { eventually, origin, type Running, serve, type World } from './engine-fixture.ts';
+import { origin, type Running, serve, type World } from './engine-fixture.ts';
 import {
   BUNDLE,
   bundleUpdate,
@@ -22,6 +22,7 @@ import {
   trust,
 } from './engine-tls-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 let ours: Authority;
 let theirs: Authority;

@@ -5,16 +5,8 @@ import { once } from 'node:events';
 import { assertCounted, test, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
 import { WebSocket, WebSocketServer } from 'ws';
-import {
-  echo,
-  type Echoed,
-  eventually,
-  httpBackend,
-  rawBackend,
-  RawClient,
-  serve,
-  updateOf,
-} from './engine-fixture.ts';
+import { echo, type Echoed, httpBackend, rawBackend, RawClient, serve, updateOf } from './engine-fixture.ts';
+import { eventually } from '../eventually.ts';
 
 async function webSocketBackend(t: TestContext): Promise<number> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });

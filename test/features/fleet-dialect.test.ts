@@ -16,6 +16,7 @@ import type { Update } from '../../src/routing/update.ts';
 import { entryOf, everything, FakeProxy, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';
 import { gatewayMaterial, materialOf, RawClient, type RawOptions, serverMaterial } from './stream-fixture.ts';
 import { type Authority, authority, certificateFor } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 let ca: Authority;
 let secrets: { readonly mine: CertificateSet; readonly yours: CertificateSet };
@@ -87,11 +88,6 @@ function two(): Update {
   );
 }
 
-async function settled(condition: () => boolean, what = 'the condition holds'): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.ok(condition(), what);
-}
-
 const bind = 'ns/mine:80/tcp';
 
 function namesOf(node: RawClient, typeUrl: string): readonly string[] {
@@ -105,7 +101,7 @@ test('a node is given the resources of its own gateway: nothing of another one i
   node.ask(types.secret, ['certificate/ns/yours-tls', 'certificate/ns/mine-tls'], {
     node: { id: 'ns/yours', agent: '' },
   });
-  await settled(() => order.every((typeUrl) => namesOf(node, typeUrl).length > 0), 'each type has come');
+  await eventually(() => order.every((typeUrl) => namesOf(node, typeUrl).length > 0), 'each type has come');
   assert.deepEqual(namesOf(node, types.listener), [bind]);
   assert.deepEqual(namesOf(node, types.secret), ['certificate/ns/mine-tls']);
   assert.equal(namesOf(node, types.cluster).length, 3);
@@ -115,7 +111,7 @@ test('a node is given the resources of its own gateway: nothing of another one i
   const { certificate, privateKey } = await certificateFor('x', ['yours.example']);
   await fleet.apply({ version: 9, certificates: everything({ ...secrets.yours, certificate, privateKey }) });
   await fleet.apply({ version: 10, endpoints: { set: [], delete: ['ns/r0:80'] } });
-  await settled(() => node.responses.length > before, 'the shared change has come');
+  await eventually(() => node.responses.length > before, 'the shared change has come');
   const wire = node.responses.flatMap(({ resources }) =>
     resources.map(({ name, bytes }) => `${name} ${String(bytes)}`),
   );
@@ -159,13 +155,13 @@ test('nothing is translated before the first node of a gateway, once for all of 
   for (const node of nodes) await node.until(() => namesOf(node, types.listener).length === 1);
   assert.deepEqual(translated, ['ns/mine']);
   nodes[0]?.close();
-  await settled(() => fleet.nodes('ns/mine').length === 2);
+  await eventually(() => fleet.nodes('ns/mine').length === 2);
   const third = await nodeOf(fleet, 'ns/mine');
   await third.until(() => namesOf(third, types.listener).length === 1);
   assert.deepEqual(translated, ['ns/mine'], 'it is kept while there is a node');
   nodes[1]?.close();
   third.close();
-  await settled(() => fleet.nodes('ns/mine').length === 1);
+  await eventually(() => fleet.nodes('ns/mine').length === 1);
   await new Promise((resolve) => setTimeout(resolve, 100));
   // What changes meanwhile has to be in what the next one gets.
   const rule = ruleOf('ns/mine', 'late', 'ns/mine|ns/r0:80|');
@@ -208,9 +204,12 @@ test('what changes comes to all nodes; a gateway that goes is emptied, and one t
     virtualHosts: (mine.virtualHosts ?? []).map((host) => ({ ...host, removed: host.inserted, inserted: [] })),
   };
   await fleet.apply(gone);
-  await settled(() => node.names.size === 0, [...node.names].join(', '));
+  await eventually(
+    () => node.names.size === 0,
+    () => [...node.names].join(', '),
+  );
   await fleet.apply({ version: 4, ...mine });
-  await settled(() => namesOf(node, types.listener).length === 1 && namesOf(node, types.endpoints).length === 2);
+  await eventually(() => namesOf(node, types.listener).length === 1 && namesOf(node, types.endpoints).length === 2);
 });
 
 test('settings that change are translated anew: only what differs travels, and what is left over goes', async () => {
@@ -232,7 +231,7 @@ test('settings that change are translated anew: only what differs travels, and w
   });
   await fleet.apply(two());
   const node = await nodeOf(fleet, 'ns/mine');
-  await settled(() => order.every((typeUrl) => namesOf(node, typeUrl).length > 0));
+  await eventually(() => order.every((typeUrl) => namesOf(node, typeUrl).length > 0));
   node.responses.length = 0;
   trustedHops = 2;
   fleet.retranslate('ns/mine');
@@ -244,12 +243,12 @@ test('settings that change are translated anew: only what differs travels, and w
   );
   withClusters = false;
   fleet.retranslate('ns/mine');
-  await settled(() => namesOf(node, types.cluster).length === 0);
+  await eventually(() => namesOf(node, types.cluster).length === 0);
   assert.equal(namesOf(node, types.listener).length, 1);
   // What changes is told by the new translation.
   withClusters = true;
   fleet.retranslate('ns/mine');
-  await settled(() => namesOf(node, types.cluster).length === 3);
+  await eventually(() => namesOf(node, types.cluster).length === 3);
   await fleet.apply({ version: 9, clusters: { set: [], delete: ['ns/mine|ns/r0:80|'] } });
   assert.equal(namesOf(node, types.cluster).length, 2);
 });
@@ -259,7 +258,7 @@ test('after a restart of the controller nothing travels that a node has', async 
   const model = merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 5, certificate: secrets.mine }));
   await first.fleet.apply(model);
   const node = await nodeOf(first.fleet, 'ns/mine');
-  await settled(() => order.every((typeUrl) => namesOf(node, typeUrl).length > 0));
+  await eventually(() => order.every((typeUrl) => namesOf(node, typeUrl).length > 0));
   const versions = new Map<string, Map<string, string>>(order.map((typeUrl) => [typeUrl, new Map()]));
   for (const { typeUrl, resources } of node.responses) {
     for (const { name, version } of resources) versions.get(typeUrl)?.set(name, version);
@@ -272,7 +271,7 @@ test('after a restart of the controller nothing travels that a node has', async 
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.deepEqual(again.responses, [], 'before the rows have come nobody knows');
   await second.fleet.apply(model);
-  await settled(() => second.reports.length === 1);
+  await eventually(() => second.reports.length === 1);
   assert.deepEqual(second.reports, [['ns/mine', { bind, state: 'serving' }]], 'what it has from before is served');
   assert.deepEqual(
     again.responses.flatMap(({ resources, removed }) => [...resources, ...removed]),
@@ -292,7 +291,7 @@ test('a bind serves when its listener is acknowledged, and failed when that is r
   });
   const model = modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 1 });
   await fleet.apply(merged(model));
-  await settled(() => reports.length === 1);
+  await eventually(() => reports.length === 1);
   const [[gateway, report] = []] = reports;
   assert.deepEqual([gateway, report?.bind, report?.state, report?.code], ['ns/mine', bind, 'failed', 'EREFUSED']);
   assert.equal(report?.message, 'the resource is not valid; the log of Envoy says why');
@@ -304,14 +303,14 @@ test('a bind serves when its listener is acknowledged, and failed when that is r
     placements: everything({ bind, address: '0.0.0.0', port }),
   });
   await fleet.apply(place(80));
-  await settled(() => reports.length === 2);
+  await eventually(() => reports.length === 2);
   assert.deepEqual(reports.at(-1)?.[1].code, 'EADDRINUSE');
   error = undefined;
   await fleet.apply(place(81));
-  await settled(() => reports.length === 3);
+  await eventually(() => reports.length === 3);
   assert.deepEqual(reports.at(-1), ['ns/mine', { bind, state: 'serving' }]);
   node.close();
-  await settled(() => reports.length === 4);
+  await eventually(() => reports.length === 4);
   assert.equal(reports.at(-1)?.[1].code, NO_PROXY);
 });
 
@@ -322,13 +321,13 @@ test('what Envoys cannot be told is told of the rows, as proxies tell it, and ta
   await fleet.apply(merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 1, certificate: bad })));
   assert.equal(told.length, 0, 'nobody has asked');
   const node = await nodeOf(fleet, 'ns/mine');
-  await settled(() => reports.length === 1);
+  await eventually(() => reports.length === 1);
   assert.deepEqual(
     told.map(({ table, key, gateway, faults }) => [table, key, gateway, faults.map(({ effect }) => effect)]),
     [['certificates', 'ns/mine-tls', 'ns/mine', ['dropped']]],
   );
   await fleet.apply({ version: 2, certificates: everything(secrets.mine) });
-  await settled(() => told.length === 2);
+  await eventually(() => told.length === 2);
   assert.deepEqual(told.at(-1), { table: 'certificates', key: 'ns/mine-tls', gateway: 'ns/mine', faults: [] });
   assert.deepEqual(namesOf(node, types.secret), ['certificate/ns/mine-tls']);
   node.close();
@@ -361,12 +360,12 @@ test('a rule that a node refuses is left out and told, by way of the leader too;
     fleet.apply(rule('r2', 'second')),
     fleet.apply(rule('r3', 'third')),
   ]);
-  await settled(() => leftOut.length === 1);
+  await eventually(() => leftOut.length === 1);
   const row = { table: 'rules', key: 'ns/mine|HTTPRoute/ns/r1|0', gateway: 'ns/mine' } as const;
   assert.deepEqual(leftOut, [{ ...row, faults: [{ effect: 'dropped', reason: 'there is poison in it' }] }]);
   assert.ok(serves('second') && serves('third'));
   await fleet.apply(rule('r1', 'mended'));
-  await settled(() => leftOut.length === 2);
+  await eventually(() => leftOut.length === 2);
   assert.deepEqual(leftOut.at(-1), { ...row, faults: [] });
   assert.ok(serves('mended'));
   node.close();
@@ -379,14 +378,14 @@ test('a node that has not acknowledged its listener serves nothing yet', async (
   const acknowledge = (): void => {
     for (const { typeUrl, nonce } of node.responses.splice(0)) node.ask(typeUrl, [], { nonce });
   };
-  await settled(() => {
+  await eventually(() => {
     if (node.names.has(`${types.listener} ${bind}`)) return true;
     acknowledge();
     return false;
   });
   await new Promise((resolve) => setTimeout(resolve, 150));
   assert.deepEqual(reports, []);
-  await settled(() => {
+  await eventually(() => {
     acknowledge();
     return reports.length === 1;
   });
@@ -399,9 +398,9 @@ test('the replica that leads hears of nodes of the others, and waits for what th
   const model = merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 1 }));
   await Promise.all([leader.fleet.apply(model), follower.fleet.apply(model)]);
   await nodeOf(follower.fleet, 'ns/mine');
-  await settled(() => follower.reports.length === 1);
+  await eventually(() => follower.reports.length === 1);
   follower.fleet.relayTo(`127.0.0.1:${leader.fleet.port}`);
-  await settled(() => leader.reports.length === 1);
+  await eventually(() => leader.reports.length === 1);
   assert.deepEqual(leader.reports, [['ns/mine', { bind, state: 'serving' }]]);
   assert.deepEqual(leader.translated, []);
   for (const [what, change] of Object.entries({

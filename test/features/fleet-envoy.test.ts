@@ -23,6 +23,7 @@ import { entryOf, everything, hostOf, modelOf, ruleOf } from './fleet-fixture.ts
 import { materialOf, serverMaterial, serverName } from './stream-fixture.ts';
 import { type Authority, authority, certificateFor } from './tls-certificates.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const GATEWAY = 'ns/mine';
 const bind = `${GATEWAY}:80/tcp`;
@@ -146,11 +147,6 @@ function asking(port: number, paths: readonly string[]): () => Promise<ReadonlyM
     await asked;
     return statuses;
   };
-}
-
-async function eventually(condition: () => unknown, what: string): Promise<void> {
-  for (const end = Date.now() + 20_000; Date.now() < end; await sleep(20)) if (await condition()) return;
-  assert.fail(`not within 20 s: ${what}`);
 }
 
 function route(name: string, version = 2): Update {

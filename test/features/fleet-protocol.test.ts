@@ -14,6 +14,7 @@ import { root } from './cli-process.ts';
 import { everything, modelOf } from './fleet-fixture.ts';
 import { gatewayMaterial, serverMaterial, serverName } from './stream-fixture.ts';
 import { authority } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 const deps = join(root, 'node_modules/@grpc/grpc-js-xds/deps');
 const includeDirs = ['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((name) => join(deps, name));
@@ -112,7 +113,7 @@ test('a client of the .proto files gets, acknowledges, refuses and goes on', asy
     response_nonce: listeners.nonce,
     error_detail: { code: 3, message: 'not like this' },
   });
-  while (logged.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await eventually(() => logged.length > 0, 'the refusal is logged');
   assert.match(logged[0] ?? '', /^Envoy other of ns\/mine refused Listener ns\/mine:80\/tcp: not like this$/);
 
   const [gone] = model.clusters?.set ?? [];

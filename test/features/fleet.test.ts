@@ -13,6 +13,7 @@ import type { Update } from '../../src/routing/update.ts';
 import { entryOf, everything, FakeProxy, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';
 import { gatewayMaterial, RawClient, serverMaterial } from './stream-fixture.ts';
 import { type Authority, authority, certificateFor } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 let ca: Authority;
 before(async () => {
@@ -161,7 +162,7 @@ test('until a controller knows everything, proxies keep what they have; then a g
   const { port } = fleet;
   await fleet.close();
   const second = await fleetWith({ port });
-  while (second.fleet.nodes('ns/mine').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => second.fleet.nodes('ns/mine').length > 0);
   assert.equal(proxy.rows.all().rules?.set.length, 2);
   await second.fleet.apply(merged(modelOf({ gateway: 'ns/other', port: 1, backendPort: 2, routes: 1 })));
   await proxy.until(() => proxy.inForce === '');
@@ -198,28 +199,23 @@ const bind = 'ns/mine:80/tcp';
 const serving: BindReport = { bind, state: 'serving' };
 const failed: BindReport = { bind, state: 'failed', code: 'EADDRINUSE', message: 'taken' };
 
-async function settled(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 250 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.ok(condition());
-}
-
 test('reports are summed up over the ready nodes of a gateway', async () => {
   const { fleet, told } = await fleetWith();
   await fleet.apply(merged(modelOf({ gateway: 'ns/mine', port: 1, backendPort: 2, routes: 1 })));
   const [one, two] = [await proxyOf(fleet, 'ns/mine', 'one'), await proxyOf(fleet, 'ns/mine', 'two')];
   one.say(false, failed);
   two.say(true, failed);
-  await settled(() => told.reports.length === 1);
+  await eventually(() => told.reports.length === 1);
   assert.deepEqual(told.reports.at(-1), ['ns/mine', failed]);
   one.say(true, serving);
-  await settled(() => told.reports.length === 2);
+  await eventually(() => told.reports.length === 2);
   assert.deepEqual(told.reports.at(-1), ['ns/mine', serving]);
   one.say(true, serving, { bind: 'ns/yours:80/tcp', state: 'serving' });
   one.close();
-  await settled(() => told.reports.length === 3);
+  await eventually(() => told.reports.length === 3);
   assert.deepEqual(told.reports.at(-1), ['ns/mine', failed], 'the other one is left');
   two.close();
-  await settled(() => told.reports.length === 4);
+  await eventually(() => told.reports.length === 4);
   assert.equal(told.reports.at(-1)?.[1].code, NO_PROXY);
   assert.ok(!told.reports.some(([gateway, { bind }]) => gateway !== 'ns/mine' || bind.includes('yours')));
 });
@@ -231,12 +227,12 @@ test('a node that comes back by another connection in time was never away', asyn
     const proxy = await proxyOf(fleet, 'ns/mine', 'same');
     await proxy.until(() => proxy.revisions > 0);
     proxy.say(true, serving);
-    await settled(() => told.reports.length > 0);
+    await eventually(() => told.reports.length > 0);
     if (times === 3) proxy.say(true, failed);
     else proxy.close();
-    await settled(() => times === 3 || fleet.nodes('ns/mine').length === 0);
+    await eventually(() => times === 3 || fleet.nodes('ns/mine').length === 0);
   }
-  await settled(() => told.reports.length === 2);
+  await eventually(() => told.reports.length === 2);
   assert.deepEqual(told.reports, [
     ['ns/mine', serving],
     ['ns/mine', failed],
@@ -253,7 +249,7 @@ test('the replica that leads hears of the nodes of the others, for as long as th
   await proxy.until(() => proxy.revisions > 0);
   proxy.say(true, serving);
   follower.fleet.relayTo(`127.0.0.1:${leader.fleet.port}`);
-  await settled(() => leader.told.reports.length === 1);
+  await eventually(() => leader.told.reports.length === 1);
   assert.deepEqual(leader.told.reports, [['ns/mine', serving]]);
   assert.equal(leader.fleet.proxies('ns/mine'), 1);
   // The leader waits for a node of the other replica.
@@ -268,7 +264,7 @@ test('the replica that leads hears of the nodes of the others, for as long as th
   proxy.say(true, serving);
   await applied;
   follower.fleet.relayTo(undefined);
-  await settled(() => leader.told.reports.length === 2);
+  await eventually(() => leader.told.reports.length === 2);
   assert.equal(leader.told.reports.at(-1)?.[1].code, NO_PROXY);
 });
 
@@ -290,7 +286,7 @@ test('what a ready node does not serve is told with its gateway, once, by way of
     faults: [{ effect: 'dropped', reason: 'short' }],
   };
   one.leaveOut(mine, certificate, { ...mine, key: 'ns/yours|HTTPRoute/ns/r0|0' });
-  await settled(() => leader.told.leftOut.length === 2 && follower.told.leftOut.length === 2);
+  await eventually(() => leader.told.leftOut.length === 2 && follower.told.leftOut.length === 2);
   const gateway = 'ns/mine';
   assert.deepEqual(leader.told.leftOut, [
     { ...mine, gateway },
@@ -298,19 +294,19 @@ test('what a ready node does not serve is told with its gateway, once, by way of
   ]);
   two.leaveOut(mine, certificate);
   one.leaveOut(mine);
-  await settled(() => follower.told.leftOut.length === 3);
+  await eventually(() => follower.told.leftOut.length === 3);
   assert.deepEqual(follower.told.leftOut.at(-1), { ...certificate, gateway, faults: [] });
   assert.equal(leader.told.leftOut.length, 2, 'another node says the same still');
   two.leaveOut();
-  await settled(() => leader.told.leftOut.length === 3);
+  await eventually(() => leader.told.leftOut.length === 3);
   assert.deepEqual(leader.told.leftOut.at(-1), { ...certificate, gateway, faults: [] });
   // Nobody is left to say anything: what was said counts, until the next one says something else.
   one.close();
   two.close();
-  await settled(() => leader.fleet.proxies('ns/mine') === 0);
+  await eventually(() => leader.fleet.proxies('ns/mine') === 0);
   assert.equal(leader.told.leftOut.length, 3);
   (await proxyOf(leader.fleet, 'ns/mine', 'three')).leaveOut();
-  await settled(() => leader.told.leftOut.length === 4);
+  await eventually(() => leader.told.leftOut.length === 4);
   assert.deepEqual(leader.told.leftOut.at(-1), { ...mine, gateway, faults: [] });
 });
 
@@ -318,7 +314,7 @@ test('a proxy may not relay, and a replica may not report or subscribe', async (
   const { fleet, told } = await fleetWith();
   const impostor = await fleetWith({ credentials: await gatewayCredentials('ns/mine') });
   impostor.fleet.relayTo(`127.0.0.1:${fleet.port}`);
-  await settled(() => impostor.told.logged.some((line) => line.includes('PERMISSION_DENIED')));
+  await eventually(() => impostor.told.logged.some((line) => line.includes('PERMISSION_DENIED')));
   assert.deepEqual(told.reports, []);
   const replica = new RawClient(`127.0.0.1:${fleet.port}`, await serverMaterial(ca)).ask(codecs.rules.typeUrl);
   assert.equal((await replica.ended).details, 'the certificate names no gateway');

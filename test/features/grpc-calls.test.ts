@@ -8,6 +8,7 @@ import { onEnvoy } from './test-engine.ts';
 import grpc from '@grpc/grpc-js';
 import { atEnd, type Gateway, listen, secret, service, startGateway } from './http2-gateway.ts';
 import { certificateFor } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 const identity = (octets: Buffer): Buffer => octets;
 
@@ -205,11 +206,6 @@ function unary(
   });
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.ok(condition());
-}
-
 for (const tls of [false, true]) {
   describe(tls ? 'gRPC over TLS' : 'gRPC in cleartext', () => {
     it('unary, with metadata and trailers', async () => {
@@ -288,13 +284,13 @@ for (const tls of [false, true]) {
       call.on('error', () => {});
       await once(call, 'data');
       call.cancel();
-      await until(() => cancelled.includes('drip'));
+      await eventually(() => cancelled.includes('drip'));
       const chat = connect('echo.test', tls).makeBidiStreamRequest(methods.chat.path, identity, identity);
       chat.on('error', () => {});
       chat.write(Buffer.from('x'));
       await once(chat, 'data');
       chat.cancel();
-      await until(() => cancelled.includes('chat'));
+      await eventually(() => cancelled.includes('chat'));
     });
   });
 }
@@ -350,7 +346,7 @@ describe('a call that no backend answers', () => {
     assert.equal(fields[':status'], 200);
     assert.equal(fields['grpc-status'], '4');
     assert.equal(fields['content-type'], 'application/grpc');
-    await until(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));
+    await eventually(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));
   });
 
   it("DEADLINE_EXCEEDED at the call's own deadline, which the gateway keeps too", async () => {
@@ -358,7 +354,7 @@ describe('a call that no backend answers', () => {
     const fields = await rawCall('careless.test', '/a.B/Silent', '50m');
     assert.equal(fields[':status'], 200);
     assert.equal(fields['grpc-status'], '4');
-    await until(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));
+    await eventually(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));
     const { code } = await unary(connect('careless.test'), '/a.B/Silent', { deadline: 100 });
     assert.equal(code, grpc.status.DEADLINE_EXCEEDED);
   });
@@ -374,7 +370,7 @@ describe('a call that no backend answers', () => {
     const fields = await rawCall('careless.test', '/a.B/Begun', '50m');
     assert.equal(fields[':status'], 200);
     assert.equal(fields['grpc-status'], '4');
-    await until(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));
+    await eventually(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));
   });
 
   it('UNAVAILABLE in trailers when the backend breaks off', async () => {

@@ -9,6 +9,7 @@ import { END_STREAM, fields, frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTIN
 import { ACK, END_HEADERS, get, RawConnection } from './http2-frames.ts';
 import type { Limits } from '../../src/engines/embedded/options.ts';
 import { atEnd, type Gateway, httpRoute, listen, plainGateway, service, startGateway } from './http2-gateway.ts';
+import { eventually } from '../eventually.ts';
 
 const REFUSED_STREAM = 7;
 
@@ -99,11 +100,6 @@ const ok = (stream: http2.ServerHttp2Stream, text = 'ok'): void => {
   stream.end(text);
 };
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 300 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.ok(condition());
-}
-
 describe('a backend over h2c', () => {
   it('gets all requests on one connection, kept between them', async () => {
     const b = await backend((stream) => ok(stream));
@@ -177,7 +173,7 @@ describe('a backend over h2c', () => {
     });
     const gateway = await gatewayTo(b.port);
     const slow = ask(gateway, '/slow');
-    await until(() => b.connections === 1);
+    await eventually(() => b.connections === 1);
     await new Promise((resolve) => setTimeout(resolve, 30));
     assert.equal((await ask(gateway)).status, 200);
     assert.equal(b.connections, 2);
@@ -252,10 +248,10 @@ describe('a backend over h2c', () => {
     const h1 = http.request({ port: gateway.port, host: '127.0.0.1', method: 'POST', headers: { host: gateway.host } });
     h1.on('error', () => {});
     h1.write('half');
-    await until(() => b.connections === 1);
+    await eventually(() => b.connections === 1);
     await new Promise((resolve) => setTimeout(resolve, 50));
     h1.destroy();
-    await until(() => seen.length > 0);
+    await eventually(() => seen.length > 0);
     assert.equal(seen[0], 'aborted 8');
     seen.length = 0;
     const session = http2.connect(`http://127.0.0.1:${gateway.port}`);
@@ -265,7 +261,7 @@ describe('a backend over h2c', () => {
     h2.write('half');
     await new Promise((resolve) => setTimeout(resolve, 50));
     h2.destroy(new Error('enough'));
-    await until(() => seen.length > 0);
+    await eventually(() => seen.length > 0);
     assert.equal(seen[0], 'aborted 8');
   });
 
@@ -310,7 +306,7 @@ describe('a backend over h2c', () => {
     const gateway = await gatewayTo(b.port, { poolTimeout: 200 });
     assert.equal((await ask(gateway)).status, 200);
     assert.equal(b.sessions.size, 1);
-    await until(() => b.sessions.size === 0);
+    await eventually(() => b.sessions.size === 0);
     assert.equal((await ask(gateway)).status, 200);
   });
 
@@ -331,7 +327,7 @@ describe('a backend over h2c', () => {
     );
     const gateway = await gatewayTo(port, { poolTimeout: 100 });
     assert.equal((await ask(gateway)).status, 200);
-    await until(() => left);
+    await eventually(() => left);
   });
 
   it('that breaks the rules of a response is 502', async () => {
@@ -371,7 +367,7 @@ describe('draining', () => {
     const idle = new RawConnection(gateway.port(80));
     connection.send(frame(SETTINGS, ACK, 0), frame(HEADERS, END_HEADERS | END_STREAM, 1, fields(...get)));
     await idle.wait(({ type }) => type === SETTINGS);
-    await until(() => waiting.length === 1);
+    await eventually(() => waiting.length === 1);
     const drained = gateway.engine.drain(10_000);
     assert.deepEqual(await connection.goaway(), { last: 1, code: 0 });
     assert.deepEqual(await idle.goaway(), { last: 0, code: 0 });

@@ -24,6 +24,7 @@ import {
   WINDOW_UPDATE,
 } from './http2-frames.ts';
 import { type Gateway, listen, plainGateway, service, startGateway } from './http2-gateway.ts';
+import { eventually } from '../eventually.ts';
 
 const PROTOCOL_ERROR = 1;
 const SETTINGS_TIMEOUT = 4;
@@ -86,11 +87,6 @@ beforeEach(() => {
   log.length = begun.length = 0;
   produced = 0;
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.ok(condition());
-}
 
 const ask = (stream: number, list: readonly string[], end = true): Buffer =>
   frame(HEADERS, END_HEADERS | (end ? END_STREAM : 0), stream, fields(...list));
@@ -198,7 +194,7 @@ describe('a malformed request resets its stream, and the connection goes on', ()
     await new Promise((resolve) => setTimeout(resolve, 30));
     connection.send(frame(DATA, END_STREAM, 1));
     assert.equal(await connection.outcome(1), PROTOCOL_ERROR);
-    await until(() => log.includes('aborted /shorter'));
+    await eventually(() => log.includes('aborted /shorter'));
     assert.ok(!log.some((line) => line.startsWith('complete')), String(log));
   });
 
@@ -359,7 +355,7 @@ describe('a slow client', () => {
       frame(DATA, 0, 1, Buffer.alloc(10)),
     );
     assert.equal(await statusOf(connection, 1), 408);
-    await until(() => log.includes('aborted /slow'));
+    await eventually(() => log.includes('aborted /slow'));
   });
 
   it('in taking the response is cut off', async () => {
@@ -375,8 +371,8 @@ describe('memory', () => {
   it('does not grow with a response that nobody takes', async () => {
     const connection = new RawConnection(port);
     connection.send(ask(1, [...get.slice(0, 7), '/endless']));
-    await until(() => connection.received(1) === 65_535);
-    await until(() => produced > 0);
+    await eventually(() => connection.received(1) === 65_535);
+    await eventually(() => produced > 0);
     let before = -1;
     while (before !== produced) {
       before = produced;
@@ -424,7 +420,7 @@ describe('a client that resets its upload', () => {
     await until(() => begun.includes('/reset'));
     // NO_ERROR too is no end of the body.
     connection.send(frame(RST_STREAM, 0, 1, uint32(0)));
-    await until(() => log.length > 0);
+    await eventually(() => log.length > 0);
     assert.deepEqual(log, ['aborted /reset']);
   });
 });

@@ -14,7 +14,6 @@ import { envoyBinary, noEnvoy } from './envoy-binary.ts';
 import { entryOf, everything, hostOf, modelOf } from './fleet-fixture.ts';
 import {
   changed,
-  eventually,
   gateway,
   load,
   type Proxy,
@@ -28,6 +27,7 @@ import {
 import { gatewayMaterial } from './stream-fixture.ts';
 import { authority, certificateFor } from './tls-certificates.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const skip = noEnvoy;
 const engine = ['--engine', 'envoy', '--envoy', envoyBinary() ?? ''] as const;

@@ -6,7 +6,6 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fleet, startFleet } from '../../src/engines/stream/fleet/fleet.ts';
 import type { TlsMaterial } from '../../src/engines/stream/credentials.ts';
 import type { LeftOut } from '../../src/routing/engine.ts';
@@ -17,6 +16,7 @@ import { everything, modelOf, ruleOf } from './fleet-fixture.ts';
 import { gatewayMaterial, serverMaterial } from './stream-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 export const gateway = 'ns/web';
 
@@ -174,17 +174,6 @@ function refuses(port: number): Promise<boolean> {
     });
     socket.on('error', () => resolve(true));
   });
-}
-
-export async function eventually(
-  condition: () => Promise<boolean> | boolean,
-  words: () => string = () => '',
-): Promise<void> {
-  const limit = performance.now() + 15_000;
-  while (!(await condition())) {
-    assert.ok(performance.now() < limit, `in time: ${String(condition)}\n${words()}`);
-    await sleep(20);
-  }
 }
 
 export async function versionOf(port: number, path: string): Promise<string> {

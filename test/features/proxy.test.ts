@@ -9,20 +9,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ask, folderWith, portolan } from './cli-process.ts';
 import { entryOf, everything, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';
-import {
-  changed,
-  eventually,
-  gateway,
-  load,
-  proxyIn,
-  setting,
-  stopsInOrder,
-  versionOf,
-  writeMaterial,
-} from './proxy-setting.ts';
+import { changed, gateway, load, proxyIn, setting, stopsInOrder, versionOf, writeMaterial } from './proxy-setting.ts';
 import { gatewayMaterial } from './stream-fixture.ts';
 import { authority, certificateFor } from './tls-certificates.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 test('configuration arrives, is in force when the fleet says so, and a bind is reported', async (t) => {
   const it = await setting(t);

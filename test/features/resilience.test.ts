@@ -6,11 +6,11 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 import { test, type TestContext } from './engine-tests.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { ask, serveObjects, type Gateway } from './gateway-fixture.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 async function listen(t: TestContext, server: Server | http2.Http2Server): Promise<number> {
   server.listen(0, '127.0.0.1');
@@ -172,7 +172,7 @@ test('mirrors get a copy and never an answer through (HTTPRouteRequestMirror, HT
     assert.equal((await ask({ port, path: '/all', method: 'POST', body: `b${n}` })).body, 'main');
   for (let n = 0; n < 200; n++) assert.equal((await ask({ port, path: '/half' })).body, 'main');
   assert.equal((await ask({ port, path: '/lost' })).body, 'main');
-  for (let wait = 0; wait < 50 && (counts.all < 10 || counts.also < 10); wait++) await sleep(20);
+  await eventually(() => counts.all >= 10 && counts.also >= 10, 'all mirrored requests');
   assert.deepEqual([counts.all, counts.also], [10, 10]);
   assert.ok(counts.half > 60 && counts.half < 140, `${counts.half} of 200 at 50 percent`);
   for (let n = 0; n < 10; n++) assert.ok(bodies.includes(`/all yes b${n}`), `b${n}`);

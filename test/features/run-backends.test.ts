@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, folderWith, gateway, route, serving } from './cli-process.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 /** A process on this machine that answers with its name. */
 async function backend(t: TestContext, name: string, address = '127.0.0.1'): Promise<number> {
@@ -107,9 +107,7 @@ test('a process that starts later, at one of the addresses of localhost', async 
   server.listen(later, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close().closeAllConnections());
-  const limit = performance.now() + 10_000;
-  while ((await ask(port, '/')).body !== 'here' && performance.now() < limit) await sleep(100);
-  assert.equal((await ask(port, '/')).body, 'here');
+  await eventually(async () => (await ask(port, '/')).body === 'here', 'the backend answers');
 });
 
 test('--backend for a Service that no route names is noted, with what was probably meant', async (t) => {
@@ -175,6 +173,9 @@ spec:
   const cwd = folderWith(t, { 'g.yaml': gateway(await freePort()), 'r.yaml': named, 'x.yaml': outside });
   const running = await serving(t, ['-f', '.', '--channel', 'experimental'], { cwd });
   const local = running.port('default/web/http');
-  for (let n = 0; n < 100 && (await ask(local, '/')).status !== 200; n++) await sleep(20);
+  await eventually(
+    async () => (await ask(local, '/')).status === 200,
+    () => running.out,
+  );
   assert.equal((await ask(local, '/')).body, 'outside', running.out);
 });

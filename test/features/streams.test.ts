@@ -14,6 +14,7 @@ import type { Gateway } from './gateway-fixture.ts';
 import { serveObjects } from './gateway-fixture.ts';
 import type { Authority } from './tls-certificates.ts';
 import { authority } from './tls-certificates.ts';
+import { eventually } from '../eventually.ts';
 
 function objectsIn(yaml: string): readonly KubeObject[] {
   return parseAllDocuments(yaml).flatMap((document) => (document.toJS() as KubeObject | null) ?? []);
@@ -97,13 +98,6 @@ function talk(t: TestContext, socket: net.Socket): Talk {
   return { socket, said: () => text, closed: new Promise((resolve) => socket.on('close', () => resolve())) };
 }
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const end = Date.now() + 3000; !condition();) {
-    if (Date.now() > end) throw new Error(`did not happen: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 function connect(t: TestContext, gateway: Gateway, port: number): Talk {
   return talk(t, net.connect({ host: '127.0.0.1', port: gateway.port('default/gw', port), allowHalfOpen: true }));
 }
@@ -117,9 +111,9 @@ test('TCPRoute: octets go both ways, and each side may close its half', async (t
   const gateway = await serveObjects(t, objectsIn(yaml));
   const { socket, said, closed } = connect(t, gateway, 5432);
   socket.write('one');
-  await until(() => said() === 'db:one', 'an answer');
+  await eventually(() => said() === 'db:one', 'an answer');
   socket.write('two');
-  await until(() => said() === 'db:onedb:two', 'a second answer');
+  await eventually(() => said() === 'db:onedb:two', 'a second answer');
   socket.end();
   await closed;
   assert.equal(said(), 'db:onedb:twodb bye');
@@ -138,7 +132,7 @@ test('TCPRoute: a client that says nothing and closes its half hears the backend
   for (let each = 0; each < 10; each++) {
     const { socket, said, closed } = connect(t, gateway, 37);
     socket.end();
-    await until(() => said() === 'the time is now', 'an answer');
+    await eventually(() => said() === 'the time is now', 'an answer');
     await closed;
   }
 });
@@ -157,7 +151,7 @@ test('TCPRoute: a megabyte each way, and a backend that does not read stops the 
   const { socket, said } = connect(t, gateway, 5432);
   const piece = Buffer.alloc(65_536, 120);
   let written = 0;
-  await until(() => held !== undefined, 'the backend');
+  await eventually(() => held !== undefined, 'the backend');
   for (let stuck = false; !stuck; written++) {
     assert.ok(written < 512, 'nobody holds the client back');
     if (socket.write(piece)) continue;
@@ -168,9 +162,9 @@ test('TCPRoute: a megabyte each way, and a backend that does not read stops the 
   held?.on('data', (octets) => (received += octets.length));
   held?.resume();
   const total = written * piece.length;
-  await until(() => received === total, 'everything arrives');
+  await eventually(() => received === total, 'everything arrives');
   held?.write(Buffer.alloc(1_048_576, 121));
-  await until(() => said().length === 1_048_576, 'everything comes back');
+  await eventually(() => said().length === 1_048_576, 'everything comes back');
 });
 
 test('TCPRoute: what leads nowhere is reset, in proportion to its weight', async (t) => {
@@ -207,13 +201,13 @@ test('TCPRoute: connections live on while the route changes, new ones take the n
   const gateway = await serveObjects(t, objectsIn(listeners + route('a') + services));
   const old = connect(t, gateway, 5432);
   old.socket.write('1');
-  await until(() => old.said() === 'first:1', 'the first');
+  await eventually(() => old.said() === 'first:1', 'the first');
   await gateway.apply(...objectsIn(route('b').slice(4)));
   const young = connect(t, gateway, 5432);
   young.socket.write('2');
-  await until(() => young.said() === 'second:2', 'the second');
+  await eventually(() => young.said() === 'second:2', 'the second');
   old.socket.write('3');
-  await until(() => old.said() === 'first:1first:3', 'the first again');
+  await eventually(() => old.said() === 'first:1first:3', 'the first again');
   assert.ok(dead > 0);
 });
 
@@ -308,10 +302,10 @@ test('TLSRouteModeMixed: one port lets TLS pass, terminates it, and serves HTTPS
   const port = gateway.port('default/gw', 443);
   const pass = shake(t, ca, port, 'pass.example.com');
   pass.socket.write('a');
-  await until(() => pass.said() === 'inner:a', 'what passes');
+  await eventually(() => pass.said() === 'inner:a', 'what passes');
   const open = shake(t, ca, port, 'open.example.com');
   open.socket.write('b');
-  await until(() => open.said() === 'plain:b', 'what is terminated');
+  await eventually(() => open.said() === 'plain:b', 'what is terminated');
   // What is inside is for client and backend to agree on.
   assert.equal((open.socket as tls.TLSSocket).alpnProtocol, false);
   const web = shake(t, ca, port, 'web.example.com');

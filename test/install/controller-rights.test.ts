@@ -17,11 +17,11 @@ import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { record } from '../../src/support/untrusted.ts';
 import type { Stored } from '../features/cluster-fixture.ts';
 import { FakeApiServer } from '../features/cluster-fixture.ts';
-import { eventually } from '../features/engine-fixture.ts';
 import { definitions, everyKind } from './every-kind.ts';
 import type { ManifestFile, Rule } from './manifests.ts';
 import { allows, manifests, one, qualified, rulesOf } from './manifests.ts';
 import { freePort } from '../free-port.ts';
+import { eventually } from '../eventually.ts';
 
 const namespace = 'portolan';
 
@@ -179,11 +179,11 @@ async function live(t: TestContext, file: ManifestFile, mode: Mode): Promise<Rec
   t.after(() => controller.stop(0));
   controller.start();
   const isUsed = (right: string): boolean => recorded.used.has(right);
-  await eventually(() => controller.waiting().length === 0, 'the controller is ready', 15_000);
-  await eventually(() => server.get('Service', 'gw-portolan') !== undefined, 'the Gateway has a Service', 15_000);
+  await eventually(() => controller.waiting().length === 0, 'the controller is ready');
+  await eventually(() => server.get('Service', 'gw-portolan') !== undefined, 'the Gateway has a Service');
   bringUp(server);
   const statuses = [...granted(file)].filter((right) => right.endsWith('/status'));
-  await eventually(() => statuses.every(isUsed), `every status is written: ${statuses.join(', ')}`, 15_000).catch(
+  await eventually(() => statuses.every(isUsed), `every status is written: ${statuses.join(', ')}`).catch(
     (error: unknown) => {
       const missing = statuses.filter((right) => !isUsed(right)).join(', ');
       throw new Error(`never used: ${missing}; refused: ${[...recorded.refused].join(', ')}`, { cause: error });
@@ -191,9 +191,9 @@ async function live(t: TestContext, file: ManifestFile, mode: Mode): Promise<Rec
   );
   const gateway = server.get('Gateway', 'gw') as Stored;
   server.apply({ ...gateway, spec: { ...record(gateway['spec']), gatewayClassName: 'other' } });
-  await eventually(() => server.get('Service', 'gw-portolan') === undefined, 'what it had is gone', 15_000);
+  await eventually(() => server.get('Service', 'gw-portolan') === undefined, 'what it had is gone');
   const deletions = [...granted(file)].filter((right) => right.startsWith('delete '));
-  await eventually(() => [...deletions, 'get secrets'].every(isUsed), 'and all the rest', 15_000);
+  await eventually(() => [...deletions, 'get secrets'].every(isUsed), 'and all the rest');
   return recorded;
 }
 

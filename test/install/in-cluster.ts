@@ -11,9 +11,9 @@ import { ApiError, KubeClient } from '../../src/sources/cluster/client.ts';
 import { list, record, text } from '../../src/support/untrusted.ts';
 import type { UnknownRecord } from '../../src/support/untrusted.ts';
 import { helm } from '../../scripts/manifests.ts';
-import { eventually } from '../features/engine-fixture.ts';
 import { objectsIn, root } from './manifests.ts';
 import { asked, bindings } from './people.ts';
+import { eventually } from '../eventually.ts';
 
 const chart = join(root, 'deploy/helm/portolan');
 const client = new KubeClient(accessFrom());
@@ -117,19 +117,11 @@ function ask(address: string, port = 80): Promise<number> {
   });
 }
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + LONG;
-  while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`did not happen: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
-
 /** The application is answered through the Gateway; at which address. */
 async function served(port = 80): Promise<string> {
   let address: string | undefined;
-  await until('the Gateway is programmed', async () => (address = await gatewayAddress()) !== undefined);
-  await until('the application answers', async () => (await ask(address as string, port)) === 200);
+  await eventually(async () => (address = await gatewayAddress()) !== undefined, 'the Gateway is programmed', LONG);
+  await eventually(async () => (await ask(address as string, port)) === 200, 'the application answers', LONG);
   return address as string;
 }
 
@@ -273,11 +265,15 @@ test('provisioned: helm install, and traffic goes through data planes; nothing i
 test('people may do what the guide says', async (t) => {
   apply(bindings());
   const rows = asked();
-  await until('roles are aggregated', async () => {
-    const role = await found('/apis/rbac.authorization.k8s.io/v1/clusterroles/portolan-cluster-operator');
-    const edit = await found('/apis/rbac.authorization.k8s.io/v1/clusterroles/edit');
-    return list(role?.['rules']).length > 3 && JSON.stringify(edit).includes('httproutes');
-  });
+  await eventually(
+    async () => {
+      const role = await found('/apis/rbac.authorization.k8s.io/v1/clusterroles/portolan-cluster-operator');
+      const edit = await found('/apis/rbac.authorization.k8s.io/v1/clusterroles/edit');
+      return list(role?.['rules']).length > 3 && JSON.stringify(edit).includes('httproutes');
+    },
+    'roles are aggregated',
+    LONG,
+  );
   const wrong: string[] = [];
   await Promise.all(
     rows.map(async ({ user, verb, resource: named, namespace, may }) => {
@@ -311,10 +307,14 @@ test('people may do what the guide says', async (t) => {
 test('an upgrade of the controller costs no request', async () => {
   const load = startAsking(await served());
   mustRun(helm(), chartCommand('upgrade', 'podAnnotations.again=yes'));
-  await until('controllers are replaced', async () => {
-    const deployment = await found('/apis/apps/v1/namespaces/portolan/deployments/portolan-controller');
-    return isRolledOut(deployment, 2);
-  });
+  await eventually(
+    async () => {
+      const deployment = await found('/apis/apps/v1/namespaces/portolan/deployments/portolan-controller');
+      return isRolledOut(deployment, 2);
+    },
+    'controllers are replaced',
+    LONG,
+  );
   const { done, failed } = await load.stop();
   assert.ok(done > 50, `${done} requests`);
   assert.deepEqual(failed, []);
@@ -333,13 +333,17 @@ test('a class that turns to Envoy: the Pods of its Gateway are replaced by such,
     'gatewayConfig.spec.engine=envoy',
   ];
   mustRun(helm(), chartCommand('upgrade', ...values));
-  await until('its Pod is one with an Envoy', async () => {
-    const deployment = await found('/apis/apps/v1/namespaces/shop/deployments/web-portolan');
-    const [container] = list(record(record(record(deployment?.['spec'])['template'])['spec'])['containers']).map(
-      record,
-    );
-    return text(container?.['image']) === 'portolan-envoy:0.1.0' && isRolledOut(deployment, 1);
-  });
+  await eventually(
+    async () => {
+      const deployment = await found('/apis/apps/v1/namespaces/shop/deployments/web-portolan');
+      const [container] = list(record(record(record(deployment?.['spec'])['template'])['spec'])['containers']).map(
+        record,
+      );
+      return text(container?.['image']) === 'portolan-envoy:0.1.0' && isRolledOut(deployment, 1);
+    },
+    'its Pod is one with an Envoy',
+    LONG,
+  );
   await sleep(2000);
   const { done, failed } = await load.stop();
   assert.ok(done > 50, `${done} requests`);
@@ -355,17 +359,25 @@ test('uninstalled in the order of the guide, nothing of it stays', async () => {
   mustRun('kubectl', ['delete', 'gatewayclass', 'portolan', '--timeout=60s']);
   mustRun(helm(), ['uninstall', 'portolan', '--namespace', 'portolan', '--wait']);
   mustRun('kubectl', ['-n', 'portolan', 'delete', 'secret/portolan-ca', 'lease/portolan-controller']);
-  await until('what the Gateway was given is gone', async () => {
-    const left = mustRun('kubectl', ['-n', 'shop', 'get', 'deploy,svc,sa,pdb,secret', '-o', 'name']);
-    return !left.includes('web-portolan');
-  });
+  await eventually(
+    async () => {
+      const left = mustRun('kubectl', ['-n', 'shop', 'get', 'deploy,svc,sa,pdb,secret', '-o', 'name']);
+      return !left.includes('web-portolan');
+    },
+    'what the Gateway was given is gone',
+    LONG,
+  );
   const people = ['platform-provider', 'cluster-operator', 'application-developer'].map((name) => `portolan-${name}`);
-  await until('roles of people give nothing', async () => {
-    const roles = await Promise.all(
-      people.map((name) => found(`/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`)),
-    );
-    return roles.every((role) => role !== undefined && list(role['rules']).length === 0);
-  });
+  await eventually(
+    async () => {
+      const roles = await Promise.all(
+        people.map((name) => found(`/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`)),
+      );
+      return roles.every((role) => role !== undefined && list(role['rules']).length === 0);
+    },
+    'roles of people give nothing',
+    LONG,
+  );
   mustRun('kubectl', ['delete', 'clusterrole', ...people]);
   const roles = mustRun('kubectl', ['get', 'clusterroles,clusterrolebindings', '-o', 'name']);
   assert.doesNotMatch(roles, /portolan/);

@@ -10,6 +10,7 @@ import { runs } from '../fuzz/http1-messages.ts';
 import { attackers, leave } from './attackers.ts';
 import { type Backend, startBackend } from './backend.ts';
 import { startProxy } from './proxy.ts';
+import { eventually } from '../eventually.ts';
 
 const CONTINUATION = 0;
 const TEXT = 1;
@@ -157,14 +158,14 @@ describe('a WebSocket passes on', () => {
             if (client === undefined) throw new Error('no connection');
             client.socket.on('data', (piece: Buffer) => received.push(piece));
             client.socket.write(Buffer.concat(first));
-            await until(() => behind.has(target));
+            await eventually(() => behind.has(target));
             const { received: arrived, socket } = behind.get(target) ?? assert.fail();
             await Promise.all([say(client.socket, pieces), say(socket, cut(octets, cuts.toReversed()))]);
             const content = (): Buffer => {
               const all = Buffer.concat(received);
               return all.subarray(all.indexOf('\r\n\r\n') + 4);
             };
-            await until(() => sizeOf(arrived) >= octets.length && content().length >= octets.length);
+            await eventually(() => sizeOf(arrived) >= octets.length && content().length >= octets.length);
             assert.ok(Buffer.concat(arrived).equals(octets), 'from the client');
             assert.ok(content().equals(octets), 'from the backend');
             leave([client]);
@@ -191,12 +192,4 @@ async function say(socket: net.Socket, pieces: readonly Buffer[]): Promise<void>
 
 function sizeOf(pieces: readonly Buffer[]): number {
   return pieces.reduce((sum, { length }) => sum + length, 0);
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error('did not arrive');
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
 }

@@ -161,14 +161,14 @@ test('timeouts: one attempt, the whole request, and retries within it', async (t
     return [status, performance.now() - start];
   };
   for (const path of ['/attempt', '/request']) {
-    const [status, time] = await timed(path, 1000);
+    const [status, time] = await timed(path, 5000);
     assert.equal(status, 504, path);
-    assert.ok(time >= 99 && time < 400, `${path} took ${time} ms`);
+    assert.ok(time >= 99 && time < 3000, `${path} took ${time} ms`);
     assert.equal((await timed(path, 5))[0], 200, path);
   }
-  const [status, time] = await timed('/both', 1000);
+  const [status, time] = await timed('/both', 5000);
   assert.equal(status, 504);
-  assert.ok(time >= 249 && time < 600, String(time));
+  assert.ok(time >= 249 && time < 3000, String(time));
   assert.ok(attempts >= 2 && attempts <= 3, String(attempts));
   assert.equal((await timed('/none', 150))[0], 200);
 });

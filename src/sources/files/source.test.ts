@@ -39,10 +39,16 @@ function options(paths: readonly string[], more: Partial<FileSourceOptions> = {}
   };
 }
 
+/** Milliseconds in which a busy machine has told everything. */
+const PATIENCE = 10_000;
+
 interface Watched {
   readonly source: FileSource;
-  /** The changes since the last call, as `+name` and `-name`, when nothing more came for a while. */
-  readonly changes: () => Promise<string[][]>;
+  /**
+   * The changes since the last call, as `+name` and `-name`, when nothing more came for a while.
+   * @param least that are waited for, as long as it takes, and until `done`
+   */
+  readonly changes: (least?: number, done?: () => boolean) => Promise<string[][]>;
   readonly all: FileChange[];
 }
 
@@ -65,18 +71,47 @@ async function watched(
   return {
     source,
     all,
-    changes: async () => {
+    changes: async (least = 1, done = () => true) => {
+      const end = performance.now() + PATIENCE;
+      const fresh = (): string[][] =>
+        all
+          .slice(told)
+          .map(namesOf)
+          .filter((names) => names.length > 0);
+      while ((fresh().length < least || !done()) && performance.now() < end) await sleep(5);
       last = performance.now();
       while (performance.now() - last < 130) await sleep(10);
-      const fresh = all.slice(told);
+      const found = fresh();
       told = all.length;
-      return fresh
-        .map(({ applied, deleted }) =>
-          applied.map(({ metadata }) => `+${metadata.name}`).concat(deleted.map(({ metadata }) => `-${metadata.name}`)),
-        )
-        .filter((names) => names.length > 0);
+      return found;
     },
   };
+}
+
+/**
+ * Steps that count as one as long as they are done `within` so many milliseconds: a machine that held us up between them makes them
+ * several, and right so. Then they are done once more.
+ */
+async function inOneGo(
+  within: number,
+  steps: (attempt: number) => Promise<void>,
+  changes: Watched['changes'],
+  check: (seen: string[][]) => void,
+): Promise<void> {
+  for (let attempt = 0; attempt < 40; attempt++) {
+    const began = performance.now();
+    await steps(attempt);
+    const took = performance.now() - began;
+    const seen = await changes();
+    if (took >= within) continue;
+    check(seen);
+    return;
+  }
+  assert.fail(`not once within ${within} ms`);
+}
+
+function namesOf({ applied, deleted }: FileChange): string[] {
+  return applied.map(({ metadata }) => `+${metadata.name}`).concat(deleted.map(({ metadata }) => `-${metadata.name}`));
 }
 
 function names(source: FileSource): string[] {
@@ -218,14 +253,16 @@ test('a change is told within 60 ms of the event, with only what changed', async
   writeFileSync(file, text('/'));
   const { changes, all } = await watched(t, [dir]);
   const took: number[] = [];
-  for (const path of ['/1', '/2', '/3']) {
+  // What it waits for of itself is in the shortest; on a busy machine others have more.
+  do {
     const start = performance.now();
     const count = all.length;
-    writeFileSync(file, text(path));
+    writeFileSync(file, text(`/${took.length}`));
     while (all.length === count) await sleep(1);
     took.push(performance.now() - start);
-  }
-  assert.deepEqual(await changes(), [['+b'], ['+b'], ['+b']]);
+  } while (took.length < 3 || (Math.min(...took) >= 60 && took.length < 50));
+  const each = took.map(() => ['+b']);
+  assert.deepEqual(await changes(each.length), each);
   assert.ok(Math.min(...took) < 60, took.join());
 });
 
@@ -240,12 +277,10 @@ test('files that come and go', async (t) => {
   writeFileSync(join(dir, 'sub', 'b.yaml'), route('b', '/2'));
   assert.deepEqual(await changes(), [['+b']]);
   renameSync(join(dir, 'sub'), join(dir, 'other'));
-  assert.deepEqual(await changes(), []);
-  assert.ok(
-    source
-      .locate({ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'default', name: 'b' }, '')
-      ?.file.includes('other'),
-  );
+  const b = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'default', name: 'b' };
+  const isMoved = (): boolean => source.locate(b, '')?.file.includes('other') === true;
+  assert.deepEqual(await changes(0, isMoved), []);
+  assert.ok(isMoved());
   rmSync(join(dir, 'other'), { recursive: true });
   rmSync(join(dir, 'a.yaml'));
   assert.deepEqual((await changes()).flat().sort(), ['-a', '-b']);
@@ -261,11 +296,17 @@ test('saving by renaming is one change, also in two steps', async (t) => {
   renameSync(join(dir, 'a.yaml.tmp'), file);
   assert.deepEqual(await changes(), [['+a']]);
   // vim: the old one is moved away, and the new one written.
-  renameSync(file, `${file}~`);
-  await sleep(20);
-  writeFileSync(file, route('a', '/vim'));
-  unlinkSync(`${file}~`);
-  assert.deepEqual(await changes(), [['+a']]);
+  await inOneGo(
+    45,
+    async (attempt) => {
+      renameSync(file, `${file}~`);
+      await sleep(20);
+      writeFileSync(file, route('a', `/vim${attempt}`));
+      unlinkSync(`${file}~`);
+    },
+    changes,
+    (seen) => assert.deepEqual(seen, [['+a']]),
+  );
 });
 
 test('the link swap of a mounted ConfigMap is one change', async (t) => {
@@ -328,7 +369,7 @@ test('a file that does not parse leaves its last good objects in force', async (
   writeFileSync(file, good);
   const { changes, source } = await watched(t, [dir]);
   writeFileSync(file, good.replace('rules:', 'rules: ['));
-  assert.deepEqual(await changes(), []);
+  assert.deepEqual(await changes(0, () => source.problems().length > 0), []);
   assert.deepEqual(names(source), ['default/a', 'default/b']);
   const [problem] = source.problems();
   assert.ok(problem?.code === 'Unparsable' && problem.stale);
@@ -342,19 +383,25 @@ test('a file in the middle of being written changes nothing until it is whole', 
   const dir = folder(t);
   const file = join(dir, 'a.yaml');
   writeFileSync(file, `${route('a')}---\n${route('b')}`);
-  const { changes } = await watched(t, [dir]);
+  const { changes, source } = await watched(t, [dir]);
+  await inOneGo(
+    180,
+    async (attempt) => {
+      const whole = route('a', `/new${attempt}`);
+      writeFileSync(file, '');
+      await sleep(40);
+      writeFileSync(file, whole);
+      await sleep(12);
+      writeFileSync(file, `${whole}---\n${route('b').trimEnd().slice(0, -20)}`);
+      await sleep(25);
+      writeFileSync(file, `${whole}---\n${route('b')}`);
+    },
+    changes,
+    (seen) => assert.ok(!seen.flat().includes('-a'), JSON.stringify(seen)),
+  );
   writeFileSync(file, '');
-  await sleep(40);
-  writeFileSync(file, route('a', '/new'));
-  await sleep(12);
-  writeFileSync(file, `${route('a', '/new')}---\n${route('b').trimEnd().slice(0, -20)}`);
-  await sleep(25);
-  writeFileSync(file, `${route('a', '/new')}---\n${route('b')}`);
-  const seen = await changes();
-  assert.ok(!seen.flat().includes('-a'), JSON.stringify(seen));
-  writeFileSync(file, '');
-  await sleep(200);
-  assert.deepEqual((await changes()).flat().sort(), ['-a', '-b']);
+  const gone = await changes(1, () => source.size === 0);
+  assert.deepEqual(gone.flat().sort(), ['-a', '-b']);
 });
 
 test('300 random edits of a file never throw', async (t) => {

@@ -19,20 +19,32 @@ class Alarm extends Deadline {
   }
 }
 
+/** As many times as said. */
+async function rang(alarm: Alarm, times = 1): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (alarm.rang.length < times && performance.now() < end) await sleep(1);
+  assert.equal(alarm.rang.length, times);
+}
+
 test('never early, little late, only once', async () => {
   const wheel = new Wheel();
-  const start = performance.now();
-  const alarms = [0, 1, 5, 20, 33, 60].map((delay) => {
-    const alarm = new Alarm();
-    wheel.arm(alarm, start + delay);
-    return { alarm, delay };
-  });
-  await sleep(150);
-  for (const { alarm, delay } of alarms) {
-    assert.equal(alarm.rang.length, 1, `${delay}`);
-    const late = (alarm.rang[0] as number) - start - delay;
-    assert.ok(late >= 0 && late < 60, `${delay} was ${late} late`);
+  let latest = Number.POSITIVE_INFINITY;
+  // A machine that holds us up makes all that is due late: not every time.
+  for (let round = 0; round < 30 && latest >= 40; round++) {
+    const start = performance.now();
+    const alarms = [0, 1, 5, 20, 33, 60].map((delay) => {
+      const alarm = new Alarm();
+      wheel.arm(alarm, start + delay);
+      return { alarm, delay };
+    });
+    for (const { alarm } of alarms) await rang(alarm);
+    await sleep(20);
+    const late = alarms.map(({ alarm, delay }) => (alarm.rang[0] as number) - start - delay);
+    assert.ok(Math.min(...late) >= 0, late.join());
+    for (const { alarm, delay } of alarms) assert.equal(alarm.rang.length, 1, `${delay}`);
+    latest = Math.max(...late);
   }
+  assert.ok(latest < 40, `${latest} late`);
 });
 
 test('disarmed and armed anew', async () => {
@@ -43,11 +55,11 @@ test('disarmed and armed anew', async () => {
   wheel.disarm(never);
   wheel.disarm(never);
   wheel.arm(later, start + 60);
-  await sleep(40);
-  assert.equal(twice.rang.length, 1);
-  assert.equal(later.rang.length, 0);
+  await rang(twice);
   wheel.arm(twice, performance.now() + 5);
-  await sleep(100);
+  await rang(later);
+  await rang(twice, 2);
+  assert.ok((later.rang[0] as number) >= start + 60);
   assert.deepEqual([never.rang.length, later.rang.length, twice.rang.length], [0, 1, 2]);
 });
 
@@ -63,8 +75,8 @@ test('an expiry may disarm and arm others that are due in the same tick', async 
     wheel.arm(again, performance.now());
   });
   for (const alarm of [killer, victim, postponed]) wheel.arm(alarm, due);
-  await sleep(25);
-  await sleep(100);
+  await rang(again);
+  await rang(postponed);
   assert.deepEqual(
     [killer, victim, postponed, again].map((alarm) => alarm.rang.length),
     [1, 0, 1, 1],
@@ -79,8 +91,7 @@ test('deadlines beyond one turn of the wheel wait for theirs', async () => {
   wheel.arm(far, performance.now() + 20 + 4096);
   const near = new Alarm();
   wheel.arm(near, performance.now() + 20);
-  await sleep(80);
-  assert.equal(near.rang.length, 1);
+  await rang(near);
   assert.equal(far.rang.length, 0);
   wheel.disarm(far);
 });

@@ -150,9 +150,9 @@ for (const workers of [1, 2]) {
   test(`a port that another program has is reported, and taken when it is free (${workers} workers)`, async (t) => {
     const backend = await httpBackend(t, echo);
     const other = net.createServer();
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const port = await freePort();
+    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));
     t.after(() => other.close());
-    const { port } = other.address() as net.AddressInfo;
     const reports: BindReport[] = [];
     const engine = startEngine({ workers, onReport: (report) => reports.push(report) });
     t.after(() => engine.close());

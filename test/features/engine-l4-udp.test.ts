@@ -406,7 +406,7 @@ describe('the PROXY protocol in datagrams', () => {
 });
 
 it('a port that another program has is reported, and taken once it is free', async (t) => {
-  const taken = await udpBackend(t);
+  const taken = await udpBackend(t, undefined, await freeUdpPort());
   const behind = await udpBackend(t, '');
   const gateway = await serveStreams(t, worldTo(behind.port));
   await gateway.engine.apply({

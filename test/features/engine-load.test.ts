@@ -3,7 +3,6 @@
 // second. No request may fail. PORTOLAN_LOAD_SECONDS sets for how long.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../../src/api/objects.ts';
 import { test, type TestContext } from './engine-tests.ts';
@@ -11,6 +10,7 @@ import { type Gateway, serveObjects } from './gateway-fixture.ts';
 import { Load } from './load.ts';
 import { onEnvoy } from './test-engine.ts';
 import { certificateFor } from './tls-certificates.ts';
+import { freePort } from '../free-port.ts';
 
 const SECONDS = Number(process.env['PORTOLAN_LOAD_SECONDS'] ?? (onEnvoy ? 20 : 5));
 const HOST = 'load.example';
@@ -113,10 +113,10 @@ class Pod {
       // Some take a moment, so that there is always something under way.
       request.on('end', () => setTimeout(() => response.end('fine'), Math.random() * 20));
     });
+    Pod.port ||= await freePort();
     const number = ++Pod.#last;
     const address = `127.1.${number >> 8}.${number & 255}`;
     await new Promise<void>((resolve) => server.listen(Pod.port, address, resolve));
-    Pod.port = (server.address() as AddressInfo).port;
     t.after(() => server.close().closeAllConnections());
     return new Pod(server, address);
   }

@@ -51,7 +51,7 @@ async function controller(t: TestContext, more: Partial<FleetOptions> = {}): Pro
   const logged: string[] = [];
   const fleet = await startFleet({
     address: '127.0.0.1',
-    port: 0,
+    port: await freePort(),
     credentials: () => material,
     onReport: (_, report) => reports.push(report),
     log: ({ message }) => logged.push(message),

@@ -14,6 +14,7 @@ import { entryOf, everything, FakeProxy, hostOf, modelOf, ruleOf } from './fleet
 import { gatewayMaterial, RawClient, serverMaterial } from './stream-fixture.ts';
 import { type Authority, authority, certificateFor } from './tls-certificates.ts';
 import { eventually } from '../eventually.ts';
+import { freePort } from '../free-port.ts';
 
 let ca: Authority;
 before(async () => {
@@ -37,7 +38,7 @@ async function fleetWith(more: Partial<FleetOptions> = {}): Promise<{ readonly f
   const told: Told = { reports: [], leftOut: [], refusals: [], logged: [] };
   const fleet = await startFleet({
     address: '127.0.0.1',
-    port: 0,
+    port: await freePort(),
     credentials: () => material,
     onReport: (gateway, report) => told.reports.push([gateway, report]),
     onLeftOut: (rows) => told.leftOut.push(...rows),

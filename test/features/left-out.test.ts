@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ask, folderWith, portolan, serving } from './cli-process.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
+import { freePort } from '../free-port.ts';
 
 const odd = String.raw`'/\x{10FFFF}'`;
 
@@ -51,7 +52,15 @@ test(
   { skip: noEnvoy },
   async (t) => {
     const cwd = folderWith(t, { 'web.yaml': manifests(odd) });
-    const flags = ['--echo', '--engine', 'envoy', '--envoy', envoyBinary() ?? '', '--port-offset', '28000'];
+    const flags = [
+      '--echo',
+      '--engine',
+      'envoy',
+      '--envoy',
+      envoyBinary() ?? '',
+      '--port',
+      `gw/http=${await freePort()}`,
+    ];
     const running = await serving(t, ['-f', 'web.yaml', ...flags], { cwd });
     await running.prints(/Try/);
     assert.equal(running.out.split(words).length, 2, running.out);

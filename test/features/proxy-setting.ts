@@ -15,8 +15,8 @@ import { ask, folderWith, Running } from './cli-process.ts';
 import { everything, modelOf, ruleOf } from './fleet-fixture.ts';
 import { gatewayMaterial, serverMaterial } from './stream-fixture.ts';
 import { type Authority, authority } from './tls-certificates.ts';
-import { freePort } from '../free-port.ts';
 import { eventually } from '../eventually.ts';
+import { freePorts } from '../free-port.ts';
 
 export const gateway = 'ns/web';
 
@@ -52,19 +52,19 @@ export async function setting(t: TestContext): Promise<Setting> {
       log: () => {},
       absence: 200,
     });
-  const fleet = await start(0);
-  const servedPort = await freePort();
+  const [controllerPort = 0, servedPort = 0] = await freePorts(2);
+  const fleet = await start(controllerPort);
   const it: Setting = {
     folder,
     ca,
     backend,
     reports,
     leftOut,
-    controllerPort: fleet.port,
+    controllerPort,
     servedPort,
     fleet,
     restart: async () => {
-      it.fleet = await start(it.controllerPort);
+      it.fleet = await start(controllerPort);
       return it.fleet;
     },
     model: (routes = 3) => modelOf({ gateway, port: servedPort, backendPort: backend.port, routes }),

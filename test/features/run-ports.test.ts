@@ -3,19 +3,19 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answeredBy, ask, folderWith, gateway, route, Running, serving } from './cli-process.ts';
-import { freePort } from '../free-port.ts';
+import { freePort, freePorts } from '../free-port.ts';
 
 test('a taken port moves to the next free one, which is said', async (t) => {
   const taken = createServer();
-  taken.listen(0, '127.0.0.1');
+  // The next one is as much ours.
+  const [port = 0] = await freePorts(2);
+  taken.listen(port, '127.0.0.1');
   await once(taken, 'listening');
   t.after(() => taken.close());
-  const { port } = taken.address() as AddressInfo;
   const cwd = folderWith(t, { 'g.yaml': gateway(port), 'r.yaml': route('a', '/a', 'one') });
   const running = await serving(t, ['-f', '.', '--echo'], { cwd });
   assert.notEqual(running.port('default/web/http'), port);
@@ -24,7 +24,8 @@ test('a taken port moves to the next free one, which is said', async (t) => {
 });
 
 test('several Gateways on one port all work; low ports move up; --port settles it', async (t) => {
-  const [offset, fixed] = [await freePort(), await freePort()];
+  // Two that follow one another for those that move up.
+  const [first = 0, , fixed = 0] = await freePorts(3);
   const other = gateway(80).replace('name: web', 'name: other');
   const third = gateway(80).replace('name: web', 'name: third');
   const routes = [
@@ -33,14 +34,7 @@ test('several Gateways on one port all work; low ports move up; --port settles i
     route('c', '/', 'three').replace('- name: web', '- name: third'),
   ];
   const cwd = folderWith(t, { 'g.yaml': [gateway(80), other, third].join('---\n'), 'r.yaml': routes.join('---\n') });
-  const flags = [
-    '--port-offset',
-    String(Math.min(offset, 60_000)),
-    '--port',
-    `third/http=${fixed}`,
-    '--port',
-    'nobody/http=1',
-  ];
+  const flags = ['--port-offset', String(first - 80), '--port', `third/http=${fixed}`, '--port', 'nobody/http=1'];
   const running = await serving(t, ['-f', '.', '--echo', ...flags], { cwd });
   const ports = ['web', 'other', 'third'].map((name) => running.port(`default/${name}/http`));
   assert.equal(new Set(ports).size, 3);

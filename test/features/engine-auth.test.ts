@@ -256,7 +256,8 @@ for (const [what, status, reason, build] of [
     const { url } = await serve(
       t,
       { clusters: await build(t), routes: [{ backends: [{ to: backend }], filters: [auth()] }] },
-      { limits: { authTimeout: 150 } },
+      // Only one of them never answers.
+      { limits: { authTimeout: status === 504 ? 150 : 10_000 } },
     );
     const response = await get(url);
     // To an Envoy all of it is a service that does not answer.
@@ -766,14 +767,14 @@ test('a retry and a mirror are sent what the service made of the request, and th
 
 test('the time that a service takes is part of the request’s', async (t) => {
   const backend = await httpBackend(t, echo);
-  const { port: at } = await service(t, (_, response) => setTimeout(() => response.end(), 500));
+  const { port: at } = await service(t, (_, response) => setTimeout(() => response.end(), 10_000).unref());
   const { url } = await serve(t, {
     clusters: { auth: [at] },
     routes: [{ backends: [{ to: backend }], filters: [auth()], timeouts: { request: 100 } }],
   });
   const begun = performance.now();
   assert.equal((await get(url)).status, 504);
-  assert.ok(performance.now() - begun < 400);
+  assert.ok(performance.now() - begun < 5000);
 });
 
 test('service and backend are told the same request id', async (t) => {

@@ -281,6 +281,9 @@ export interface Echoed {
   readonly port: number;
 }
 
+/** Milliseconds in which whatever is to come has come, on a busy machine too. */
+const PATIENCE = 10_000;
+
 /** A client's socket with what it received so far. */
 export class RawClient {
   readonly socket: net.Socket;
@@ -310,8 +313,8 @@ export class RawClient {
     this.socket.write(text, 'latin1');
   }
 
-  /** What was received, as soon as `enough` says so; fails after two seconds. */
-  async until(enough: (received: string) => boolean, what = 'the answer', timeout = 2000): Promise<string> {
+  /** What was received, as soon as `enough` says so. */
+  async until(enough: (received: string) => boolean, what = 'the answer', timeout: number = PATIENCE): Promise<string> {
     const end = Date.now() + timeout;
     while (!enough(this.received)) {
       const left = end - Date.now();
@@ -332,7 +335,7 @@ export class RawClient {
   }
 
   /** Everything up to the end of the connection. */
-  async rest(timeout = 3000): Promise<string> {
+  async rest(timeout: number = PATIENCE): Promise<string> {
     const end = Date.now() + timeout;
     while (!this.ended && !this.closed) {
       const left = end - Date.now();

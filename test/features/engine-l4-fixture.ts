@@ -374,8 +374,8 @@ export class UdpClient {
     this.socket.send(octets, this.#to, this.#host);
   }
 
-  /** The next answer, '' when none comes in time. */
-  async ask(octets: string | Buffer, timeout = 1000): Promise<string> {
+  /** The next answer, '' when none comes in time. @param timeout short where none is expected */
+  async ask(octets: string | Buffer, timeout = 10_000): Promise<string> {
     const { length } = this.answers;
     this.send(octets);
     for (const end = Date.now() + timeout; this.answers.length === length && Date.now() < end;)

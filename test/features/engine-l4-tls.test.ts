@@ -202,7 +202,7 @@ describe('what is no ClientHello', () => {
     const gateway = await serveStreams(
       t,
       { clusters: { raw: [behind.port] }, listeners: [pass('raw', '', { '': [{ to: 'raw' }] })] },
-      { limits: { headTimeout: 600 } },
+      { limits: { headTimeout: 1200 } },
     );
     const hello = await helloOf('a.example.com');
     const [silent, half, gone] = [dialIn(t, gateway.port), dialIn(t, gateway.port), dialIn(t, gateway.port)];

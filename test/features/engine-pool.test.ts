@@ -27,8 +27,14 @@ test('a pool full of connections that are too old for a POST keeps the new one',
     { limits: { poolSize: 1, freshTimeout: 400 } },
   );
   assert.equal(await post(port), 200);
-  // The clock of a worker moves in quarters of a second.
-  await sleep(1000);
-  for (let n = 0; n < 5; n++) assert.equal(await post(port), 200);
-  assert.equal(sockets.size, 2);
+  // On a machine that held us up for so long between two of them the next one is too old as well, and right so.
+  for (let swift = false, attempt = 0; !swift; attempt++) {
+    assert.ok(attempt < 10, 'never so many in so little time');
+    // The clock of a worker moves in halves of a second.
+    await sleep(1000);
+    const [before, began] = [sockets.size, performance.now()];
+    for (let n = 0; n < 5; n++) assert.equal(await post(port), 200);
+    swift = performance.now() - began < 400;
+    if (swift) assert.equal(sockets.size, before + 1);
+  }
 });

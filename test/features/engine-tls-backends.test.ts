@@ -275,7 +275,8 @@ describe('bounds', () => {
     );
     const started = performance.now();
     assert.equal((await get(running.port)).status, 504);
-    assert.ok(performance.now() - started < 2000);
+    // By default it is five seconds.
+    assert.ok(performance.now() - started < 4000);
   });
 
   it('a backend that closes in the middle of the handshake is one that cannot be reached: 503', async (t) => {

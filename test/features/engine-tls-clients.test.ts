@@ -73,9 +73,10 @@ async function serve(
   t: TestContext,
   listeners: Listeners,
   rows: Partial<Update> = bundleUpdate(ours, 1),
+  headTimeout = 10_000,
 ): Promise<Served> {
   const port = await freePort();
-  const engine = await startTestEngine({ limits: { headTimeout: 1000 } });
+  const engine = await startTestEngine({ limits: { headTimeout } });
   t.after(() => engine.close());
   const frontends = frontendsOf(listeners);
   const rule = ruleOf({ action: { kind: 'respond', status: 418 } }, 'test/gateway|HTTPRoute/test/route|0');
@@ -286,7 +287,7 @@ describe('listeners with other settings on the same port', () => {
     termination.update(frontendsOf({ '': null, 'a.test': require, 'b.test': request }));
     const shown = new Map<unknown, boolean>();
     const front = termination.createServer({
-      handshakeTimeout: 1000,
+      handshakeTimeout: 10_000,
       accept: (socket) => {
         shown.set(socket.servername, socket.getPeerX509Certificate() !== undefined);
         socket.on('error', () => {});
@@ -326,7 +327,7 @@ describe('listeners with other settings on the same port', () => {
   });
 
   it('a client that is slow with its first octets is given up; one that speaks no TLS is, too', async (t) => {
-    const served = await serve(t, { '': null, 'a.test': require });
+    const served = await serve(t, { '': null, 'a.test': require }, bundleUpdate(ours, 1), 1000);
     const silent = connect(served.port, '127.0.0.1');
     const clear = connect(served.port, '127.0.0.1');
     for (const socket of [silent, clear]) socket.on('error', () => {});

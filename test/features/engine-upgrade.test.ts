@@ -79,11 +79,11 @@ test('a WebSocket outlives every change of the configuration, even of its own ro
 
 test('timeouts of the rule end with the handshake', async (t) => {
   const backend = await webSocketBackend(t);
-  const timeouts = { request: 500, backendRequest: 500 };
+  const timeouts = { request: 1000, backendRequest: 1000 };
   const { port } = await serve(t, { routes: [{ backends: [{ to: backend }], timeouts }] });
   const { socket, next } = connect(t, `ws://127.0.0.1:${port}/`);
   await next();
-  await new Promise((resolve) => setTimeout(resolve, 900));
+  await new Promise((resolve) => setTimeout(resolve, 1300));
   socket.send('late');
   assert.equal(await next(), 'late');
 });

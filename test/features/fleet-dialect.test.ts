@@ -422,7 +422,7 @@ test('the replica that leads hears of nodes of the others, and waits for what th
 });
 
 test('one of a proxy and an Envoy is enough for a change to be in force, and both are told', async () => {
-  const { fleet, logged } = await fleetWith({ ackTimeout: 3000 });
+  const { fleet, logged } = await fleetWith({ ackTimeout: 10_000 });
   await fleet.apply(two());
   const proxy = new FakeProxy(fleet.port, await gatewayMaterial(ca, 'ns/mine'));
   opened.push(proxy);
@@ -432,7 +432,7 @@ test('one of a proxy and an Envoy is enough for a change to be in force, and bot
   const began = Date.now();
   const revisions = proxy.revisions;
   await fleet.apply({ version: 2, rules: everything(ruleOf('ns/mine', 'r0', 'ns/mine|ns/r0:80|', '2')) });
-  assert.ok(Date.now() - began < 2000);
+  assert.ok(Date.now() - began < 8000);
   assert.equal(proxy.revisions, revisions + 1);
   assert.deepEqual(logged, []);
 });

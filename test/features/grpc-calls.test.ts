@@ -152,7 +152,7 @@ metadata: { name: hurried }
 spec:
   parentRefs: [{ name: gw }]
   hostnames: [hurried.test]
-  rules: [{ backendRefs: [{ name: h2c, port: 8080 }], timeouts: { request: 100ms } }]
+  rules: [{ backendRefs: [{ name: h2c, port: 8080 }], timeouts: { request: 500ms } }]
 ${service('h2c', await careless(), 'kubernetes.io/h2c')}`,
   );
 });
@@ -351,7 +351,7 @@ describe('a call that no backend answers', () => {
 
   it("DEADLINE_EXCEEDED at the call's own deadline, which the gateway keeps too", async () => {
     cancelled.length = 0;
-    const fields = await rawCall('careless.test', '/a.B/Silent', '50m');
+    const fields = await rawCall('careless.test', '/a.B/Silent', '500m');
     assert.equal(fields[':status'], 200);
     assert.equal(fields['grpc-status'], '4');
     await eventually(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));
@@ -367,7 +367,7 @@ describe('a call that no backend answers', () => {
 
   it('DEADLINE_EXCEEDED in trailers when the response had begun', async () => {
     cancelled.length = 0;
-    const fields = await rawCall('careless.test', '/a.B/Begun', '50m');
+    const fields = await rawCall('careless.test', '/a.B/Begun', '700m');
     assert.equal(fields[':status'], 200);
     assert.equal(fields['grpc-status'], '4');
     await eventually(() => cancelled.some((each) => (onEnvoy ? /^careless/ : /^careless 8$/).test(each)));

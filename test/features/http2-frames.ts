@@ -91,9 +91,9 @@ export class RawConnection {
     this.socket.write(Buffer.concat(frames));
   }
 
-  /** The first frame that satisfies; fails when the connection closes, or after two seconds, without one. */
+  /** The first frame that satisfies; fails when the connection closes, or after ten seconds, without one. */
   async wait(test: (frame: Frame) => boolean): Promise<Frame> {
-    const end = performance.now() + 2000;
+    const end = performance.now() + 10_000;
     for (;;) {
       const found = this.frames.find(test);
       if (found !== undefined) return found;

@@ -34,14 +34,15 @@ const ENHANCE_YOUR_CALM = 11;
 
 /** What became of requests at the backend. */
 const log: string[] = [];
-/** Targets of requests that the backend has begun to read. */
-const begun: string[] = [];
+/** Targets of requests that came to the backend. */
+const begun = new Set<string>();
 /** Octets that the backend wrote of the endless response. */
 let produced = 0;
 const uploads: { size: number; paused: http.IncomingMessage | null } = { size: 0, paused: null };
 
 function backend(): http.Server {
   return http.createServer((request, response) => {
+    begun.add(request.url ?? '');
     if (request.url === '/endless') {
       const more = (): void => {
         while (!response.destroyed) {
@@ -63,7 +64,6 @@ function backend(): http.Server {
       for (const name of Object.keys(request.headers)) log.push(`field ${name}`);
       response.end();
     } else {
-      begun.push(request.url ?? '');
       request.on('aborted', () => log.push(`aborted ${request.url}`));
       request.on('end', () => log.push(`complete ${request.url}`));
       request.on('end', () => response.end('hello'));
@@ -84,7 +84,8 @@ before(async () => {
   port = gateway.port(80);
 });
 beforeEach(() => {
-  log.length = begun.length = 0;
+  log.length = 0;
+  begun.clear();
   produced = 0;
 });
 
@@ -191,7 +192,7 @@ describe('a malformed request resets its stream, and the connection goes on', ()
       ask(1, [...post.slice(0, 7), '/shorter', 'content-length', '9'], false),
       frame(DATA, 0, 1, Buffer.alloc(5)),
     );
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await eventually(() => begun.has('/shorter'));
     connection.send(frame(DATA, END_STREAM, 1));
     assert.equal(await connection.outcome(1), PROTOCOL_ERROR);
     await eventually(() => log.includes('aborted /shorter'));
@@ -271,11 +272,11 @@ describe('too much', () => {
     await Promise.all(patience);
 
     async function ended(): Promise<void> {
-      const begun = performance.now();
+      const opened = performance.now();
       const connection = new RawConnection(hasty.port(80));
       connection.send(ask(1, get));
       assert.equal((await connection.goaway()).code, SETTINGS_TIMEOUT);
-      assert.ok(performance.now() - begun >= 295, `ended after ${performance.now() - begun} ms`);
+      assert.ok(performance.now() - opened >= 295, `ended after ${performance.now() - opened} ms`);
       await connection.end();
     }
   });
@@ -401,6 +402,7 @@ describe('memory', () => {
         if (size > 0) connection.send(frame(DATA, 0, 1, Buffer.alloc(size)));
         if (size > 0) idle = 0;
       }
+      await eventually(() => uploads.paused !== null);
       await new Promise((resolve) => setTimeout(resolve, 10));
       assert.ok(sent < 9_000_000, 'it never stops');
     }
@@ -417,7 +419,7 @@ describe('a client that resets its upload', () => {
   it('leaves the backend without a complete request', async () => {
     const connection = new RawConnection(port);
     connection.send(ask(1, [...post.slice(0, 7), '/reset'], false), frame(DATA, 0, 1, Buffer.alloc(10)));
-    await until(() => begun.includes('/reset'));
+    await eventually(() => begun.has('/reset'));
     // NO_ERROR too is no end of the body.
     connection.send(frame(RST_STREAM, 0, 1, uint32(0)));
     await eventually(() => log.length > 0);
@@ -440,7 +442,7 @@ describe('a client that is answered before it has sent everything', () => {
       connection.send(frame(DATA, 0, 1, Buffer.alloc(10_000)));
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
-    assert.equal(connection.frames.find(({ type }) => type === RST_STREAM)?.stream, 1);
+    assert.equal((await connection.wait(({ type }) => type === RST_STREAM)).stream, 1);
     connection.send(ask(5, [...get.slice(0, 5), 'x.test', ':path', '/']));
     assert.equal(await statusOf(connection, 5), 404);
   });

@@ -63,7 +63,7 @@ function to(name: string): { readonly name: string; readonly port: number } {
 
 test('a request that takes too long is answered 504 (HTTPRouteRequestTimeout, HTTPRouteBackendTimeout)', async (t) => {
   const slow = http.createServer((request, response) =>
-    setTimeout(() => response.end('late'), request.url === '/quick' ? 0 : 1500),
+    setTimeout(() => response.end('late'), { '/quick': 0, '/off': 500 }[request.url ?? ''] ?? 20_000).unref(),
   );
   const port = await listen(t, slow);
   const rules = [
@@ -71,7 +71,7 @@ test('a request that takes too long is answered 504 (HTTPRouteRequestTimeout, HT
     { matches: [{ path: { value: '/attempt' } }], timeouts: { backendRequest: '200ms' }, backendRefs: [to('slow')] },
     {
       matches: [{ path: { value: '/quick' } }],
-      timeouts: { request: '1s', backendRequest: '900ms' },
+      timeouts: { request: '10s', backendRequest: '9s' },
       backendRefs: [to('slow')],
     },
     { matches: [{ path: { value: '/off' } }], timeouts: { request: '0s' }, backendRefs: [to('slow')] },
@@ -81,7 +81,7 @@ test('a request that takes too long is answered 504 (HTTPRouteRequestTimeout, HT
   for (const path of ['/request', '/attempt']) {
     const started = performance.now();
     assert.equal((await ask({ port: at, path })).status, 504, path);
-    assert.ok(performance.now() - started < 1200, `${path} waited for the backend`);
+    assert.ok(performance.now() - started < 10_000, `${path} waited for the backend`);
   }
   assert.equal((await ask({ port: at, path: '/quick' })).status, 200);
   assert.equal((await ask({ port: at, path: '/off' })).status, 200);

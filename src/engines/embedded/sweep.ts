@@ -14,11 +14,13 @@ export class Sweeper {
   now: number = performance.now();
   readonly #all = new Set<Swept>();
   readonly #timer: NodeJS.Timeout;
+  #closed = false;
 
   constructor() {
     this.#timer = setInterval(() => {
       const now = this.read();
-      for (const each of this.#all) each.sweep(now);
+      // What waits in sockets is read before: that the loop stood still is nobody's silence.
+      setImmediate(() => this.#sweep(now)).unref();
     }, PERIOD);
     this.#timer.unref();
   }
@@ -38,6 +40,12 @@ export class Sweeper {
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
+  }
+
+  #sweep(now: number): void {
+    if (this.#closed) return;
+    for (const each of this.#all) each.sweep(now);
   }
 }

@@ -1,7 +1,10 @@
-// Deadlines of the wheel: on time, once, in any order of arming and disarming.
+// Deadlines of the wheel: on time, once, in any order of arming and disarming; and of the sweeper, where the loop stood still.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { once } from 'node:events';
+import net from 'node:net';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Sweeper } from './sweep.ts';
 import { Deadline, Wheel } from './wheel.ts';
 
 class Alarm extends Deadline {
@@ -94,4 +97,61 @@ test('deadlines beyond one turn of the wheel wait for theirs', async () => {
   await rang(near);
   assert.equal(far.rang.length, 0);
   wheel.disarm(far);
+});
+
+/** Both ends of a connection. */
+async function connection(t: TestContext): Promise<readonly [net.Socket, net.Socket]> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const accepted = once(server, 'connection') as Promise<[net.Socket]>;
+  const near = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+  const [far] = await accepted;
+  t.after(() => {
+    near.destroy();
+    far.destroy();
+    server.close();
+  });
+  return [near, far];
+}
+
+/** The loop stands still for so many milliseconds, with an octet that waits at the other end. */
+function standStill(far: net.Socket, time: number): Promise<void> {
+  return new Promise((resolve) => {
+    // Behind the sockets, before the timers of the next turn.
+    setImmediate(() => {
+      far.write('x');
+      for (const end = performance.now() + time; performance.now() < end;);
+      resolve();
+    });
+  });
+}
+
+test('what came while the loop stood still is read before a deadline of the wheel', async (t) => {
+  const [near, far] = await connection(t);
+  const wheel = new Wheel();
+  const [answered, silent] = [new Alarm(), new Alarm()];
+  near.on('data', () => wheel.disarm(answered));
+  for (const alarm of [answered, silent]) wheel.arm(alarm, performance.now() + 200);
+  await standStill(far, 260);
+  await rang(silent);
+  assert.equal(answered.rang.length, 0);
+});
+
+test('and before the sweeper looks', async (t) => {
+  const [near, far] = await connection(t);
+  const sweeper = new Sweeper();
+  t.after(() => sweeper.close());
+  const seen: string[] = [];
+  near.on('data', () => seen.push('heard'));
+  const swept = new Promise<void>((resolve) => {
+    sweeper.add({
+      sweep: () => {
+        seen.push('swept');
+        resolve();
+      },
+    });
+  });
+  await standStill(far, 520);
+  await swept;
+  assert.deepEqual(seen, ['heard', 'swept']);
 });

@@ -21,6 +21,8 @@ class Anchor extends Deadline {
 
 const TICK = 8;
 const SLOTS = 512;
+/** Ticks that the loop missed when it stood still. */
+const MISSED = 3;
 
 export class Wheel {
   readonly #slots: Anchor[] = [];
@@ -67,7 +69,7 @@ export class Wheel {
 
   #start(): void {
     this.#done = Math.floor(performance.now() / TICK);
-    this.#timer ??= setInterval(() => this.#advance(), TICK);
+    this.#timer ??= setInterval(() => this.#tick(), TICK);
   }
 
   #stop(): void {
@@ -75,12 +77,18 @@ export class Wheel {
     this.#timer = null;
   }
 
-  #advance(): void {
+  /** After a standstill what waits in sockets is read before anybody is late for it. */
+  #tick(): void {
     const now = performance.now();
+    if (Math.floor(now / TICK) - this.#done > MISSED) setImmediate(() => this.#advance(now));
+    else this.#advance(now);
+  }
+
+  #advance(now: number): void {
     const until = Math.floor(now / TICK);
     // After a long pause every slot is looked at once.
     const from = Math.max(this.#done + 1, until - SLOTS + 1);
-    this.#done = until;
+    this.#done = Math.max(this.#done, until);
     const expiring: Deadline[] = [];
     for (let tick = from; tick <= until; tick++) this.#collect(this.#slots[tick % SLOTS] as Anchor, now, expiring);
     // An expiry may disarm or arm anew others that are due in this very tick.

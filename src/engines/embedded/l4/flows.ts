@@ -206,7 +206,7 @@ class Flow {
     },
   ) {
     this.#thread = thread;
-    this.heard = thread.sweeper.now;
+    this.heard = thread.sweeper.read();
     this.#frontend = parts.frontend;
     this.#entry = parts.entry;
     this.#client = client;
@@ -222,7 +222,7 @@ class Flow {
     parts.frontend.series.streams++;
     parts.frontend.series.activeStreams++;
     socket.on('message', (octets) => {
-      this.heard = thread.sweeper.now;
+      this.heard = thread.sweeper.read();
       this.#sent += octets.length;
       reply(octets);
     });
@@ -237,7 +237,7 @@ class Flow {
   }
 
   send(octets: Buffer): void {
-    this.heard = this.#thread.sweeper.now;
+    this.heard = this.#thread.sweeper.read();
     this.#received += octets.length;
     let datagram = octets;
     if (this.#header !== null) {

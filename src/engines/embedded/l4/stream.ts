@@ -179,7 +179,7 @@ export class Stream implements ClientConnection {
   #touch(): void {
     if (this.#draining) return;
     const { sweeper, limits } = this.#thread;
-    this.#deadline = sweeper.now + limits.tunnelTimeout;
+    this.#deadline = sweeper.read() + limits.tunnelTimeout;
   }
 
   sweep(now: number): void {
@@ -189,7 +189,7 @@ export class Stream implements ClientConnection {
   /** There is no telling when a stream has said everything: it has as long as requests in flight have. */
   drain(): void {
     const { sweeper, limits } = this.#thread;
-    this.#deadline = Math.min(this.#deadline, sweeper.now + limits.drainTimeout);
+    this.#deadline = Math.min(this.#deadline, sweeper.read() + limits.drainTimeout);
     this.#draining = true;
   }
 

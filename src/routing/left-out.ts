@@ -18,3 +18,13 @@ export class StandingLeftOut {
     return [...this.#rows.values()];
   }
 }
+
+/** What several say, as one: of a row there are the faults that each of them finds. */
+export function together(...said: readonly (readonly LeftOut[])[]): readonly LeftOut[] {
+  const rows = new Map<string, LeftOut>();
+  for (const row of said.flat()) {
+    const name = `${row.table} ${row.key}`;
+    rows.set(name, { ...row, faults: [...(rows.get(name)?.faults ?? []), ...row.faults] });
+  }
+  return [...rows.values()];
+}

@@ -77,7 +77,7 @@ export function listenerProblems(
       });
     }
   });
-  if (wrong.length > 0 && wrong.every((faults) => faults.length > 0)) {
+  if (wrong.length > 0 && wrong.every((faults) => faults.some(({ effect }) => effect === 'dropped'))) {
     problems.push({ code: 'NotProgrammed', at: origin, message: 'none of its certificates is served' });
   }
   for (const { reason } of (tls.clients?.authorities ?? []).flatMap((bundle) => faultsOf('trustBundles', bundle))) {

@@ -38,6 +38,46 @@ test('configuration arrives, is in force when the fleet says so, and a bind is r
   assert.equal((await ask(it.servedPort, '/r2')).status, 404);
 });
 
+test('a row that it cannot take is told of the object until there is one that it can, also when it changes its controller', async (t) => {
+  const it = await setting(t);
+  const proxy = await proxyIn(t, it);
+  const cluster = `${gateway}|ns/r1:80|`;
+  const good = ruleOf(gateway, 'r1', cluster);
+  // As a later version may send it: a backend of a kind that this one does not know.
+  const [backend] = good.action.kind === 'forward' ? good.action.backends : [];
+  const odd = {
+    ...good,
+    action: { kind: 'forward', backends: [{ ...backend, target: { kind: 'cluster' } }] },
+  } as never;
+  const model = it.model();
+  const others = (model.rules?.set ?? []).filter(({ key }) => key !== good.key);
+  await it.fleet.apply({ version: 1, ...model, rules: everything(...others, odd) });
+  await proxy.isReady();
+  const reason = 'a backend of a kind that this version does not know';
+  const row = { table: 'rules', key: good.key, gateway } as const;
+  await eventually(() => it.leftOut.length === 1, 'the row is told');
+  assert.deepEqual(it.leftOut, [{ ...row, faults: [{ effect: 'dropped', reason }] }]);
+  assert.deepEqual([(await ask(it.servedPort, '/r1')).status, (await ask(it.servedPort, '/r0')).status], [500, 200]);
+  await it.fleet.apply({ version: 2, rules: everything(good) });
+  await eventually(() => it.leftOut.length === 2, 'it is withdrawn');
+  assert.deepEqual(it.leftOut.at(-1), { ...row, faults: [] });
+  assert.equal((await ask(it.servedPort, '/r1')).status, 200);
+  await it.fleet.apply({ version: 3, rules: everything(odd) });
+  await eventually(() => it.leftOut.length === 3, 'that it is served as before is told');
+  const before = { effect: 'differs', reason: `${reason}; it is served as it was before` } as const;
+  assert.deepEqual(it.leftOut.at(-1), { ...row, faults: [before] });
+  assert.equal((await ask(it.servedPort, '/r1')).status, 200);
+  // Another controller, that has it as the proxy does.
+  await it.fleet.close();
+  it.leftOut.length = 0;
+  const next = await it.restart();
+  await next.apply({ version: 1, ...model, rules: everything(...others, odd) });
+  await eventually(() => it.leftOut.length === 1, 'it is told there, too');
+  await next.apply({ version: 2, rules: everything(good) });
+  await eventually(() => it.leftOut.length === 2, 'and withdrawn');
+  assert.deepEqual(it.leftOut.at(-1), { ...row, faults: [] });
+});
+
 test('no request is lost while the controller goes and comes back, and only differences travel then', async (t) => {
   const it = await setting(t);
   await it.fleet.apply({ version: 1, ...it.model(300) });

@@ -7,7 +7,7 @@ import { decodeAck, encodeNodeReport, reportPath } from '../../engines/stream/fl
 import type { NodeReport } from '../../engines/stream/fleet/reports.ts';
 import { Link } from '../../engines/stream/link.ts';
 import type { Engine, LeftOut } from '../../routing/engine.ts';
-import { StandingLeftOut } from '../../routing/left-out.ts';
+import { StandingLeftOut, together } from '../../routing/left-out.ts';
 import type { BindReport, CertificateSet } from '../../routing/model.ts';
 import { readState, StateFile } from './state-file.ts';
 
@@ -192,13 +192,14 @@ export class ProxyNode {
   }
 
   #words(): NodeReport {
+    const { held, refused } = this.#client;
     return {
       node: this.#options.node,
       // Also when no port could be taken: the controller is to hear why.
       ready: this.#inForce !== undefined && !this.#stopping,
       inForce: this.#inForce ?? '',
-      binds: [...this.#binds.values()],
-      leftOut: this.#leftOut.all(),
+      binds: [...refused.failed(held).filter(({ bind }) => !this.#binds.has(bind)), ...this.#binds.values()],
+      leftOut: together(refused.leftOut(held), this.#leftOut.all()),
     };
   }
 }

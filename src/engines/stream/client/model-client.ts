@@ -7,6 +7,7 @@ import type { StreamSpec } from '../link.ts';
 import { inPieces } from './pieces.ts';
 import { codecs, revisionType } from '../rows/tables.ts';
 import { HeldRows, type RowTable, rowTables } from './held-rows.ts';
+import { RefusedRows } from './refused-rows.ts';
 
 export interface ModelClientOptions {
   /** Name of this node, for people. */
@@ -28,6 +29,7 @@ const MOST_NAMED = 5;
 
 export class ModelClient {
   readonly held: HeldRows;
+  readonly refused: RefusedRows = new RefusedRows();
   readonly #options: ModelClientOptions;
   #write: ((request: DeltaRequest) => void) | null = null;
   #version = 0;
@@ -60,6 +62,7 @@ export class ModelClient {
       },
       up: (write) => {
         this.#write = write;
+        this.refused.begin();
         for (const table of rowTables) this.#subscribe(codecs[table].typeUrl, versions(this.held, table));
         // Without a version, so that it comes in any case and says that everything before it has come.
         this.#subscribe(revisionType, new Map());
@@ -99,11 +102,17 @@ export class ModelClient {
     for (const { name, version, bytes } of response.resources) {
       try {
         this.held.set(table, name, { version, bytes });
+        this.refused.delete(table, name);
       } catch (error) {
-        refused.push(`${name}: ${(error as Error).message}`);
+        const { message } = error as Error;
+        refused.push(`${name}: ${message}`);
+        this.refused.set(table, name, message, this.held);
       }
     }
-    for (const name of response.removed) this.held.remove(table, name);
+    for (const name of response.removed) {
+      this.held.remove(table, name);
+      this.refused.delete(table, name);
+    }
     if (refused.length === 0) {
       this.#answer(response);
       return;
@@ -119,6 +128,7 @@ export class ModelClient {
     const [resource] = response.resources;
     const digest = resource === undefined ? '' : codecs.revision.decode(resource.bytes).digest;
     const write = this.#write;
+    this.refused.settle();
     this.#commit(digest).then(
       () => {
         if (this.#write === write) this.#answer(response);

@@ -9,7 +9,7 @@ import { listen, type StreamListener } from '../listen.ts';
 import { type GatewayPart, Partition } from '../partition.ts';
 import type { PublishOutcome, Refusal, StreamNode } from '../resource.ts';
 import { Encoder } from '../rows/encoder.ts';
-import { codecs, revisionType, type WireTable, wireTables, wireTypes } from '../rows/tables.ts';
+import { codecs, revisionType, wireTables, wireTypes } from '../rows/tables.ts';
 import type { Dialect } from './dialect.ts';
 import { entrance } from './entrance.ts';
 import { Relay } from './relay.ts';
@@ -26,8 +26,6 @@ export interface FleetOptions extends FleetListener {
   readonly credentials: () => TlsMaterial;
   /** Nodes of a gateway came or went. */
   readonly onNodes?: (gateway: string, nodes: readonly StreamNode[]) => void;
-  /** A node refused a row, and goes on with what it had of it. */
-  readonly onRefusal?: (gateway: string, refusal: RowRefusal) => void;
   readonly log: (entry: { readonly level: 'info' | 'warn' | 'error'; readonly message: string }) => void;
   /** That certificates of other replicas are for. Default portolan-controller. */
   readonly serverName?: string;
@@ -41,14 +39,6 @@ export interface FleetOptions extends FleetListener {
   readonly onDialectRefusal?: (gateway: string, refusal: Refusal) => void;
   /** How long translations are kept after the last node of the dialect, in milliseconds. Default 300,000. */
   readonly keepTranslations?: number;
-}
-
-export interface RowRefusal {
-  readonly table: WireTable;
-  /** As resources are named: keys of rows; of `hostEntries` `frontend|hostname|rule`. */
-  readonly keys: readonly string[];
-  /** In the words of the node. */
-  readonly message: string;
 }
 
 /** Rejects with an Error of the code ELISTEN when the port cannot be taken. */
@@ -259,12 +249,12 @@ function bestOf(outcomes: readonly Promise<PublishOutcome>[]): Promise<PublishOu
   });
 }
 
-function refused({ onRefusal, log }: FleetOptions, { gateway, id }: StreamNode, refusal: Refusal): void {
+/** What it means for objects is in what the node says that it leaves out. */
+function refused({ log }: FleetOptions, { gateway, id }: StreamNode, refusal: Refusal): void {
   const table = wireTables.find((table) => codecs[table].typeUrl === refusal.typeUrl);
   const keys = refusal.names.join(', ');
   log({
     level: 'error',
     message: `proxy ${id} of ${gateway} refused ${table ?? refusal.typeUrl} ${keys}: ${refusal.message}`,
   });
-  if (table !== undefined) onRefusal?.(gateway, { table, keys: refusal.names, message: refusal.message });
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
@@ -358,5 +358,31 @@ test(
     await fleet.apply({ version: 2, placements: everything({ bind: second, address: '127.0.0.1', port: elsewhere }) });
     await eventually(() => reports.length === 3, 'it serves elsewhere');
     assert.deepEqual(reports.at(-1), { bind: second, state: 'serving' });
+    assert.equal(await statusOf(elsewhere, '/r0'), 404, 'no route is attached there, and it answers');
   },
 );
+
+test('a port that another program has is served once it is free', { skip: noEnvoy, timeout: 60_000 }, async (t) => {
+  const { fleet, reports, logged } = await controller(t);
+  const port = await freePort();
+  const taken = net.createServer().listen(port, '127.0.0.1');
+  await once(taken, 'listening');
+  t.after(() => taken.close());
+  await fleet.apply({ version: 1, ...modelOf({ gateway: GATEWAY, port, backendPort, routes: 1 }) });
+  const own = await ownEnvoy(t, fleet.port, await materialFor(GATEWAY));
+  await eventually(() => reports.length === 1, 'it is reported');
+  assert.deepEqual([reports[0]?.state, reports[0]?.code], ['failed', 'EADDRINUSE']);
+  // It is tried in vain at least once.
+  const tries = async (): Promise<number> => {
+    const stats = await ask(own.admin, '/stats?filter=listener_manager.listener_create_failure');
+    return Number(/: (\d+)/.exec(stats)?.[1]);
+  };
+  await eventually(async () => (await tries()) > 1, 'it is tried again');
+  await fleet.apply(route('later'));
+  assert.equal(reports.length, 1);
+  taken.close();
+  await eventually(() => reports.length === 2, 'it is served');
+  assert.deepEqual(reports.at(-1), { bind, state: 'serving' });
+  assert.deepEqual([await statusOf(port, '/r0'), await statusOf(port, '/later')], [200, 200]);
+  assert.equal(logged.filter((line) => line.includes('refused Listener')).length, 1, 'it is said once');
+});

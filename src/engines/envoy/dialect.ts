@@ -26,6 +26,7 @@ export function envoyDialect({ settings }: DialectOptions = {}): Dialect {
     order,
     essential: [types.cluster, types.listener],
     bindType: types.listener,
+    isPassing: (message) => codeOf(message) !== undefined,
     reasonOf: (message) => ({ code: codeOf(message) ?? 'EREFUSED', message: reasonIn(message) }),
     translator: async (gateway) => {
       // Its messages are thousands of descriptors: nobody else waits for them.

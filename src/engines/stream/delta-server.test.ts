@@ -414,6 +414,71 @@ test('what was refused before is not sent again, and still counts as refused', a
   assert.deepEqual(node.sent(), []);
 });
 
+test('what may pass is tried again after pauses that grow: it is no news, holds up nothing, and counts until it is taken', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const refused: string[] = [];
+  const delta = server({
+    onNack: (_, { names }) => refused.push(...names),
+    retries: { isPassing: (message) => message === 'not now', first: 10, longest: 40 },
+  });
+  let taken = false;
+  const node = new FakeNode(delta, ({ resources }) => {
+    const names = new Set(resources.map(({ name }) => name));
+    if (names.has('never')) return 'not ever';
+    return names.has('port') && !taken ? 'not now' : undefined;
+  });
+  const after = async (milliseconds: number): Promise<readonly string[]> => {
+    t.mock.timers.tick(milliseconds);
+    await turn();
+    return node.sent();
+  };
+  const names = (): readonly string[] => delta.nodes(gateway)[0]?.refusals.flatMap(({ names }) => names) ?? [];
+  node.ask(A);
+  const all = [resource('port'), resource('never'), resource('other')];
+  assert.equal((await delta.publish(gateway, [set(A, ...all)])).outcome, 'refused');
+  node.sent();
+  for (const pause of [10, 20, 40, 40]) {
+    assert.deepEqual(await after(pause - 1), []);
+    assert.deepEqual(await after(1), ['a port@1']);
+  }
+  assert.deepEqual(refused, ['port', 'never']);
+  assert.deepEqual(await delta.publish(gateway, [set(A, resource('more'))]), { outcome: 'acknowledged' });
+  assert.deepEqual([node.sent(), names()], [['a more@1'], ['port', 'never']]);
+  taken = true;
+  assert.deepEqual(await after(40), ['a port@1']);
+  assert.deepEqual([names(), node.have.get(`${A} port`)], [['never'], '1']);
+  assert.deepEqual(await after(1000), []);
+  // Another version begins anew, and what is gone is not tried.
+  taken = false;
+  assert.equal((await delta.publish(gateway, [set(A, resource('port', '2'))])).outcome, 'refused');
+  assert.deepEqual(node.sent(), ['a port@2']);
+  assert.deepEqual(await after(10), ['a port@2']);
+  assert.deepEqual(refused, ['port', 'never', 'port']);
+  await delta.publish(gateway, [remove(A, 'port')]);
+  assert.deepEqual([node.sent(), await after(1000)], [['a -port'], []]);
+});
+
+test('what a node asked for because of one that it refused comes again when it takes that one', async () => {
+  const delta = server();
+  let isBad = true;
+  const node = new FakeNode(delta, ({ typeUrl, resources }) => {
+    if (typeUrl !== A || resources.length === 0) return undefined;
+    // As an Envoy does whose listener could not listen: it asks, and lets go of what it asked for.
+    if (node.got.every((response) => response.typeUrl !== B)) node.ask(B);
+    return isBad ? 'no' : undefined;
+  });
+  node.ask(A);
+  const asks = [{ typeUrl: B, name: '*' }];
+  const outcome = delta.publish(gateway, [set(A, resource('x', '1', { asks })), set(B, resource('y'), resource('z'))]);
+  assert.equal((await outcome).outcome, 'refused');
+  assert.deepEqual(node.sent(), ['a x@1', 'b y@1 z@1']);
+  isBad = false;
+  await delta.publish(gateway, [set(A, resource('x', '2', { asks }))]);
+  assert.deepEqual(node.sent(), ['a x@2', 'b y@1 z@1']);
+  await delta.publish(gateway, [set(A, resource('x', '3', { asks }))]);
+  assert.deepEqual(node.sent(), ['a x@3'], 'it has not lost it');
+});
+
 test('an answer to an old response settles nothing', async () => {
   const delta = server();
   const node = new FakeNode(delta, later).ask(A);

@@ -4,6 +4,7 @@ import type { DeltaRequest } from './discovery.ts';
 import { NodeStream, type ResponseWriter, type StreamEvents, type StreamRules } from './node-stream.ts';
 import { Published } from './published.ts';
 import type { PublishOutcome, Refusal, Resource, ResourceChanges, StreamNode } from './resource.ts';
+import type { RetryRules } from './retries.ts';
 import { stagesOf } from './stages.ts';
 
 export interface DeltaServerOptions {
@@ -21,10 +22,12 @@ export interface DeltaServerOptions {
   readonly streams?: number;
   /** Octets of one response; a larger resource travels alone. Default 256 KiB. */
   readonly responseBytes?: number;
+  /** What a node refused is sent to it again, when it may have passed. Default: not before it changes. */
+  readonly retries?: RetryRules;
   /** Default `portolan`. */
   readonly controlPlane?: string;
   readonly onAck?: (node: StreamNode, typeUrl: string, resources: readonly Resource[]) => void;
-  /** A node refused a resource. It is not sent again before it changes. */
+  /** A node refused a resource: told once of each version. */
   readonly onNack?: (node: StreamNode, refusal: Refusal) => void;
   /** A node came, went, or has more in force than before. */
   readonly onNodes?: (gateway: string) => void;
@@ -77,6 +80,7 @@ export class DeltaServer implements Discovery {
       controlPlane: options.controlPlane ?? 'portolan',
       responseBytes: options.responseBytes ?? RESPONSE_BYTES,
       askTimeout: options.askTimeout ?? 1000,
+      retries: options.retries,
     };
   }
 

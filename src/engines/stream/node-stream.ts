@@ -5,6 +5,7 @@ import { add, arrived, type Batch } from './batch.ts';
 import type { DeltaRequest, DeltaResponse } from './discovery.ts';
 import type { ChangedNames, Published } from './published.ts';
 import type { Asked, Refusal, StreamNode } from './resource.ts';
+import { Retries, type RetryRules } from './retries.ts';
 import type { Stage } from './stages.ts';
 import { type Chunk, halves, split, Subscription } from './subscription.ts';
 
@@ -26,6 +27,7 @@ export interface StreamRules {
   readonly responseBytes: number;
   /** Milliseconds for a node to ask for what it was expected to ask for (`Resource.asks`). */
   readonly askTimeout: number;
+  readonly retries: RetryRules | undefined;
 }
 
 export interface StreamEvents {
@@ -60,6 +62,7 @@ export class NodeStream {
   #blocked = false;
   #closed = false;
   #patience: NodeJS.Timeout | null = null;
+  readonly #retries: Retries;
 
   constructor(published: Published, gateway: string, rules: StreamRules, ends: StreamEvents & ResponseWriter) {
     this.#published = published;
@@ -67,6 +70,10 @@ export class NodeStream {
     this.#rules = rules;
     this.#writer = ends;
     this.#events = ends;
+    this.#retries = new Retries(rules.retries, (isPassing) => {
+      for (const subscription of this.#subscriptions.values()) subscription.retry(isPassing);
+      this.#pump();
+    });
   }
 
   /** The publication up to which the node has everything; 0: none. */
@@ -133,6 +140,7 @@ export class NodeStream {
 
   close(): void {
     this.#closed = true;
+    this.#retries.close();
     if (this.#patience !== null) clearTimeout(this.#patience);
   }
 
@@ -235,8 +243,11 @@ export class NodeStream {
 
   #accepted(subscription: Subscription, chunk: Chunk): void {
     const { typeUrl } = subscription;
+    const taken = chunk.set.filter(({ name }) => subscription.refused.has(name));
     subscription.acknowledged(chunk);
     if (this.#batch !== null) arrived(this.#batch, typeUrl, chunk);
+    // What it asked for because of one that it refused then it has let go of, and does not say so: it would wait for it for ever.
+    this.#expect(taken.flatMap(({ asks = [] }) => asks.map((asked) => ({ ...asked, again: true }))));
     this.#events.acknowledged(this, typeUrl, chunk);
   }
 
@@ -248,11 +259,14 @@ export class NodeStream {
       subscription.waiting.unshift(...parts);
       return;
     }
-    for (const { name, version, asks = [] } of chunk.set) {
-      subscription.refused.set(name, { version, message });
+    const isNew = subscription.refuse(chunk.set, message);
+    this.#retries.refused(message, isNew);
+    for (const { name, asks = [] } of chunk.set) {
       for (const asked of asks) this.#batch?.asked.delete(`${asked.typeUrl} ${asked.name}`);
       this.#batch?.asked.delete(`${typeUrl} ${name}`);
     }
+    // Of what was tried again everybody has heard.
+    if (!isNew) return;
     const refusal = { typeUrl, names: chunk.set.map(({ name }) => name), message };
     refusals.push(refusal);
     this.#events.refused(this, refusal);
@@ -311,12 +325,13 @@ export class NodeStream {
       const { typeUrl, name, again } = asked;
       const subscription = this.#subscriptions.get(typeUrl);
       if (again !== true && subscription?.isSettled(name) === true) continue;
-      if (name === '*' && subscription !== undefined) continue;
-      this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
+      const isAll = name === '*' && subscription !== undefined;
+      if (isAll && again !== true) continue;
+      if (!isAll) this.#batch?.asked.set(`${typeUrl} ${name}`, asked);
       if (subscription?.covers(name) !== true) continue;
-      const names = covered.get(subscription);
-      if (names === undefined) covered.set(subscription, new Set([name]));
-      else names.add(name);
+      let names = covered.get(subscription);
+      if (names === undefined) covered.set(subscription, (names = new Set()));
+      for (const each of isAll ? this.#published.all(typeUrl).keys() : [name]) names.add(each);
     }
     for (const [subscription, names] of covered) {
       const missing = names.difference(subscription.queued());

@@ -11,6 +11,8 @@ export interface Chunk {
 interface Refused {
   readonly version: string;
   readonly message: string;
+  /** It is to be sent once more. */
+  again: boolean;
 }
 
 export class Subscription {
@@ -24,7 +26,7 @@ export class Subscription {
   due = true;
   /** What the node had when the stream began, until that was compared. */
   initial: ReadonlyMap<string, string> | null;
-  /** Versions that the node has refused, and that are not sent again. */
+  /** Versions that the node has refused, and that are not sent again but by `retry`. */
   readonly refused: Map<string, Refused> = new Map();
   /** To be sent, one after the other. */
   readonly waiting: Chunk[] = [];
@@ -64,6 +66,24 @@ export class Subscription {
     }
   }
 
+  /** Returns whether that is not what it has refused before. */
+  refuse(resources: readonly Resource[], message: string): boolean {
+    let isNew = resources.length === 0;
+    for (const { name, version } of resources) {
+      isNew ||= this.refused.get(name)?.version !== version;
+      this.refused.set(name, { version, message, again: false });
+    }
+    return isNew;
+  }
+
+  /** What was refused in such words is sent once more. */
+  retry(isPassing: (message: string) => boolean): void {
+    for (const [name, refused] of this.refused) {
+      refused.again = isPassing(refused.message);
+      if (refused.again) this.dirty.add(name);
+    }
+  }
+
   /** Compares what the node brought with what there is, once; the names of which it has to be told. */
   differences(published: Published): readonly string[] {
     const { initial, typeUrl } = this;
@@ -86,7 +106,8 @@ export class Subscription {
     if (this.refused.size === 0) return [];
     return [...this.dirty].flatMap((name) => {
       const refused = this.refused.get(name);
-      if (refused === undefined || published.find(this.typeUrl, name)?.resource.version !== refused.version) return [];
+      if (refused === undefined || refused.again) return [];
+      if (published.find(this.typeUrl, name)?.resource.version !== refused.version) return [];
       return [{ typeUrl: this.typeUrl, names: [name], message: refused.message }];
     });
   }
@@ -98,9 +119,14 @@ export class Subscription {
     for (const name of names) {
       const resource = published.find(this.typeUrl, name)?.resource;
       if (resource === undefined) remove.push(name);
-      else if (this.refused.get(name)?.version !== resource.version) set.push(resource);
+      else if (!this.#isRefused(resource)) set.push(resource);
     }
     return { set, remove };
+  }
+
+  #isRefused({ name, version }: Resource): boolean {
+    const refused = this.refused.get(name);
+    return refused?.version === version && !refused.again;
   }
 }
 

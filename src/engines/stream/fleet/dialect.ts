@@ -16,6 +16,8 @@ export interface Dialect {
   readonly bindType: string;
   /** Called when the first node of a gateway comes; nothing is translated for a gateway without nodes. */
   readonly translator: (gateway: string) => Promise<Translator>;
+  /** Whether a node that refuses with these words may take the same later, without a change: a port that another program has. */
+  readonly isPassing: (message: string) => boolean;
   /** What a node says of a refusal -> what people are told, without the resource. */
   readonly reasonOf: (message: string) => Required<Pick<BindReport, 'code' | 'message'>>;
 }

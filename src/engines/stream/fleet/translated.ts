@@ -23,6 +23,10 @@ export interface TranslatedOptions {
   readonly keep: number;
 }
 
+/** Milliseconds between tries of what a node refuses and may take later. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
+
 interface Gateway {
   /** null: it is being made, or there are no rows yet. */
   translator: Translator | null;
@@ -50,6 +54,7 @@ export class TranslatedNodes implements Discovery {
       order: dialect.order,
       essential: dialect.essential,
       ackTimeout,
+      retries: { isPassing: dialect.isPassing, first: FIRST_PAUSE, longest: LONGEST_PAUSE },
       onNack: (node, { message, ...rest }) =>
         options.onRefusal(node, { ...rest, message: dialect.reasonOf(message).message }),
       onNodes: (gateway) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readDescriptors } from '../stream/descriptors.ts';
 import { codec } from './encode.ts';
-import { any, duration, Encoded, type Message } from './tree.ts';
+import { any, duration, type Message } from './tree.ts';
 
 const CLUSTER = 'envoy.config.cluster.v3.Cluster';
 
@@ -41,16 +41,6 @@ test('a message that was encoded before stands for its tree', () => {
     Buffer.from(codec.encode(CLUSTER, { name: 'a', circuit_breakers: { thresholds } })),
     Buffer.from(whole),
   );
-});
-
-test('so do its fields in pieces', () => {
-  const HOST = 'envoy.config.route.v3.VirtualHost';
-  const TABLE = 'envoy.config.route.v3.RouteConfiguration';
-  const routes = [{ name: 'a'.repeat(200) }, { name: 'b' }].map((route) => codec.encode(HOST, { routes: [route] }));
-  const host = new Encoded([codec.encode(HOST, { name: 'h', domains: ['h'] }), ...routes]);
-  const decoded = codec.decode(TABLE, codec.encode(TABLE, { name: 't', virtual_hosts: [host, host] }));
-  const whole = { name: 'h', domains: ['h'], routes: [{ name: 'a'.repeat(200) }, { name: 'b' }] };
-  assert.deepEqual(decoded, { name: 't', virtual_hosts: [whole, whole] });
 });
 
 test('a mistake leaves nothing behind', () => {

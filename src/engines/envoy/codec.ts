@@ -1,7 +1,7 @@
 // Trees (tree.ts) <-> the bytes of protobuf, by the descriptors of the messages. Encoders are made once per type. A field that a
 // message does not have, or a value of another kind, throws: it is a mistake of ours, never of a user.
 import protobuf from 'protobufjs/light.js';
-import { Encoded, type Message, type Tree } from './tree.ts';
+import type { Message, Tree } from './tree.ts';
 import { readDuration, scalarFor, writeDuration } from './scalars.ts';
 import { FIXED64, LENGTH_DELIMITED, VARINT, WireWriter } from './wire.ts';
 
@@ -28,20 +28,28 @@ export class Codec {
     this.#root = root;
   }
 
-  /**
-   * @param type full name of the message
-   * @param more fields of it that were encoded before
-   */
-  encode(type: string, tree: Message, more?: Uint8Array): Uint8Array {
+  /** @param type full name of the message */
+  encode(type: string, tree: Message): Buffer {
     const writer = this.#writer;
     try {
-      this.#message(this.#plan(type), tree, writer);
-      if (more !== undefined) writer.raw(more);
+      this.write(writer, type, tree);
       return writer.finish();
     } catch (error) {
       writer.reset();
       throw error;
     }
+  }
+
+  /** The fields of a message, behind what was written before. */
+  write(writer: WireWriter, type: string, tree: Message): void {
+    this.#message(this.#plan(type), tree, writer);
+  }
+
+  /** What stands in front of a field with a length: for those that write octets themselves. */
+  tag(type: string, field: string): number {
+    const { id } = this.#root.lookupType(type).fields[field] ?? {};
+    if (id === undefined) throw new Error(`${type} has no field ${field}`);
+    return (id << 3) | LENGTH_DELIMITED;
   }
 
   decode(type: string, bytes: Uint8Array): Message {
@@ -105,10 +113,7 @@ export class Codec {
         writer.varint(tag);
         // Encoded before.
         if (value instanceof Uint8Array) writer.bytes(value);
-        else if (value instanceof Encoded) {
-          writer.varint(value.length);
-          for (const piece of value.pieces) writer.raw(piece);
-        } else {
+        else {
           const start = writer.open();
           write(writer, value);
           writer.close(start);

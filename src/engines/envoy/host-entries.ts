@@ -4,7 +4,8 @@
 import { pathKey } from '../../routing/match/conditions.ts';
 import { compareEntries } from '../../routing/match/precedence.ts';
 import type { Entry, PathMatch } from '../../routing/model.ts';
-import { insertSorted, removeSorted } from '../../support/sorted.ts';
+import { insertSorted, lowerBound } from '../../support/sorted.ts';
+import type { Sealed } from './table-writer.ts';
 
 /** Of one host. */
 export const PARTS = 256;
@@ -56,15 +57,25 @@ export function partName(bind: string, hostname: string, depth: number, part: nu
   return `${bind}/host/${hostname}/${depth}/${part}`;
 }
 
+/** An entry where it stands, and what was made of it. */
+export interface Placed {
+  readonly entry: Entry;
+  readonly hostname: string;
+  /** Its routes as fields of a VirtualHost; undefined: yet to be made. */
+  routes: Sealed | undefined;
+  /** Some of them have metadata for the guard. */
+  told: boolean;
+}
+
 export class HostEntries {
   /** In precedence order, like those of the parts. */
-  readonly #all: Entry[] = [];
+  readonly #all: Placed[] = [];
   /** Those that would be in every part, by depth; most hosts are too small to be asked. */
   #general: number[] | undefined;
   /** By depth, as far as it was asked for. */
-  readonly #parts = new Map<number, Map<Part, Entry[]>>();
+  #parts: Map<number, Map<Part, Placed[]>> | undefined;
   /** Those that ask for query parameters. */
-  readonly #asking: Entry[] = [];
+  #asking: Placed[] | undefined;
 
   get size(): number {
     return this.#all.length;
@@ -78,61 +89,82 @@ export class HostEntries {
     return depths.find(fits) ?? 0;
   }
 
-  insert(entry: Entry): void {
-    insertSorted(this.#all, entry, compareEntries);
-    for (const [depth, parts] of this.#parts) into(parts, entry, depth);
-    this.#count(entry, 1);
+  insert(placed: Placed): void {
+    insertSorted(this.#all, placed, byPrecedence);
+    for (const [depth, parts] of this.#parts ?? []) into(parts, placed, depth);
+    this.#count(placed, 1);
   }
 
-  /** Says whether it was there. */
-  remove(entry: Entry): boolean {
-    if (!removeSorted(this.#all, entry, compareEntries)) return false;
-    for (const [depth, parts] of this.#parts) {
+  /** undefined: it was not there. */
+  remove(entry: Entry): Placed | undefined {
+    const placed = taken(this.#all, entry);
+    if (placed === undefined) return undefined;
+    for (const [depth, parts] of this.#parts ?? []) {
       const part = partOf(entry.match.path, depth);
       const entries = parts.get(part) ?? [];
-      removeSorted(entries, entry, compareEntries);
+      taken(entries, entry);
       if (entries.length === 0) parts.delete(part);
     }
-    this.#count(entry, -1);
-    return true;
+    this.#count(placed, -1);
+    return placed;
   }
 
-  all(): readonly Entry[] {
+  all(): readonly Placed[] {
     return this.#all;
   }
 
   /** All that a path of the part can meet, in precedence order. */
-  of(part: Part, depth: number): readonly Entry[] {
+  of(part: Part, depth: number): readonly Placed[] {
+    this.#parts ??= new Map();
     let parts = this.#parts.get(depth);
     if (parts === undefined) {
       this.#parts.set(depth, (parts = new Map()));
       for (const entry of this.#all) into(parts, entry, depth);
     }
-    const general = parts.get('general') ?? [];
-    const own = part === 'general' ? [] : (parts.get(part) ?? []);
+    const general = parts.get('general') ?? none;
+    const own = part === 'general' ? none : (parts.get(part) ?? none);
     if (general.length === 0 || own.length === 0) return own.length === 0 ? general : own;
-    return [...own, ...general].sort(compareEntries);
+    return [...own, ...general].sort(byPrecedence);
   }
 
   /** Those that ask for query parameters, which have to be known before a part is looked for. */
-  asking(): readonly Entry[] {
-    return this.#asking;
+  asking(): readonly Placed[] {
+    return this.#asking ?? none;
   }
 
   #generalAt(depth: number): number {
     if (this.#general === undefined) {
       this.#general = [0, 0, 0, 0];
-      for (const entry of this.#all) countGeneral(this.#general, entry, 1);
+      for (const { entry } of this.#all) countGeneral(this.#general, entry, 1);
     }
     return this.#general[depth] ?? 0;
   }
 
-  #count(entry: Entry, by: 1 | -1): void {
+  #count(placed: Placed, by: 1 | -1): void {
+    const { entry } = placed;
     if (this.#general !== undefined) countGeneral(this.#general, entry, by);
     if (entry.match.query.length === 0) return;
-    if (by === 1) insertSorted(this.#asking, entry, compareEntries);
-    else removeSorted(this.#asking, entry, compareEntries);
+    this.#asking ??= [];
+    if (by === 1) insertSorted(this.#asking, placed, byPrecedence);
+    else taken(this.#asking, entry);
   }
+}
+
+const none: readonly Placed[] = [];
+
+type Ranked = Pick<Placed, 'entry'>;
+
+function byPrecedence({ entry: a }: Ranked, { entry: b }: Ranked): number {
+  return compareEntries(a, b);
+}
+
+/** Removes the one with the same match of the same rule. */
+function taken(from: Placed[], entry: Entry): Placed | undefined {
+  const at = lowerBound<Ranked>(from, { entry }, byPrecedence);
+  const found = from[at];
+  if (found === undefined || compareEntries(found.entry, entry) !== 0) return undefined;
+  from.splice(at, 1);
+  return found;
 }
 
 function countGeneral(general: number[], { match }: Entry, by: 1 | -1): void {
@@ -140,9 +172,9 @@ function countGeneral(general: number[], { match }: Entry, by: 1 | -1): void {
   for (const depth of depths) if (elements < depth) general[depth] = (general[depth] ?? 0) + by;
 }
 
-function into(parts: Map<Part, Entry[]>, entry: Entry, depth: number): void {
-  const part = partOf(entry.match.path, depth);
+function into(parts: Map<Part, Placed[]>, placed: Placed, depth: number): void {
+  const part = partOf(placed.entry.match.path, depth);
   let entries = parts.get(part);
   if (entries === undefined) parts.set(part, (entries = []));
-  insertSorted(entries, entry, compareEntries);
+  insertSorted(entries, placed, byPrecedence);
 }

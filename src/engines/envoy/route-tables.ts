@@ -10,11 +10,11 @@ import { HostTable } from '../../routing/match/frontends.ts';
 import { isWildcard } from '../../routing/match/hostnames.ts';
 import type { Frontend, PathMatch } from '../../routing/model.ts';
 import type { Resource } from '../stream/resource.ts';
-import { codec, digest } from './encode.ts';
+import { codec } from './encode.ts';
 import { partName, partOf, PARTS } from './host-entries.ts';
 import type { HostRoutes, Stale } from './host-routes.ts';
-import { messageOf, SHARD_HEADER, types } from './names.ts';
-import type { Encoded } from './tree.ts';
+import { messageOf, types } from './names.ts';
+import { TableWriter } from './table-writer.ts';
 
 /**
  * Of hosts without a pattern, at most. Measured with 10,000 hosts: among 32 a change costs us 1.3 ms and Envoy's main thread 25, among
@@ -52,13 +52,16 @@ export interface TableChanges {
   readonly gone: readonly string[];
 }
 
-/** What is in a RouteConfiguration; undefined: there is none. */
-type Contents = () => readonly Encoded[] | undefined;
+/** Writes the hosts of a RouteConfiguration; undefined: there is none. */
+type Contents = ((table: TableWriter) => void) | undefined;
+
+/** Of one RouteConfiguration, by hostname: in this order. */
+type Shard = Map<string, HostRoutes>;
 
 export class RouteTables {
   readonly #bind: string;
   /** By shard; none is empty. */
-  readonly #shards = new Map<string, Map<string, Encoded>>();
+  readonly #shards = new Map<string, Shard>();
   /** Hosts that have tables of their own for parts of their paths, by so many elements. */
   readonly #depths = new Map<string, number>();
   /** Names of tables that Envoy was told of. */
@@ -77,7 +80,8 @@ export class RouteTables {
     }
     this.#shards.clear();
     this.#depths.clear();
-    const tables = new Map<string, Contents>([...this.#known].map((name) => [name, nothing]));
+    const tables = new Map<string, Contents>();
+    for (const name of this.#known) tables.set(name, undefined);
     for (const owner of this.#owners.values()) {
       owner.hosts.takeStale();
       for (const hostname of owner.hosts.hostnames()) this.#put(owner, hostname, 'all', tables);
@@ -104,16 +108,12 @@ export class RouteTables {
     // A pattern is looked up like a host: what covers all of it.
     if (this.#owners.lookUp(hostname) !== owner) return;
     const shard = shardOf(hostname);
-    const encoded = owner.hosts.encoded(hostname);
     let hosts = this.#shards.get(shard);
-    if (encoded !== undefined) {
+    if (owner.hosts.has(hostname)) {
       if (hosts === undefined) this.#shards.set(shard, (hosts = new Map()));
-      hosts.set(hostname, encoded);
+      hosts.set(hostname, owner.hosts);
     } else if (hosts?.delete(hostname) === true && hosts.size === 0) this.#shards.delete(shard);
-    tables.set(tableName(this.#bind, shard), () => {
-      const there = this.#shards.get(shard);
-      return there === undefined ? undefined : [...there.values()];
-    });
+    tables.set(tableName(this.#bind, shard), hosts === undefined || hosts.size === 0 ? undefined : allOf(hosts));
     this.#putParts(owner, hostname, stale, tables);
   }
 
@@ -122,7 +122,7 @@ export class RouteTables {
     const depth = hosts.depth(hostname);
     // Other depths have other names, so that what serves is whole until the host points to the new ones.
     if (before > 0 && before !== depth) {
-      for (const part of everyPart) tables.set(partName(this.#bind, hostname, before, part), nothing);
+      for (const part of everyPart) tables.set(partName(this.#bind, hostname, before, part), undefined);
     }
     if (depth === 0) {
       this.#depths.delete(hostname);
@@ -131,19 +131,19 @@ export class RouteTables {
     this.#depths.set(hostname, depth);
     const changed = stale === 'all' || before !== depth ? everyPart : partsOf(stale, depth);
     for (const part of changed) {
-      tables.set(partName(this.#bind, hostname, depth, part), () => [hosts.part(hostname, depth, part)]);
+      const contents = (table: TableWriter): void => hosts.writePart(table, hostname, depth, part);
+      tables.set(partName(this.#bind, hostname, depth, part), contents);
     }
   }
 
   #changes(tables: ReadonlyMap<string, Contents>): TableChanges {
     const [routes, scopes, gone]: [Resource[], Resource[], string[]] = [[], [], []];
     for (const [name, contents] of tables) {
-      const hosts = contents();
-      if (hosts === undefined) {
+      if (contents === undefined) {
         if (this.#known.delete(name)) gone.push(name);
         continue;
       }
-      routes.push(configuration(name, hosts));
+      routes.push(writer.table(name, contents));
       if (this.#known.has(name)) continue;
       this.#known.add(name);
       scopes.push(scope(name));
@@ -154,7 +154,7 @@ export class RouteTables {
 
 const everyPart: readonly number[] = Array.from({ length: PARTS }, (_, part) => part);
 
-function partsOf(paths: ReadonlySet<PathMatch>, depth: number): Iterable<number> {
+function partsOf(paths: readonly PathMatch[], depth: number): Iterable<number> {
   const parts = new Set<number>();
   for (const path of paths) {
     const part = partOf(path, depth);
@@ -164,21 +164,13 @@ function partsOf(paths: ReadonlySet<PathMatch>, depth: number): Iterable<number>
   return parts;
 }
 
-function nothing(): undefined {
-  return undefined;
-}
+/** For one table after the other. */
+const writer = new TableWriter();
 
-const TABLE = messageOf(types.routes);
-/** Of all of them: encoded once, since there are thousands. */
-const common = codec.encode(TABLE, {
-  ignore_port_in_host_matching: true,
-  request_headers_to_remove: [SHARD_HEADER, 'x-envoy-internal', 'x-envoy-external-address'],
-  max_direct_response_body_size_bytes: 65_536,
-});
-
-function configuration(name: string, hosts: readonly Encoded[]): Resource {
-  const bytes = codec.encode(TABLE, { name, virtual_hosts: hosts }, common);
-  return { name, version: digest(bytes), bytes };
+function allOf(shard: Shard): (table: TableWriter) => void {
+  return (table) => {
+    for (const [hostname, hosts] of shard) hosts.write(table, hostname);
+  };
 }
 
 /** What leads from the header to the configuration. Of one name there never is another, so that it needs no version. */

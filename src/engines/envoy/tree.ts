@@ -1,19 +1,7 @@
 // Messages of Envoy as they are written here: plain trees in the JSON form of protobuf, with the field names of Envoy's own
 // documentation (snake_case). What is wrong in a tree is a bug and shows when it is encoded (codec.ts).
 
-export type Tree = string | number | boolean | Uint8Array | readonly Tree[] | Message | Encoded;
-
-/** A message that was encoded before: its fields, in pieces that others may share. One after the other they are the message. */
-export class Encoded {
-  readonly pieces: readonly Uint8Array[];
-  /** Octets of them all. */
-  readonly length: number;
-
-  constructor(pieces: readonly Uint8Array[]) {
-    this.pieces = pieces;
-    this.length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  }
-}
+export type Tree = string | number | boolean | Uint8Array | readonly Tree[] | Message;
 
 /** Fields that are undefined are left out. `@type` says what a google.protobuf.Any holds. */
 export interface Message {

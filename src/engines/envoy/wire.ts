@@ -17,8 +17,13 @@ export class WireWriter {
   #buffer: Buffer = Buffer.allocUnsafeSlow(65_536);
   #at = 0;
 
+  /** All of it until now, as long as nothing more is written. */
+  written(): Uint8Array {
+    return this.#buffer.subarray(0, this.#at);
+  }
+
   /** A copy of all that was written; the writer is empty again. */
-  finish(): Uint8Array {
+  finish(): Buffer {
     const bytes = Buffer.allocUnsafe(this.#at);
     this.#buffer.copy(bytes, 0, 0, this.#at);
     this.reset();
@@ -81,6 +86,18 @@ export class WireWriter {
     this.#reserve(value.length);
     this.#buffer.set(value, this.#at);
     this.#at += value.length;
+  }
+
+  /** Some of them, as they are. */
+  range(value: Buffer, from: number, to: number): void {
+    this.#reserve(to - from);
+    this.#at += value.copy(this.#buffer, this.#at, from, to);
+  }
+
+  /** As they are, without a length. @param value ASCII */
+  ascii(value: string): void {
+    this.#reserve(value.length);
+    for (let index = 0; index < value.length; index++) this.#buffer[this.#at++] = value.charCodeAt(index);
   }
 
   /** Begins what has its length in front; returns what `close` needs. */

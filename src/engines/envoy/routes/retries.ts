@@ -11,7 +11,7 @@ export function timesAndRetries({ timeouts, retry }: Pick<Rule, 'timeouts' | 're
   const attempt = timeouts.backendRequest ?? 0;
   return {
     timeout: duration(timeouts.request ?? 0),
-    retry_policy: retry === undefined && attempt === 0 ? usual : policy(retry, attempt),
+    retry_policy: retry === undefined && attempt === 0 ? usualRetries : policy(retry, attempt),
   };
 }
 
@@ -41,7 +41,7 @@ const failover: Message = {
 };
 
 /** Of rules that say nothing of it, which are most: encoded once, since it is a third of what a route says. */
-const usual = codec.encode('envoy.config.route.v3.RetryPolicy', policy(undefined, 0));
+export const usualRetries: Uint8Array = codec.encode('envoy.config.route.v3.RetryPolicy', policy(undefined, 0));
 
 function retries(retry: NonNullable<Rule['retry']>, timed: boolean): Message {
   const base = Math.max(1, retry.backoff ?? DEFAULT_BACKOFF);

@@ -5,46 +5,70 @@ import { order, type ResourceType } from './names.ts';
 /** By scope; types in their order. */
 export type ScopedChanges = ReadonlyMap<string, readonly ResourceChanges[]>;
 
-export class Batch {
-  readonly #sent: Map<string, string>;
-  readonly #scopes = new Map<string, Map<ResourceType, { set: Map<string, Resource>; remove: Set<string> }>>();
+/** Versions by scope, type and name: what was sent last. Whoever keeps it begins with an empty one. */
+export type Sent = Map<string, Map<ResourceType, Map<string, string>>>;
 
-  constructor(sent: Map<string, string>) {
+/** Of one scope and type. */
+interface Changes {
+  readonly sent: Map<string, string>;
+  readonly set: Map<string, Resource>;
+  readonly remove: Set<string>;
+}
+
+export class Batch {
+  readonly #sent: Sent;
+  readonly #scopes = new Map<string, Map<ResourceType, Changes>>();
+
+  constructor(sent: Sent) {
     this.#sent = sent;
   }
 
   set(scope: string, type: ResourceType, resource: Resource): void {
-    const key = `${scope} ${type} ${resource.name}`;
-    const changes = this.#of(scope, type);
-    changes.remove.delete(resource.name);
-    if (this.#sent.get(key) === resource.version) return;
-    this.#sent.set(key, resource.version);
-    changes.set.set(resource.name, resource);
+    const { sent, set, remove } = this.#of(scope, type);
+    remove.delete(resource.name);
+    if (sent.get(resource.name) === resource.version) return;
+    sent.set(resource.name, resource.version);
+    set.set(resource.name, resource);
   }
 
   remove(scope: string, type: ResourceType, name: string): void {
-    const changes = this.#of(scope, type);
-    changes.set.delete(name);
-    if (this.#sent.delete(`${scope} ${type} ${name}`)) changes.remove.add(name);
+    const { sent, set, remove } = this.#of(scope, type);
+    set.delete(name);
+    if (sent.delete(name)) remove.add(name);
   }
 
   changes(): ScopedChanges {
     const scopes = new Map<string, readonly ResourceChanges[]>();
     for (const [scope, byType] of this.#scopes) {
-      const list = order.flatMap((typeUrl) => {
-        const { set, remove } = byType.get(typeUrl) ?? { set: new Map<string, Resource>(), remove: new Set<string>() };
-        return set.size + remove.size === 0 ? [] : [{ typeUrl, set: [...set.values()], remove: [...remove] }];
-      });
+      const list: ResourceChanges[] = [];
+      for (const typeUrl of order) {
+        const changes = byType.get(typeUrl);
+        if (changes === undefined) continue;
+        const { sent, set, remove } = changes;
+        if (set.size + remove.size > 0) list.push({ typeUrl, set: [...set.values()], remove: [...remove] });
+        if (sent.size === 0) this.#sent.get(scope)?.delete(typeUrl);
+      }
+      if (this.#sent.get(scope)?.size === 0) this.#sent.delete(scope);
       if (list.length > 0) scopes.set(scope, list);
     }
     return scopes;
   }
 
-  #of(scope: string, type: ResourceType): { set: Map<string, Resource>; remove: Set<string> } {
-    let byType = this.#scopes.get(scope);
-    if (byType === undefined) this.#scopes.set(scope, (byType = new Map()));
-    let changes = byType.get(type);
-    if (changes === undefined) byType.set(type, (changes = { set: new Map(), remove: new Set() }));
-    return changes;
+  #of(scope: string, type: ResourceType): Changes {
+    const byType = valueAt(this.#scopes, scope, newMap<ResourceType, Changes>);
+    return valueAt(byType, type, () => {
+      const sent = valueAt(this.#sent, scope, newMap<ResourceType, Map<string, string>>);
+      return { sent: valueAt(sent, type, newMap<string, string>), set: new Map(), remove: new Set() };
+    });
   }
+}
+
+function newMap<K, V>(): Map<K, V> {
+  return new Map();
+}
+
+function valueAt<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
 }

@@ -5,6 +5,7 @@ import { pathKey } from '../../routing/match/conditions.ts';
 import { compareEntries } from '../../routing/match/precedence.ts';
 import type { Entry, PathMatch } from '../../routing/model.ts';
 import { insertSorted, lowerBound } from '../../support/sorted.ts';
+import { spread } from './spread.ts';
 import type { Sealed } from './table-writer.ts';
 
 /** Of one host. */
@@ -35,9 +36,7 @@ export function partOf(path: PathMatch, depth: number): Part {
 export function partOfPath(path: string, depth: number): number {
   let end = 0;
   for (let element = 0; element < depth && end >= 0; element++) end = path.indexOf('/', end + 1);
-  let hash = 0;
-  for (const octet of Buffer.from(end < 0 ? path : path.slice(0, end), 'utf8')) hash = (hash * 31 + octet) % 65_536;
-  return hash % PARTS;
+  return spread(end < 0 ? path : path.slice(0, end)) % PARTS;
 }
 
 function isGeneral(path: PathMatch, depth: number): boolean {

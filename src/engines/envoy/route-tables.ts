@@ -14,7 +14,9 @@ import { codec } from './encode.ts';
 import { partName, partOf, PARTS } from './host-entries.ts';
 import type { HostRoutes, Stale } from './host-routes.ts';
 import { messageOf, types } from './names.ts';
+import { spread } from './spread.ts';
 import { TableWriter } from './table-writer.ts';
+import { WireWriter } from './wire.ts';
 
 /**
  * Of hosts without a pattern, at most. Measured with 10,000 hosts: among 32 a change costs us 1.3 ms and Envoy's main thread 25, among
@@ -32,9 +34,7 @@ export function tableName(bind: string, shard: string): string {
 /** Which of them a hostname is in. The script reckons the same, octet by octet. */
 export function shardOf(hostname: string): string {
   if (hostname === '' || isWildcard(hostname)) return PATTERNS;
-  let hash = 0;
-  for (const octet of Buffer.from(hostname, 'utf8')) hash = (hash * 31 + octet) % 65_536;
-  return String(hash % SHARDS);
+  return String(spread(hostname) % SHARDS);
 }
 
 export interface Owner {
@@ -173,9 +173,29 @@ function allOf(shard: Shard): (table: TableWriter) => void {
   };
 }
 
+const SCOPE = messageOf(types.scopes);
+const scopeTags = {
+  name: codec.tag(SCOPE, 'name'),
+  table: codec.tag(SCOPE, 'route_configuration_name'),
+  key: codec.tag(SCOPE, 'key'),
+  fragment: codec.tag(`${SCOPE}.Key`, 'fragments'),
+  text: codec.tag(`${SCOPE}.Key.Fragment`, 'string_key'),
+};
+const scopeWriter = new WireWriter();
+
 /** What leads from the header to the configuration. Of one name there never is another, so that it needs no version. */
 function scope(name: string): Resource {
-  const tree = { name, route_configuration_name: name, key: { fragments: [{ string_key: name }] } };
-  const bytes = codec.encode(messageOf(types.scopes), tree);
-  return { name, version: 'scope', bytes, asks: [{ typeUrl: types.routes, name }] };
+  scopeWriter.varint(scopeTags.name);
+  scopeWriter.text(name);
+  scopeWriter.varint(scopeTags.table);
+  scopeWriter.text(name);
+  scopeWriter.varint(scopeTags.key);
+  const key = scopeWriter.open();
+  scopeWriter.varint(scopeTags.fragment);
+  const fragment = scopeWriter.open();
+  scopeWriter.varint(scopeTags.text);
+  scopeWriter.text(name);
+  scopeWriter.close(fragment);
+  scopeWriter.close(key);
+  return { name, version: 'scope', bytes: scopeWriter.finish(), asks: [{ typeUrl: types.routes, name }] };
 }

@@ -13,7 +13,7 @@ import type {
 import type { LeftOut } from '../../routing/engine.ts';
 import type { RowChanges, Update } from '../../routing/update.ts';
 import { gatewayOfBind, gatewayOfScoped } from '../stream/partition.ts';
-import { Batch, type ScopedChanges } from './batch.ts';
+import { Batch, type ScopedChanges, type Sent } from './batch.ts';
 import { clusterResource } from './clusters.ts';
 import type { HttpSettings } from './connection-manager.ts';
 import { encodeResource } from './encode.ts';
@@ -61,7 +61,7 @@ export class Translation {
   /** Bundles of the trust secrets that are named, and the other way round. */
   readonly #trusts = new Map<string, readonly string[]>();
   /** What was sent last. */
-  readonly #sent = new Map<string, string>();
+  readonly #sent: Sent = new Map();
   /** As they were translated last. */
   readonly standing: StandingRows = {
     binds: this.#binds,
@@ -261,7 +261,14 @@ export class Translation {
   }
 
   #takeRoutes({ rules, virtualHosts }: Update, stale: Stale): void {
-    const changed = merge(this.#rules, rules);
+    const standing = [...this.#hosts].filter(([, hosts]) => !hosts.isEmpty);
+    for (const key of merge(this.#rules, rules)) {
+      for (const [frontend, hosts] of standing) {
+        const row = this.#frontends.get(frontend);
+        if (hosts.ruleChanged(key) && row !== undefined) stale.rules(row);
+      }
+    }
+    // What comes after the rules is made of them.
     for (const change of virtualHosts ?? []) {
       if (this.faults.ofHost(change.hostname) !== undefined) continue;
       const hosts = this.#hostsOf(change.frontend);
@@ -269,12 +276,6 @@ export class Translation {
       const frontend = this.#frontends.get(change.frontend);
       if (frontend !== undefined) stale.rules(frontend);
       else if (hosts.isEmpty) this.#hosts.delete(change.frontend);
-    }
-    for (const key of changed) {
-      for (const [frontend, hosts] of this.#hosts) {
-        const row = this.#frontends.get(frontend);
-        if (hosts.ruleChanged(key) && row !== undefined) stale.rules(row);
-      }
     }
   }
 

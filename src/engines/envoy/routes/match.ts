@@ -20,6 +20,9 @@ export const grpcHeaders: readonly Message[] = [
 
 export function routeMatch(match: Match): Message {
   const { method } = match;
+  // Most say nothing but a path.
+  if (method === undefined && match.protocol === 'http' && match.headers.length + match.query.length === 0)
+    return pathMatch(match.path);
   const headers = [
     ...(match.protocol === 'grpc' ? grpcHeaders : []),
     ...(method === undefined ? [] : [{ name: ':method', string_match: { exact: method } }]),

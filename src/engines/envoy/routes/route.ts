@@ -185,8 +185,13 @@ function metadataOf(rule: Rule, before: HeaderPlan): Message {
 
 /** Whether the guard has to look at the routes of a rule. */
 export function isTold(rule: Rule): boolean {
+  if (rule.action.kind === 'forward' && !isFiltered(rule.filters, rule.action.backends)) return isOnce(rule);
   const rules = apartByChecks(rule)?.map((each) => each.rule) ?? [rule];
   return rules.some((each) => Object.keys(metadataOf(each, splitAtCheck(each.filters).before)).length > 0);
+}
+
+function isFiltered(filters: readonly Filter[], backends: readonly WeightedBackend[]): boolean {
+  return filters.length > 0 || backends.some((backend) => backend.filters.length > 0);
 }
 
 function filterConfigs(configs: Message): Message {

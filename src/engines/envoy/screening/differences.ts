@@ -21,6 +21,7 @@ export function differencesOfRule({ action, filters }: Rule): readonly Fault[] {
 }
 
 function sessionDifferences(backends: readonly WeightedBackend[]): readonly Fault[] {
+  if (backends.every(({ session }) => session === undefined)) return nothing;
   const sessions = backends.flatMap(({ session }) => session ?? []);
   const [first] = sessions;
   if (first === undefined) return nothing;

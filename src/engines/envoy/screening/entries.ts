@@ -15,6 +15,7 @@ export function refusedMatch({ path, headers, query }: Match): string | undefine
   } else if (path.type !== 'grpc-method' && /[?#\0\r\n]/.test(pathKey(path))) {
     return 'path: no request has such a path';
   }
+  if (headers.length + query.length === 0) return undefined;
   for (const { name, type, value } of [...headers, ...query]) {
     const wrong = type === 'regex' ? refusedRegex(value) : undefined;
     if (wrong !== undefined) return `${name}: ${wrong}`;
@@ -26,12 +27,16 @@ export function refusedMatch({ path, headers, query }: Match): string | undefine
 
 /** Why a rule has to be answered 500 as a whole; undefined: it is served. */
 export function refusedRule({ filters, action, timeouts, retry }: Rule): string | undefined {
+  const times = [timeouts.request, timeouts.backendRequest, (retry?.backoff ?? 0) * 10];
+  const late = times.some(isOutOfRange) ? 'a timeout is out of range' : undefined;
   const backends = action.kind === 'forward' ? action.backends : [];
+  // Most have no filters.
+  if (action.kind !== 'redirect' && filters.length === 0 && backends.every((backend) => backend.filters.length === 0))
+    return late;
   const checks = (of: readonly Filter[]): number => of.filter(({ kind }) => kind === 'external-auth').length;
   if (checks(filters) + Math.max(0, ...backends.map((backend) => checks(backend.filters))) > 1)
     return 'only one service can be asked about a request';
-  const times = [timeouts.request ?? 0, timeouts.backendRequest ?? 0, (retry?.backoff ?? 0) * 10];
-  if (times.some((time) => !Number.isFinite(time) || time < 0 || time > LONGEST)) return 'a timeout is out of range';
+  if (late !== undefined) return late;
   if (action.kind === 'redirect') {
     const wrong = refusedChange(action.redirect.path) ?? refusedHostname(action.redirect.hostname);
     if (wrong !== undefined) return wrong;
@@ -42,6 +47,10 @@ export function refusedRule({ filters, action, timeouts, retry }: Rule): string 
     if (wrong !== undefined) return wrong;
   }
   return undefined;
+}
+
+function isOutOfRange(time = 0): boolean {
+  return !Number.isFinite(time) || time < 0 || time > LONGEST;
 }
 
 /** Why no host of that name can be served; undefined: it can. '' is any host. */

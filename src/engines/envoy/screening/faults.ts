@@ -16,8 +16,10 @@ export class Faults {
   readonly #screens: boolean;
   /** What was told last, by table and key. */
   readonly #told = new Map<string, string>();
+  /** Those with expressions, which are compiled to be judged. */
   readonly #matches = new WeakMap<Match, string | null>();
-  readonly #rules = new WeakMap<Rule, string | null>();
+  /** Why a rule has to be answered 500, by its key. */
+  readonly #refused = new Map<string, string>();
   /** Matches that are left out, by rule and index of the match, and how many hosts have them. */
   readonly #lost = new Map<string, Map<number, { readonly reason: string; hosts: number }>>();
   readonly #certificates = new Map<string, string>();
@@ -29,7 +31,8 @@ export class Faults {
   readonly #blamed = new Map<string, string>();
   /** Left out while it is found out who is to blame, by table and key: nobody is told. */
   readonly #held = new Set<string>();
-  #stale = new Set<string>();
+  /** Keys by table. */
+  #stale = new Map<Table, Set<string>>();
 
   /**
    * @param tell only of rows of which something else is to be said than before
@@ -54,7 +57,7 @@ export class Faults {
       this.#frontends.delete(key);
     }
     for (const { key, frontends } of update.binds?.set ?? []) {
-      for (const frontend of frontends) if (this.#binds.has(key)) this.#stale.add(`frontends ${frontend}`);
+      for (const frontend of frontends) if (this.#binds.has(key)) this.#changed('frontends', frontend);
     }
     for (const key of update.binds?.delete ?? []) this.#binds.delete(key);
     for (const { key } of update.trustBundles?.set ?? []) this.#renew('trustBundles', key);
@@ -65,18 +68,25 @@ export class Faults {
   /** Tells what changed. */
   settle(): void {
     const changed: LeftOut[] = [];
-    for (const name of this.#stale) {
-      const space = name.indexOf(' ');
-      const [table, key] = [name.slice(0, space) as Table, name.slice(space + 1)];
-      const faults = this.#faultsOf(table, key);
-      const words = faults.length === 0 ? '' : JSON.stringify(faults);
-      if ((this.#told.get(name) ?? '') === words) continue;
-      if (words === '') this.#told.delete(name);
-      else this.#told.set(name, words);
-      changed.push({ table, key, faults });
+    for (const [table, keys] of this.#stale) {
+      for (const key of keys) {
+        const faults = this.#faultsOf(table, key);
+        if (this.#isNews(table, key, faults)) changed.push({ table, key, faults });
+      }
     }
-    this.#stale = new Set();
+    this.#stale = new Map();
     if (changed.length > 0) this.#tell(changed);
+  }
+
+  /** Other than what was told last. */
+  #isNews(table: Table, key: string, faults: readonly Fault[]): boolean {
+    if (faults.length + this.#told.size === 0) return false;
+    const name = `${table} ${key}`;
+    if (faults.length === 0) return this.#told.delete(name);
+    const words = JSON.stringify(faults);
+    if (this.#told.get(name) === words) return false;
+    this.#told.set(name, words);
+    return true;
   }
 
   /** Why nothing can be routed by it; undefined: it can. */
@@ -92,21 +102,17 @@ export class Faults {
   }
 
   #ofMatch(match: Match): string | undefined {
+    if (!this.#screens) return undefined;
+    if (!hasExpressions(match)) return refusedMatch(match);
     let known = this.#matches.get(match);
-    if (known === undefined) this.#matches.set(match, (known = (this.#screens && refusedMatch(match)) || null));
+    if (known === undefined) this.#matches.set(match, (known = refusedMatch(match) ?? null));
     return known ?? undefined;
   }
 
   /** Why the rule has to be answered 500. */
-  ofRule(rule: Rule): string | undefined {
-    if (this.isOut('rules', rule.key)) return this.#blamed.get(`rules ${rule.key}`) ?? 'on trial';
-    return this.#screened(rule);
-  }
-
-  #screened(rule: Rule): string | undefined {
-    let known = this.#rules.get(rule);
-    if (known === undefined) this.#rules.set(rule, (known = (this.#screens && refusedRule(rule)) || null));
-    return known ?? undefined;
+  ofRule({ key }: Pick<Rule, 'key'>): string | undefined {
+    if (this.isOut('rules', key)) return this.#blamed.get(`rules ${key}`) ?? 'on trial';
+    return this.#refused.get(key);
   }
 
   /** Why it is not sent. */
@@ -121,7 +127,8 @@ export class Faults {
     this.#held.delete(name);
     this.#blamed.set(name, reason);
     if (table === 'clusters') this.#clusterChanged(key);
-    this.#stale.add(table === 'matches' ? `rules ${key.slice(0, key.lastIndexOf('|'))}` : name);
+    if (table === 'matches') this.#changed('rules', key.slice(0, key.lastIndexOf('|')));
+    else this.#changed(table, key);
   }
 
   /** Leaves a row out for a while (true), or no longer, and tells nobody. */
@@ -166,10 +173,14 @@ export class Faults {
     for (const row of rules?.set ?? []) {
       if (!equal(this.#rows.get(row.key), row)) this.#renew('rules', row.key);
       this.#rows.set(row.key, row);
+      const reason = this.#screens ? refusedRule(row) : undefined;
+      if (reason === undefined) this.#refused.delete(row.key);
+      else this.#refused.set(row.key, reason);
     }
     for (const key of rules?.delete ?? []) {
       this.#renew('rules', key);
       this.#rows.delete(key);
+      this.#refused.delete(key);
     }
     for (const { hostname, removed, inserted } of virtualHosts ?? []) {
       const refused = this.ofHost(hostname);
@@ -189,7 +200,7 @@ export class Faults {
     if (hosts > 0) lost.set(rank.match, { reason, hosts });
     else lost.delete(rank.match);
     if (lost.size === 0) this.#lost.delete(rule);
-    this.#stale.add(`rules ${rule}`);
+    this.#changed('rules', rule);
   }
 
   /** Those that are there as they were before stay blamed. */
@@ -198,27 +209,35 @@ export class Faults {
     for (const entry of removed) {
       const name = matchName(entry.rule, entry.rank.match);
       if (equal(after.get(name), entry)) continue;
-      if (this.#blamed.delete(`matches ${name}`)) this.#stale.add(`rules ${entry.rule}`);
+      if (this.#blamed.delete(`matches ${name}`)) this.#changed('rules', entry.rule);
     }
   }
 
   #renew(table: Table, key: string): void {
-    const name = `${table} ${key}`;
-    this.#blamed.delete(name);
-    this.#stale.add(name);
+    if (this.#blamed.size > 0) this.#blamed.delete(`${table} ${key}`);
+    this.#changed(table, key);
+  }
+
+  /** Something else may have to be told of it. */
+  #changed(table: Table, key: string): void {
+    const keys = this.#stale.get(table);
+    if (keys === undefined) this.#stale.set(table, new Set([key]));
+    else keys.add(key);
   }
 
   /** What is said of a cluster is said of the rules that lead there. */
   #clusterChanged(key: string): void {
-    for (const rule of this.#rows.values()) if (clustersOf(rule).includes(key)) this.#stale.add(`rules ${rule.key}`);
+    for (const rule of this.#rows.values()) if (clustersOf(rule).includes(key)) this.#changed('rules', rule.key);
   }
 
   #faultsOf(table: Table, key: string): readonly Fault[] {
-    const blamed = this.#blamed.get(`${table} ${key}`);
+    const blamed = this.#blamed.size === 0 ? undefined : this.#blamed.get(`${table} ${key}`);
     const own: readonly Fault[] = blamed === undefined ? [] : [dropped(blamed)];
     switch (table) {
-      case 'rules':
-        return [...own, ...this.#faultsOfRule(key)];
+      case 'rules': {
+        const found = this.#faultsOfRule(key);
+        return own.length === 0 ? found : [...own, ...found];
+      }
       case 'certificates': {
         const reason = this.#certificates.get(key);
         return reason === undefined ? own : [...own, dropped(reason)];
@@ -237,8 +256,12 @@ export class Faults {
   #faultsOfRule(key: string): readonly Fault[] {
     const rule = this.#rows.get(key);
     if (rule === undefined) return [];
-    const refused = this.#screened(rule);
-    const matches = [...(this.#lost.get(key) ?? [])].toSorted(([a], [b]) => a - b);
+    const refused = this.#refused.get(key);
+    const lost = this.#lost.get(key);
+    // Most.
+    if (refused === undefined && lost === undefined && this.#blamed.size + this.#clusters.size === 0)
+      return differencesOfRule(rule);
+    const matches = [...(lost ?? [])].toSorted(([a], [b]) => a - b);
     return [
       ...(refused === undefined ? [] : [dropped(refused)]),
       ...this.#blamedMatches(key),
@@ -279,6 +302,11 @@ export class Faults {
       ...differencesOfFrontend(row, this.#binds.get(row.bind)),
     ];
   }
+}
+
+function hasExpressions({ path, headers, query }: Match): boolean {
+  const isExpression = ({ type }: { readonly type: string }): boolean => type === 'regex';
+  return isExpression(path) || headers.some(isExpression) || query.some(isExpression);
 }
 
 /** Of its backends, in their order. */

@@ -6,7 +6,7 @@ import { compareEntries } from '../../routing/match/precedence.ts';
 import type { Entry, PathMatch } from '../../routing/model.ts';
 import { insertSorted, lowerBound } from '../../support/sorted.ts';
 import { spread } from './spread.ts';
-import type { Sealed } from './table-writer.ts';
+import type { Piece } from './table-writer.ts';
 
 /** Of one host. */
 export const PARTS = 256;
@@ -61,7 +61,7 @@ export interface Placed {
   readonly entry: Entry;
   readonly hostname: string;
   /** Its routes as fields of a VirtualHost; undefined: yet to be made. */
-  routes: Sealed | undefined;
+  routes: Piece | undefined;
   /** Some of them have metadata for the guard. */
   told: boolean;
 }

@@ -14,14 +14,14 @@ import { type ListenerFilters, listenerFilters, refusing } from './routes/listen
 import { writePlainRoute } from './routes/plain-route.ts';
 import { isTold, routesOf } from './routes/route.ts';
 import type { Faults } from './screening/faults.ts';
-import { isEmpty, seal, type Sealed, sealedFields, type TableWriter } from './table-writer.ts';
+import { Piece, pieceOf, type TableWriter } from './table-writer.ts';
 import { WireWriter } from './wire.ts';
 
 const VIRTUAL_HOST = 'envoy.config.route.v3.VirtualHost';
 const MOST_HEADS = 1024;
 
 /** Behind the routes of each host, so that there is a route wherever there is a host: the guard asks for one. */
-const noRoute = sealedFields(VIRTUAL_HOST, {
+const noRoute = pieceOf(VIRTUAL_HOST, {
   routes: [{ name: 'no-route', match: { prefix: '/' }, direct_response: answer(404, 'no-route') }],
 });
 
@@ -57,7 +57,7 @@ export class HostRoutes {
   readonly #users = new Map<string, Placed[]>();
   #described: Described | undefined;
   /** What hosts have in common, by what it depends on. */
-  readonly #heads = new Map<string, Sealed>();
+  readonly #heads = new Map<string, Piece>();
   #staleHosts = new Map<string, 'all' | PathMatch[]>();
 
   constructor(rule: FindRule, settings: HostSettings, faults: Pick<Faults, 'ofEntry' | 'ofRule'>) {
@@ -151,9 +151,11 @@ export class HostRoutes {
    */
   depth(hostname: string): number {
     const entries = this.#hosts.get(hostname);
-    if (this.#described === undefined || this.#described.isOut || entries === undefined) return 0;
     const splitting = this.#settings.splitting ?? defaultSplitting;
-    return entries.size < splitting.from ? 0 : entries.depth(this.#reachable(hostname).slice(1), splitting);
+    if (entries === undefined || entries.size < splitting.from) return 0;
+    return this.#described === undefined || this.#described.isOut
+      ? 0
+      : entries.depth(this.#reachable(hostname).slice(1), splitting);
   }
 
   /** What requests for paths of the part can meet, of a host that is there (`has`). */
@@ -205,13 +207,13 @@ export class HostRoutes {
   #write(table: TableWriter, hostname: string, of?: { readonly depth: number; readonly part: Part }): void {
     const described = this.#described as Described;
     const { frontend } = described;
-    const pieces: Sealed[] = [noRoute];
+    const pieces: Piece[] = [noRoute];
     const queries = new Set<string>();
     // Of a part that is not at hand, too.
     let told = of !== undefined;
     for (const entries of described.isOut ? [] : this.#reachable(hostname)) {
       for (const placed of entries.asking()) {
-        if (!isEmpty(this.#routes(placed))) for (const { name } of placed.entry.match.query) queries.add(name);
+        if (this.#routes(placed).octets !== '') for (const { name } of placed.entry.match.query) queries.add(name);
       }
       for (const placed of of === undefined ? entries.all() : entries.of(of.part, of.depth)) {
         pieces.push(this.#routes(placed));
@@ -225,13 +227,14 @@ export class HostRoutes {
     table.host(`${frontend.key}|${hostname}`, domainsOf(hostname), pieces);
   }
 
-  #head({ frontend, filters }: Described, told: Pick<GuardedHost, 'queries' | 'told' | 'parts'>): Sealed {
-    const key = JSON.stringify(told);
+  #head({ frontend, filters }: Described, told: Pick<GuardedHost, 'queries' | 'told' | 'parts'>): Piece {
+    const isUsual = told.queries.length === 0 && told.parts === undefined;
+    const key = isUsual ? String(told.told) : JSON.stringify(told);
     let head = this.#heads.get(key);
     if (head !== undefined) return head;
     const { before, fields, first } = filters;
     const insists = frontend.tls?.mode === 'terminate' && frontend.tls.clients?.mode === 'require';
-    head = sealedFields(VIRTUAL_HOST, {
+    head = pieceOf(VIRTUAL_HOST, {
       metadata: guardMetadata({
         frontend: frontend.key,
         ...(insists ? { insists: validationOf(frontend) } : {}),
@@ -258,13 +261,13 @@ export class HostRoutes {
     return found;
   }
 
-  #routes(placed: Placed): Sealed {
+  #routes(placed: Placed): Piece {
     if (placed.routes !== undefined) return placed.routes;
     const rule = this.#rule(placed.entry.rule);
     // What failed before may have left something.
     routeWriter.reset();
     if (rule !== undefined) this.#writeRoutes(placed, rule);
-    return (placed.routes = seal(routeWriter));
+    return (placed.routes = new Piece(routeWriter.taken()));
   }
 
   #writeRoutes(placed: Placed, rule: Rule): void {

@@ -55,12 +55,17 @@ export interface TableChanges {
 /** Writes the hosts of a RouteConfiguration; undefined: there is none. */
 type Contents = ((table: TableWriter) => void) | undefined;
 
-/** Of one RouteConfiguration, by hostname: in this order. */
-type Shard = Map<string, HostRoutes>;
+/** Hosts of one RouteConfiguration. */
+interface Shard {
+  readonly name: string;
+  /** By hostname: in this order. */
+  readonly hosts: Map<string, HostRoutes>;
+  readonly write: (table: TableWriter) => void;
+}
 
 export class RouteTables {
   readonly #bind: string;
-  /** By shard; none is empty. */
+  /** By key; none is empty. */
   readonly #shards = new Map<string, Shard>();
   /** Hosts that have tables of their own for parts of their paths, by so many elements. */
   readonly #depths = new Map<string, number>();
@@ -107,14 +112,24 @@ export class RouteTables {
   #put(owner: Owner, hostname: string, stale: Stale, tables: Map<string, Contents>): void {
     // A pattern is looked up like a host: what covers all of it.
     if (this.#owners.lookUp(hostname) !== owner) return;
-    const shard = shardOf(hostname);
-    let hosts = this.#shards.get(shard);
-    if (owner.hosts.has(hostname)) {
-      if (hosts === undefined) this.#shards.set(shard, (hosts = new Map()));
-      hosts.set(hostname, owner.hosts);
-    } else if (hosts?.delete(hostname) === true && hosts.size === 0) this.#shards.delete(shard);
-    tables.set(tableName(this.#bind, shard), hosts === undefined || hosts.size === 0 ? undefined : allOf(hosts));
+    const key = shardOf(hostname);
+    const isThere = owner.hosts.has(hostname);
+    const shard = this.#shards.get(key) ?? (isThere ? this.#newShard(key) : undefined);
+    if (isThere) shard?.hosts.set(hostname, owner.hosts);
+    else shard?.hosts.delete(hostname);
+    if (shard !== undefined) tables.set(shard.name, shard.hosts.size > 0 ? shard.write : undefined);
+    if (shard?.hosts.size === 0) this.#shards.delete(key);
     this.#putParts(owner, hostname, stale, tables);
+  }
+
+  #newShard(key: string): Shard {
+    const hosts = new Map<string, HostRoutes>();
+    const write = (table: TableWriter): void => {
+      for (const [hostname, each] of hosts) each.write(table, hostname);
+    };
+    const shard = { name: tableName(this.#bind, key), hosts, write };
+    this.#shards.set(key, shard);
+    return shard;
   }
 
   #putParts({ hosts }: Owner, hostname: string, stale: Stale, tables: Map<string, Contents>): void {
@@ -166,12 +181,6 @@ function partsOf(paths: readonly PathMatch[], depth: number): Iterable<number> {
 
 /** For one table after the other. */
 const writer = new TableWriter();
-
-function allOf(shard: Shard): (table: TableWriter) => void {
-  return (table) => {
-    for (const [hostname, hosts] of shard) hosts.write(table, hostname);
-  };
-}
 
 const SCOPE = messageOf(types.scopes);
 const scopeTags = {

@@ -11,7 +11,9 @@ export const FIXED32 = 5;
 /** What stays allocated between two messages. */
 const KEPT = 1_048_576;
 /** Octets of a text that are written one by one: beyond it the call into Node is worth its price. */
-const SHORT = 48;
+const SHORT = 24;
+/** Octets that a character takes at most. */
+const WIDEST = 3;
 
 export class WireWriter {
   #buffer: Buffer = Buffer.allocUnsafeSlow(65_536);
@@ -28,6 +30,13 @@ export class WireWriter {
     this.#buffer.copy(bytes, 0, 0, this.#at);
     this.reset();
     return bytes;
+  }
+
+  /** The same with one character per octet. */
+  taken(): string {
+    const text = this.#buffer.toString('latin1', 0, this.#at);
+    this.reset();
+    return text;
   }
 
   /** Forgets what was written, as after an error. */
@@ -67,12 +76,11 @@ export class WireWriter {
   /** With its length in front. What is no Unicode is written as U+FFFD: no protobuf takes it. */
   text(value: string): void {
     const { length } = value;
-    if (length > SHORT || !this.#plain(value, length)) {
-      const octets = Buffer.byteLength(value, 'utf8');
-      this.varint(octets);
-      this.#reserve(octets);
-      this.#at += this.#buffer.write(value, this.#at, octets, 'utf8');
-    }
+    if (length <= SHORT && this.#plain(value, length)) return;
+    this.#reserve(length * WIDEST + 1);
+    const start = this.open();
+    this.#at += this.#buffer.write(value, start, 'utf8');
+    this.close(start);
   }
 
   /** With their length in front. */
@@ -88,16 +96,10 @@ export class WireWriter {
     this.#at += value.length;
   }
 
-  /** Some of them, as they are. */
-  range(value: Buffer, from: number, to: number): void {
-    this.#reserve(to - from);
-    this.#at += value.copy(this.#buffer, this.#at, from, to);
-  }
-
-  /** As they are, without a length. @param value ASCII */
-  ascii(value: string): void {
+  /** Fields that were encoded before. @param value with one character per octet */
+  octets(value: string): void {
     this.#reserve(value.length);
-    for (let index = 0; index < value.length; index++) this.#buffer[this.#at++] = value.charCodeAt(index);
+    this.#at += this.#buffer.write(value, this.#at, 'latin1');
   }
 
   /** Begins what has its length in front; returns what `close` needs. */

@@ -17,6 +17,7 @@ import { isRecord } from '../../src/support/untrusted.ts';
 import { envoyBinary, noEnvoy } from '../features/envoy-binary.ts';
 import { keyMaterial } from './key-material.ts';
 import type { Material } from './odd-certificates.ts';
+import { freePort } from '../free-port.ts';
 
 /** Sets; 5000 of them take half an hour. */
 const RUNS = Number(process.env['PORTOLAN_NACK_RUNS'] ?? 60);
@@ -179,7 +180,7 @@ function changed(object: KubeObject, { how, at, value }: Step): KubeObject {
   return copy;
 }
 
-function pipelineOf(objects: readonly KubeObject[], portOf: (bind: string) => number): Pipeline {
+async function pipelineOf(objects: readonly KubeObject[], ports: Map<string, number>): Promise<Pipeline> {
   const pipeline = new Pipeline({
     channel: 'experimental',
     controllerName: 'portolan.dev/gateway-controller',
@@ -191,12 +192,11 @@ function pipelineOf(objects: readonly KubeObject[], portOf: (bind: string) => nu
   for (const object of objects) pipeline.apply(object);
   pipeline.settle();
   const binds = [...pipeline.tables.binds.keys()];
-  pipeline.place(binds.map((bind) => ({ bind, address: '127.77.0.1', port: portOf(bind) })));
+  for (const bind of binds) if (!ports.has(bind)) ports.set(bind, await freePort());
+  pipeline.place(binds.map((bind) => ({ bind, address: '127.0.0.1', port: ports.get(bind) as number })));
   pipeline.settle();
   return pipeline;
 }
-
-const FIRST_PORT = 21_000;
 
 test(`an Envoy refuses nothing of ${RUNS} random sets of objects`, { skip: noEnvoy, timeout: 7_200_000 }, async (t) => {
   const refusals: Refusal[] = [];
@@ -209,11 +209,6 @@ test(`an Envoy refuses nothing of ${RUNS} random sets of objects`, { skip: noEnv
   });
   t.after(() => engine.close());
   const ports = new Map<string, number>();
-  const portOf = (bind: string): number => {
-    let port = ports.get(bind);
-    if (port === undefined) ports.set(bind, (port = FIRST_PORT + ports.size));
-    return port;
-  };
   const material = await keyMaterial();
   const drawn = fc.record({
     set: fc.constantFrom(...sets),
@@ -230,7 +225,7 @@ test(`an Envoy refuses nothing of ${RUNS} random sets of objects`, { skip: noEnv
         const at = which % objects.length;
         objects[at] = changed(objects[at] as KubeObject, each);
       }
-      const next = pipelineOf([...objects, ...holders(one, two)], portOf).snapshot();
+      const next = (await pipelineOf([...objects, ...holders(one, two)], ports)).snapshot();
       blamed.length = 0;
       await engine.apply(replacement(before, next));
       before = next;
@@ -240,5 +235,7 @@ test(`an Envoy refuses nothing of ${RUNS} random sets of objects`, { skip: noEnv
     }),
     { numRuns: RUNS, endOnFailure: true },
   );
-  assert.ok(tables > RUNS, 'most sets have something to serve');
+  t.diagnostic(`${tables} rules in ${RUNS} sets, ${ports.size} ports`);
+  // About one in each; by chance it can be much less.
+  assert.ok(tables > RUNS / 10, 'sets have something to serve');
 });

@@ -394,16 +394,16 @@ test('a client that closed its side still gets its answers', async (t) => {
 });
 
 test('a client that goes away takes its request with it', async (t) => {
-  let gone = false;
+  let [asked, gone] = [false, false];
   const backend = await rawBackend(t, (socket) => {
     socket.on('close', () => (gone = true));
     socket.on('end', () => socket.end());
-    socket.resume();
+    socket.on('data', () => (asked = true));
   });
   const { port } = await serve(t, { routes: [{ backends: [{ to: backend }] }] });
   const raw = await client(t, port);
   raw.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await eventually(() => asked, 'the backend has it');
   raw.socket.resetAndDestroy();
   await eventually(() => gone, 'the backend connection closes');
 });

@@ -15,7 +15,8 @@ test('one line of JSON per request, whatever the client sent', async (t) => {
   const accessLog = join(folder, 'access.log');
   const backend = await httpBackend(t, echo);
   const dead = await freePort();
-  const silent = await rawBackend(t, (socket) => socket.resume());
+  let asked = false;
+  const silent = await rawBackend(t, (socket) => socket.on('data', () => (asked = true)));
   const { url, port } = await serve(
     t,
     {
@@ -37,7 +38,7 @@ test('one line of JSON per request, whatever the client sent', async (t) => {
   await converse(t, port, 'GET /ok HTTP/1.0\r\n\r\n');
   const gone = new RawClient(port);
   gone.send('GET /silent HTTP/1.1\r\nHost: a\r\n\r\n');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await eventually(() => asked, 'the backend has it');
   gone.socket.resetAndDestroy();
   const lines = (): Record<string, unknown>[] =>
     readFileSync(accessLog, 'utf8')

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
-import type net from 'node:net';
+import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type tls from 'node:tls';
@@ -82,6 +82,39 @@ export async function secureBackend(
 
 function answer(request: http.IncomingMessage, response: http.ServerResponse): void {
   request.resume().on('end', () => response.end('ok'));
+}
+
+export interface Relay {
+  readonly port: number;
+  /** Octets of the backend are there, and wait. */
+  readonly holds: () => boolean;
+  /** They go on, and what comes later is not held. */
+  readonly release: () => void;
+}
+
+/** Between the engine and a backend: holds what this says until told otherwise. */
+export async function relayTo(t: TestContext, port: number): Promise<Relay> {
+  let waiting: (() => void)[] | null = [];
+  const server = net.createServer((near) => {
+    const far = net.connect(port, '127.0.0.1');
+    for (const socket of [near, far]) socket.on('error', () => {});
+    near.on('close', () => far.destroy()).pipe(far);
+    far.on('data', (octets: Buffer) => {
+      if (waiting === null) near.write(octets);
+      else waiting.push(() => near.write(octets));
+    });
+    far.on('end', () => near.end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return {
+    port: (server.address() as AddressInfo).port,
+    holds: () => waiting !== null && waiting.length > 0,
+    release: () => {
+      for (const write of waiting ?? []) write();
+      waiting = null;
+    },
+  };
 }
 
 /** The update that replaces what is special about a cluster. */

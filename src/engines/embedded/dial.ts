@@ -138,7 +138,7 @@ export class Dial implements Swept {
         this.#open();
       }
     });
-    socket.on('session', (given: Buffer) => settings.remember(address, given));
+    socket.on('session', (given: Buffer) => settings.remember(address, given, context));
     return socket;
   }
 

@@ -57,7 +57,9 @@ export class BackendTls {
     return this.#sessions.get(address);
   }
 
-  remember(address: string, session: Buffer): void {
+  /** @param context of its handshake: a session of before a change would bring back whom we trusted, and who we were, then */
+  remember(address: string, session: Buffer, context: tls.SecureContext): void {
+    if (context !== this.#context) return;
     this.#sessions.delete(address);
     if (this.#sessions.size >= MOST_SESSIONS) {
       for (const oldest of this.#sessions.keys()) {

@@ -20,6 +20,7 @@ import {
   serve,
   updateOf,
 } from './engine-fixture.ts';
+import { onEnvoy } from './test-engine.ts';
 import { freePort } from '../free-port.ts';
 import { eventually } from '../eventually.ts';
 
@@ -231,10 +232,15 @@ test('draining: no new connections, requests in flight are answered and told to 
   busy.send('GET /held HTTP/1.1\r\nHost: a\r\n\r\n');
   await eventually(() => held.length === 1, 'a request in flight');
   const drained = engine.drain(15_000);
-  await idle.rest();
-  await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
+  const onlyBusyIsLeft = async (): Promise<void> => {
+    await idle.rest();
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
+  };
+  // An Envoy lets the others go with the last one.
+  if (!onEnvoy) await onlyBusyIsLeft();
   held[0]?.end('done');
   const answer = await busy.rest();
+  await onlyBusyIsLeft();
   assert.match(answer, /^HTTP\/1.1 200 [^]*Connection: close\r\n[^]*done/);
   busy.socket.end();
   idle.socket.end();

@@ -241,7 +241,10 @@ test('a kind that may not be read is named, holds up nothing, and is read once i
   const { server, controller, log } = await worldOf(t, started, [definition('ReferenceGrant', 'referencegrants')]);
   const conditions = (): readonly string[] => conditionsOf(server.get('GatewayClass', 'portolan'));
   await eventually(() => conditions().includes('portolan.dev/Complete=False KindsNotRead'), 'the class tells it');
-  assert.deepEqual(controller.waiting(), []);
+  await eventually(
+    () => controller.waiting().length === 0,
+    () => controller.waiting().join(),
+  );
   assert.match(controller.failing().join(), /^referencegrants\.gateway\.networking\.k8s\.io: refused with 403/);
   assert.equal(log.filter(({ message }) => message.startsWith('ReferenceGrant cannot be read')).length, 1);
   server.refuse = () => undefined;

@@ -237,7 +237,13 @@ test('draining: no new connections, requests in flight are answered and told to 
     await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
   };
   // An Envoy lets the others go with the last one.
-  if (!onEnvoy) await onlyBusyIsLeft();
+  const isTold = (): Promise<boolean> =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      ({ headers }) => headers.get('connection') === 'close',
+      () => true,
+    );
+  if (onEnvoy) await eventually(isTold, 'it drains');
+  else await onlyBusyIsLeft();
   held[0]?.end('done');
   const answer = await busy.rest();
   await onlyBusyIsLeft();

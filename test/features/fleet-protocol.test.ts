@@ -19,6 +19,7 @@ import { eventually } from '../eventually.ts';
 const deps = join(root, 'node_modules/@grpc/grpc-js-xds/deps');
 const includeDirs = ['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((name) => join(deps, name));
 const CLUSTER = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
+const ENDPOINTS = 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment';
 const LISTENER = 'type.googleapis.com/envoy.config.listener.v3.Listener';
 
 /** As the .proto files have it. */
@@ -101,6 +102,12 @@ test('a client of the .proto files gets, acknowledges, refuses and goes on', asy
   assert.deepEqual([cluster(first.resource.value)['name'], cluster(first.resource.value)['type']], [first.name, 'EDS']);
   call.write({ type_url: CLUSTER, response_nonce: clusters.nonce });
 
+  // What comes behind waits for it.
+  call.write({ type_url: ENDPOINTS, resource_names_subscribe: ['ns/r0:80', 'ns/r1:80'] });
+  const endpoints = await next();
+  assert.deepEqual(endpoints.resources.map(({ name }) => name).toSorted(), ['ns/r0:80', 'ns/r1:80']);
+  call.write({ type_url: ENDPOINTS, response_nonce: endpoints.nonce });
+
   call.write({ type_url: LISTENER, resource_names_subscribe: ['*'] });
   const listeners = await next();
   assert.deepEqual(
@@ -119,6 +126,10 @@ test('a client of the .proto files gets, acknowledges, refuses and goes on', asy
   const [gone] = model.clusters?.set ?? [];
   assert.ok(gone);
   void fleet.apply({ version: 2, clusters: { set: [], delete: [gone.key] } });
+  // Its endpoints went with it.
+  const without = await next();
+  assert.deepEqual([without.type_url, without.removed_resources], [ENDPOINTS, ['ns/r0:80']]);
+  call.write({ type_url: ENDPOINTS, response_nonce: without.nonce });
   const removal = await next();
   assert.deepEqual([removal.type_url, removal.removed_resources, removal.resources], [CLUSTER, [gone.key], []]);
   call.write({ type_url: CLUSTER, response_nonce: removal.nonce });

@@ -16,7 +16,10 @@ export interface DeltaServerOptions {
   readonly essential?: readonly string[];
   /** How long `publish` waits for a node, in milliseconds. Default 10,000. */
   readonly ackTimeout?: number;
-  /** For what nodes ask by themselves (`Resource.asks`), in milliseconds. Default 1000. */
+  /**
+   * For what nodes ask by themselves (`Resource.asks`), in milliseconds. Default 5000: what they have asked for on time is in force when
+   * it is acknowledged, and an Envoy that gets no processor asks late.
+   */
   readonly askTimeout?: number;
   /** Streams per gateway. Default 1024. */
   readonly streams?: number;
@@ -79,7 +82,7 @@ export class DeltaServer implements Discovery {
       essential: options.essential ?? options.order,
       controlPlane: options.controlPlane ?? 'portolan',
       responseBytes: options.responseBytes ?? RESPONSE_BYTES,
-      askTimeout: options.askTimeout ?? 1000,
+      askTimeout: options.askTimeout ?? 5000,
       retries: options.retries,
     };
   }

@@ -2,19 +2,18 @@
 // the process; then step by step in a process of its own: reading, checking, computing the model, updating the engine.
 // Usage: node bench/load-files.ts [--routes N] [--rules N] [--files N]
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { stringify } from 'yaml';
 import { openFiles } from '../src/cli/model/model.ts';
 import { startEcho } from '../src/cli/run/echo-server.ts';
 import { startEngine } from '../src/engines/embedded/engine.ts';
 import { Pipeline } from '../src/pipeline/pipeline.ts';
 import { portolanObjects, routeObjects } from './http/contenders.ts';
 import { hostName } from './http/measure.ts';
+import { RunOnFolder } from './run-on-folder.ts';
 import { freePorts } from '../test/free-port.ts';
 
 const { values } = parseArgs({
@@ -31,54 +30,44 @@ if (values.steps === undefined) await compare();
 else await steps(values.steps);
 
 async function compare(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'portolan-load-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+  const run = new RunOnFolder('load');
+  const { folder } = run;
   const echo = await startEcho({ namespace: 'default', service: 'backend', port: 80 });
   const [port = 0] = await freePorts(1);
-  writeFiles(folder, { port, backendPort: echo.port });
+  writeFiles(run, { port, backendPort: echo.port });
   const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
   const megabytes = sizes.reduce((sum, size) => sum + size, 0) / 1e6;
   process.stdout.write(
     `${routes} routes of ${values.rules} rule(s), ${megabytes.toFixed(1)} MB in ${sizes.length} files\n`,
   );
-  const good = await throughRun(folder, port);
+  const good = await throughRun(run, port);
   await inSteps(folder);
   echo.close();
   process.exit(good ? 0 : 1);
 }
 
-function writeFiles(folder: string, ports: { readonly port: number; readonly backendPort: number }): void {
-  const text = (objects: readonly unknown[]): string =>
-    objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n');
-  writeFileSync(join(folder, 'gateway.yaml'), text(portolanObjects({ ...ports, hosts: -1 })));
+function writeFiles(run: RunOnFolder, ports: { readonly port: number; readonly backendPort: number }): void {
+  run.write('gateway.yaml', portolanObjects({ ...ports, hosts: -1 }));
   const objects = routeObjects(routes, Number(values.rules));
   const perFile = Math.ceil(routes / Math.max(1, Number(values.files)));
-  for (let at = 0; at < routes; at += perFile)
-    writeFileSync(join(folder, `routes-${at}.yaml`), text(objects.slice(at, at + perFile)));
+  for (let at = 0; at < routes; at += perFile) run.write(`routes-${at}.yaml`, objects.slice(at, at + perFile));
 }
 
-async function throughRun(folder: string, port: number): Promise<boolean> {
+async function throughRun(run: RunOnFolder, port: number): Promise<boolean> {
   const started = performance.now();
-  const main = join(import.meta.dirname, '..', 'src/cli/main.ts');
-  const proxy = spawn(process.execPath, [main, 'run', '-f', folder, '--port-offset', '0'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  process.on('exit', () => proxy.kill('SIGKILL'));
+  run.start('embedded');
   const last = hostName(routes - 1);
-  while (performance.now() - started < 120_000 && proxy.exitCode === null && (await statusOf(port, last)) !== 200)
+  while (performance.now() - started < 120_000 && !run.hasEnded && (await statusOf(port, last)) !== 200)
     await sleep(20);
   const seconds = (performance.now() - started) / 1000;
   const answers = [await statusOf(port, hostName(0)), await statusOf(port, last)];
-  const status = readFileSync(`/proc/${proxy.pid}/status`, 'utf8');
-  const stat = readFileSync(`/proc/${proxy.pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-  const memory = (name: string): string =>
-    (Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024).toFixed(0);
+  const { status, cpu } = run.vitals();
+  const memory = (name: string): string => (Number.parseInt(status(name) ?? '', 10) / 1024).toFixed(0);
   process.stdout.write(
-    `portolan run: serving after ${seconds.toFixed(2)} s (${((Number(stat[11]) + Number(stat[12])) / 100).toFixed(2)} s of CPU, all threads); ` +
+    `portolan run: serving after ${seconds.toFixed(2)} s (${cpu.toFixed(2)} s of CPU, all threads); ` +
       `${memory('VmRSS')} MiB resident, peak ${memory('VmHWM')}; first and last host answer ${answers.join(' and ')}\n`,
   );
-  proxy.kill('SIGKILL');
+  run.stop();
   return answers.every((status) => status === 200);
 }
 

@@ -25,7 +25,10 @@ export class RunOnFolder {
   /** As editors save: written beside, then renamed. */
   write(name: string, objects: readonly unknown[]): void {
     const file = join(this.folder, name);
-    writeFileSync(`${file}.tmp`, objects.map((object) => stringify(object)).join('---\n'));
+    writeFileSync(
+      `${file}.tmp`,
+      objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join('---\n'),
+    );
     renameSync(`${file}.tmp`, file);
   }
 
@@ -39,6 +42,25 @@ export class RunOnFolder {
   /** Resident, in MiB: of the program, and of the Envoy that it runs. */
   memory(): number {
     return this.#pids().reduce((sum, pid) => sum + memoryOf(pid), 0);
+  }
+
+  /** What the system says of the program alone: the fields of /proc/PID/status by name, and the seconds of CPU of all its threads. */
+  vitals(): { readonly status: (name: string) => string | undefined; readonly cpu: number } {
+    const of = (file: string): string => readFileSync(`/proc/${this.#child?.pid}/${file}`, 'utf8');
+    const status = of('status');
+    const ticks = of('stat').split(') ').at(-1)?.split(' ') ?? [];
+    return {
+      status: (name) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1],
+      cpu: (Number(ticks[11]) + Number(ticks[12])) / 100,
+    };
+  }
+
+  get hasEnded(): boolean {
+    return this.#child?.exitCode !== null;
+  }
+
+  stop(): void {
+    this.#child?.kill('SIGKILL');
   }
 
   /** Open file descriptors of the same. */

@@ -60,6 +60,7 @@ interface Setting {
   readonly out: ReadonlyMap<string, LeftOut['faults']>;
   readonly told: LeftOut[];
   readonly apply: (update: Omit<Update, 'version'>) => Promise<void>;
+  readonly culprits: Culprits;
   /** Each is sent before anything is heard of those before it. */
   readonly applyTogether: (updates: readonly Omit<Update, 'version'>[]) => Promise<void>;
 }
@@ -90,6 +91,7 @@ function setting(): Setting {
     envoy,
     out,
     told,
+    culprits,
     apply: async (update) => {
       const number = culprits.next({ version: 1, ...update });
       const outcome = await envoy.publish(translation.apply({ version: 1, ...update }).get('all') ?? []);
@@ -309,4 +311,16 @@ test('an Envoy that says nothing any more makes nobody a culprit', async () => {
   };
   await apply(rules(['match', 'none', 'none', 'match'], 2));
   assert.deepEqual([...out.keys()], []);
+});
+
+test('what changed since an update is known for as long as that is little, and forgotten from its beginning', async () => {
+  const { apply, culprits } = setting();
+  await apply({ ...port, ...rules(Array.from({ length: 3000 }, () => 'none')) });
+  assert.equal(culprits.changedSince(0), undefined, 'that was everything');
+  await apply(rules(['none'], 3000));
+  assert.deepEqual([...(culprits.changedSince(1) ?? [])], [`rules ${ruleKey(3000)}`, `matches ${ruleKey(3000)}|0`]);
+  assert.deepEqual([...(culprits.changedSince(2) ?? [])], []);
+  for (let at = 0; at < 1500; at++) culprits.next({ version: 1, ...rules(['none'], 4000 + at) });
+  assert.equal(culprits.changedSince(2), undefined, 'the first of them are forgotten');
+  assert.equal(culprits.changedSince(1490)?.size, 24);
 });

@@ -14,6 +14,8 @@ import type { Translation } from './translation.ts';
 const MOST_TRIALS = 128;
 
 const MOST_MENDED = 1000;
+/** Names of rows that changed, of the last updates. */
+const MOST_CHANGED = 2000;
 
 /** Sends changes, and resolves with what became of them. */
 export type Publish = (changes: ScopedChanges) => Promise<PublishOutcome>;
@@ -24,6 +26,10 @@ export class Culprits {
   /** Names of rows that nobody has acknowledged, by the update that brought them. */
   readonly #unproven = new Map<string, number>();
   #updates = 0;
+  /** Names of rows, with the update that changed them last, in that order. */
+  readonly #changed = new Map<string, number>();
+  /** Of updates up to that one it is not known any more what they changed. */
+  #forgotten = 0;
   /** Resources that were refused and then taken, by type and name: with all updates up to that one. */
   readonly #mended = new Map<string, number>();
 
@@ -37,19 +43,54 @@ export class Culprits {
     const number = ++this.#updates;
     const { standing } = this.#translation;
     for (const row of rules?.set ?? []) {
-      if (!equal(standing.rules.get(row.key), row)) this.#unproven.set(`rules ${row.key}`, number);
+      if (!equal(standing.rules.get(row.key), row)) this.#note(`rules ${row.key}`, number);
     }
     for (const row of frontends?.set ?? []) {
-      if (!equal(standing.frontends.get(row.key), row)) this.#unproven.set(`frontends ${row.key}`, number);
+      if (!equal(standing.frontends.get(row.key), row)) this.#note(`frontends ${row.key}`, number);
     }
     for (const { removed, inserted } of virtualHosts ?? []) {
       const before = new Map(removed.map((entry) => [matchName(entry.rule, entry.rank.match), entry]));
       for (const entry of inserted) {
         const name = matchName(entry.rule, entry.rank.match);
-        if (!equal(before.get(name), entry)) this.#unproven.set(`matches ${name}`, number);
+        if (!equal(before.get(name), entry)) this.#note(`matches ${name}`, number);
       }
     }
+    if (this.#changed.size > 2 * MOST_CHANGED) {
+      // Everything, as at the start: it is not worth the while to keep that.
+      this.#changed.clear();
+      this.#forgotten = number;
+    }
+    for (const [name, update] of this.#changed) {
+      if (this.#changed.size <= MOST_CHANGED) break;
+      this.#changed.delete(name);
+      this.#forgotten = update;
+    }
     return number;
+  }
+
+  #note(name: string, number: number): void {
+    this.#unproven.set(name, number);
+    if (this.#changed.size > 2 * MOST_CHANGED) return;
+    this.#changed.delete(name);
+    this.#changed.set(name, number);
+  }
+
+  /** Names of all rows that changed after an update; undefined: nobody knows any more. */
+  changedSince(update: number): ReadonlySet<string> | undefined {
+    if (update < this.#forgotten) return undefined;
+    return new Set([...this.#changed].flatMap(([name, number]) => (number > update ? [name] : [])));
+  }
+
+  /** Only these count as what nobody has acknowledged; undefined: all that stand. */
+  suspect(names: ReadonlySet<string> | undefined): void {
+    const { rules, frontends, hosts } = this.#translation.standing;
+    this.#unproven.clear();
+    const all = names ?? [
+      ...[...rules.keys()].map((key) => `rules ${key}`),
+      ...[...frontends.keys()].map((key) => `frontends ${key}`),
+      ...[...hosts.values()].flatMap((host) => [...host.matches()].map((match) => `matches ${matchName(...match)}`)),
+    ];
+    for (const name of all) this.#unproven.set(name, this.#updates);
   }
 
   /**

@@ -58,6 +58,9 @@ export function envoyDialect({ settings }: DialectOptions = {}): Dialect {
         leftOut: () => leftOut.all(),
         judge: {
           last: () => last,
+          changedSince: (call) => culprits.changedSince(call),
+          suspect: (rows) => culprits.suspect(rows),
+          isClear: () => translation.faults.isClear,
           judge: (outcome, call, to) => {
             publish = to;
             return culprits.judge(outcome, call);

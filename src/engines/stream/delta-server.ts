@@ -16,6 +16,8 @@ export interface DeltaServerOptions {
   readonly essential?: readonly string[];
   /** How long `publish` waits for a node, in milliseconds. Default 10,000. */
   readonly ackTimeout?: number;
+  /** A publication is in force once all nodes have it, and refused when one refuses some of it. Default: one is enough, and all. */
+  readonly unanimous?: boolean;
   /**
    * For what nodes ask by themselves (`Resource.asks`), in milliseconds. Default 5000: what they have asked for on time is in force when
    * it is acknowledged, and an Envoy that gets no processor asks late.
@@ -190,7 +192,8 @@ export class DeltaServer implements Discovery {
         for (const waiter of state.waiters) {
           if (waiter.revision > stream.revision) continue;
           // What came later in the same batch may have mended what was refused, so the last word counts.
-          if (refusals.length === 0) this.#resolve(state, waiter, { outcome: 'acknowledged' });
+          if (refusals.length === 0 && this.#options.unanimous !== true)
+            this.#resolve(state, waiter, { outcome: 'acknowledged' });
           else {
             waiter.refused.set(stream, refusals);
             this.#settle(state, waiter);
@@ -213,7 +216,9 @@ export class DeltaServer implements Discovery {
       const waiter: Waiter = { revision, timer, resolve, refused: new Map() };
       state.waiters.add(waiter);
       // Nothing changed, and a node has it all.
-      if ([...state.streams].some((stream) => revision > 0 && stream.revision >= revision)) {
+      const has = (stream: NodeStream): boolean => revision > 0 && stream.revision >= revision;
+      const streams = [...state.streams];
+      if (this.#options.unanimous === true ? streams.every(has) : streams.some(has)) {
         this.#resolve(state, waiter, { outcome: 'acknowledged' });
       }
     });
@@ -227,7 +232,12 @@ export class DeltaServer implements Discovery {
     }
     const refused = [...state.streams].map((stream) => waiter.refused.get(stream));
     if (refused.some((refusals) => refusals === undefined)) return;
-    this.#resolve(state, waiter, { outcome: 'refused', refusals: refused.flatMap((refusals) => refusals ?? []) });
+    const refusals = refused.flatMap((each) => each ?? []);
+    this.#resolve(
+      state,
+      waiter,
+      refusals.length === 0 ? { outcome: 'acknowledged' } : { outcome: 'refused', refusals },
+    );
   }
 
   #resolve(state: GatewayState, waiter: Waiter, outcome: PublishOutcome): void {

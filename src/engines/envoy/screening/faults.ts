@@ -137,6 +137,11 @@ export class Faults {
     else this.#held.delete(`${table} ${key}`);
   }
 
+  /** No row is left out whatever it says. */
+  get isClear(): boolean {
+    return this.#blamed.size === 0;
+  }
+
   /** Whether a row is left out whatever it says. */
   isOut(table: RowName['table'], key: string): boolean {
     if (this.#blamed.size + this.#held.size === 0) return false;

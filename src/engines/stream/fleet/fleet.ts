@@ -14,8 +14,8 @@ import type { Dialect } from './dialect.ts';
 import { entrance } from './entrance.ts';
 import { Relay } from './relay.ts';
 import { type FleetListener, FleetReports, type NodeReport } from './reports.ts';
+import { Lanes } from './lanes.ts';
 import { fleetService } from './service.ts';
-import { TranslatedNodes } from './translated.ts';
 
 export interface FleetOptions extends FleetListener {
   /** To listen at. */
@@ -39,6 +39,8 @@ export interface FleetOptions extends FleetListener {
   readonly onDialectRefusal?: (gateway: string, refusal: Refusal) => void;
   /** How long translations are kept after the last node of the dialect, in milliseconds. Default 300,000. */
   readonly keepTranslations?: number;
+  /** How long a node that refused what others took is told apart at least, in milliseconds. Default 60,000. */
+  readonly apartFor?: number;
 }
 
 /** Rejects with an Error of the code ELISTEN when the port cannot be taken. */
@@ -81,6 +83,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 
 const ACK_TIMEOUT = 10_000;
 const KEEP_TRANSLATIONS = 300_000;
+const APART_FOR = 60_000;
 
 /** What stands of a gateway. */
 interface GatewayRows {
@@ -101,10 +104,10 @@ interface Ends {
   readonly onNodes: (gateway: string) => void;
 }
 
-function translatedNodes(options: FleetOptions, { state, reports, hear, onNodes }: Ends): TranslatedNodes | null {
+function translatedNodes(options: FleetOptions, { state, reports, hear, onNodes }: Ends): Lanes | null {
   const { dialect, log } = options;
   if (dialect === undefined) return null;
-  return new TranslatedNodes({
+  return new Lanes({
     dialect,
     standing: (gateway) => {
       const there = state.rows.get(gateway);
@@ -125,12 +128,13 @@ function translatedNodes(options: FleetOptions, { state, reports, hear, onNodes 
     onError: (message) => log({ level: 'error', message }),
     ackTimeout: options.ackTimeout ?? ACK_TIMEOUT,
     keep: options.keepTranslations ?? KEEP_TRANSLATIONS,
+    apartFor: options.apartFor ?? APART_FOR,
   });
 }
 
 interface Parts {
   readonly server: DeltaServer;
-  readonly translated: TranslatedNodes | null;
+  readonly translated: Lanes | null;
   readonly listener: StreamListener;
   readonly reports: FleetReports;
   readonly relay: Relay;
@@ -215,7 +219,7 @@ export class Fleet {
     if (empty) {
       state.rows.delete(gateway);
       server.forget(gateway);
-      void translated?.apply(gateway, update, '');
+      void Promise.all(translated?.apply(gateway, update, '') ?? []);
       return;
     }
     let standing = state.rows.get(gateway);
@@ -225,7 +229,7 @@ export class Fleet {
     const encoded = encoder.encode(update);
     const { digest } = encoder;
     const outcomes = [server.publish(gateway, encoded)];
-    if (translated !== null) outcomes.push(translated.apply(gateway, update, digest));
+    if (translated !== null) outcomes.push(...translated.apply(gateway, update, digest));
     const how = await bestOf(outcomes);
     // Its nodes may all be connected to other replicas.
     if (how === 'unconnected') await reports.inForce(gateway, digest, this.#options.ackTimeout ?? ACK_TIMEOUT);

@@ -18,6 +18,16 @@ export interface TranslatedOptions {
   /** A node refused resources; the message is for people. */
   readonly onRefusal: (node: StreamNode, refusal: Refusal) => void;
   readonly onError: (message: string) => void;
+  /**
+   * Everything was sent and answered, and nobody is looked for who is to blame.
+   * @param refusing nodes that refuse some of it for good
+   * @param isWhole nothing is left out since a node refused it
+   */
+  readonly onQuiet: (gateway: string, refusing: readonly StreamNode[], isWhole: boolean) => void;
+  /** Nothing is kept of a gateway any more. */
+  readonly onForget: (gateway: string) => void;
+  /** Given: what one node refuses is left out for all. Names of the rows that may be to blame at first; undefined: any. */
+  readonly suspects?: (gateway: string) => ReadonlySet<string> | undefined;
   readonly ackTimeout: number;
   /** Milliseconds from the end of the last stream until nothing is kept of a gateway any more. */
   readonly keep: number;
@@ -36,11 +46,28 @@ interface Gateway {
   forgetting: NodeJS.Timeout | null;
   /** Digests of rows by the publication that has them in it. */
   readonly digests: Map<number, string>;
+  /** Calls of the translator in the same way. */
+  readonly calls: Map<number, number>;
   /** Binds that a node has in force, by stream. */
   readonly serving: Map<number, ReadonlySet<string>>;
   /** It is found out what is to blame for a refusal. */
   judging: Promise<void> | null;
+  /** Publications of which it is not known what became of them. */
+  underWay: number;
+  /** How often somebody was looked for who is to blame for the refusal of one node, by resource. */
+  readonly searches: Map<string, number>;
+  /** Names of the rows that changed before a stream refused something; undefined: any may have. */
+  readonly changed: Map<number, ReadonlySet<string> | undefined>;
 }
+
+interface Sent {
+  readonly published: Promise<PublishOutcome>;
+  /** Of the translator. */
+  readonly call: number;
+}
+
+/** First among the rows that changed last, then among all. */
+const SEARCHES = 2;
 
 export class TranslatedNodes implements Discovery {
   readonly #options: TranslatedOptions;
@@ -54,12 +81,22 @@ export class TranslatedNodes implements Discovery {
       order: dialect.order,
       essential: dialect.essential,
       ackTimeout,
+      unanimous: options.suspects !== undefined,
       retries: { isPassing: dialect.isPassing, first: FIRST_PAUSE, longest: LONGEST_PAUSE },
-      onNack: (node, { message, ...rest }) =>
-        options.onRefusal(node, { ...rest, message: dialect.reasonOf(message).message }),
+      onNack: (node, { message, ...rest }) => {
+        const state = this.#gateways.get(node.gateway);
+        // Those of trials are no news.
+        if (state === undefined || state.judging !== null) return;
+        const call = state.calls.get(node.revision);
+        const changed = call === undefined ? undefined : state.translator?.judge?.changedSince(call);
+        const before = state.changed.has(node.stream) ? state.changed.get(node.stream) : new Set<string>();
+        state.changed.set(node.stream, changed && before?.union(changed));
+        options.onRefusal(node, { ...rest, message: dialect.reasonOf(message).message });
+      },
       onNodes: (gateway) => {
         this.#report(gateway);
         options.onNodes(gateway);
+        this.#settle(gateway);
       },
     });
   }
@@ -96,15 +133,71 @@ export class TranslatedNodes implements Discovery {
     const outcome = this.#server.publish(gateway, state.translator.apply(update));
     const revision = this.#server.revision(gateway);
     state.digests.set(revision, digest);
+    state.calls.set(revision, state.translator.judge?.last() ?? 0);
     // Nothing of it shows in resources: whoever has those has it.
     if (revision === before) this.#report(gateway);
     return this.#judged(gateway, state, outcome);
   }
 
-  /** What was refused is left out; what comes meanwhile waits. */
-  async #judged(gateway: string, state: Gateway, published: Promise<PublishOutcome>): Promise<PublishOutcome> {
+  /** Names of the rows that changed before a node refused something; undefined: that is not known. */
+  changedFor(gateway: string, { stream }: StreamNode): ReadonlySet<string> | undefined {
+    return this.#gateways.get(gateway)?.changed.get(stream);
+  }
+
+  async #judged(
+    gateway: string,
+    state: Gateway,
+    published: Promise<PublishOutcome>,
+    call: number = state.translator?.judge?.last() ?? 0,
+  ): Promise<PublishOutcome> {
+    state.underWay++;
+    try {
+      return await this.#judge(gateway, state, { published, call });
+    } finally {
+      state.underWay--;
+      this.#settle(gateway);
+    }
+  }
+
+  /** Nothing is under way any more: is there a node that refuses what stands? */
+  #settle(gateway: string): void {
+    const state = this.#gateways.get(gateway);
+    if (state === undefined || state.underWay > 0 || state.judging !== null || !state.isOpen) return;
+    const { onQuiet, suspects } = this.#options;
+    const current = this.#server.revision(gateway);
+    const nodes = this.#server.nodes(gateway).filter(({ revision }) => revision === current);
+    const refused = new Map<string, StreamNode[]>();
+    for (const node of nodes) for (const each of this.#lasting(node)) push(refused, nameOf(each), node);
+    for (const name of state.searches.keys()) if (!refused.has(name)) state.searches.delete(name);
+    if (suspects !== undefined && this.#accuse(gateway, state, nodes)) return;
+    // What all refuse, and nobody was found to blame for, is refused apart as well.
+    const concerns = [...refused].filter(([name, by]) => by.length < nodes.length || !state.searches.has(name));
+    const refusing = new Set(suspects === undefined ? concerns.flatMap(([, by]) => by) : [...refused.values()].flat());
+    onQuiet(gateway, [...refusing], state.translator?.judge?.isClear() === true);
+  }
+
+  #lasting({ refusals }: Pick<StreamNode, 'refusals'>): readonly Refusal[] {
+    return refusals.filter(({ message }) => !this.#options.dialect.isPassing(message));
+  }
+
+  /** Of what one node refuses although others take it. Says whether somebody is looked for: a few times for each resource. */
+  #accuse(gateway: string, state: Gateway, nodes: readonly StreamNode[]): boolean {
     const judge = state.translator?.judge;
-    const call = judge?.last() ?? 0;
+    const refusal = nodes
+      .flatMap((node) => this.#lasting(node))
+      .find((each) => (state.searches.get(nameOf(each)) ?? 0) < SEARCHES);
+    if (judge === undefined || refusal === undefined) return false;
+    const searches = state.searches.get(nameOf(refusal)) ?? 0;
+    state.searches.set(nameOf(refusal), searches + 1);
+    // It may be none of those that changed last.
+    judge.suspect(searches === 0 ? this.#options.suspects?.(gateway) : undefined);
+    void this.#judged(gateway, state, Promise.resolve({ outcome: 'refused', refusals: [refusal] }), Infinity);
+    return true;
+  }
+
+  /** What was refused is left out; what comes meanwhile waits. */
+  async #judge(gateway: string, state: Gateway, { published, call }: Sent): Promise<PublishOutcome> {
+    const judge = state.translator?.judge;
     const outcome = await published;
     const isRefused = outcome.outcome === 'refused';
     if (judge === undefined || (!isRefused && outcome.outcome !== 'acknowledged')) return outcome;
@@ -112,6 +205,7 @@ export class TranslatedNodes implements Discovery {
       const digest = state.digests.get(this.#server.revision(gateway)) ?? '';
       const sent = this.#server.publish(gateway, changes);
       state.digests.set(this.#server.revision(gateway), digest);
+      state.calls.set(this.#server.revision(gateway), judge.last());
       return sent;
     };
     if (!isRefused) {
@@ -122,6 +216,8 @@ export class TranslatedNodes implements Discovery {
     state.judging = judging;
     await judging;
     if (state.judging === judging) state.judging = null;
+    if (this.#options.suspects === undefined)
+      for (const refusal of this.#lasting(outcome)) state.searches.set(nameOf(refusal), SEARCHES);
     this.#report(gateway);
     return outcome;
   }
@@ -156,6 +252,10 @@ export class TranslatedNodes implements Discovery {
       digests: new Map(),
       serving: new Map(),
       judging: null,
+      calls: new Map(),
+      underWay: 0,
+      searches: new Map(),
+      changed: new Map(),
     };
     this.#gateways.set(gateway, state);
     void this.#begin(gateway, state).then((begun) => {
@@ -183,7 +283,7 @@ export class TranslatedNodes implements Discovery {
 
   /** Publishes everything that stands. */
   #open(gateway: string, state: Gateway): void {
-    const { dialect, standing } = this.#options;
+    const { dialect, standing, suspects } = this.#options;
     if (state.isOpen || state.translator === null || this.#gateways.get(gateway) !== state) return;
     const all = standing(gateway);
     if (all === undefined) return;
@@ -196,14 +296,18 @@ export class TranslatedNodes implements Discovery {
       const left = [...this.#server.standing(gateway, typeUrl)].map(([name]) => name);
       return { typeUrl, set, remove: left.filter((name) => !names.has(name)) };
     });
+    const { judge } = state.translator;
+    if (suspects !== undefined) judge?.suspect(suspects(gateway));
     const outcome = this.#server.publish(gateway, whole);
     state.digests.set(this.#server.revision(gateway), all.digest);
+    state.calls.set(this.#server.revision(gateway), judge?.last() ?? 0);
     void this.#judged(gateway, state, outcome);
   }
 
   #forget(gateway: string): void {
     this.#gateways.delete(gateway);
     this.#server.forget(gateway);
+    this.#options.onForget(gateway);
   }
 
   #report(gateway: string): void {
@@ -212,6 +316,7 @@ export class TranslatedNodes implements Discovery {
     const { dialect, onReport } = this.#options;
     const nodes = this.#server.nodes(gateway);
     const here = new Set(nodes.map(({ stream }) => stream));
+    for (const stream of state.changed.keys()) if (!here.has(stream)) state.changed.delete(stream);
     for (const stream of state.serving.keys()) {
       if (here.has(stream)) continue;
       state.serving.delete(stream);
@@ -239,7 +344,8 @@ export class TranslatedNodes implements Discovery {
       });
     }
     const oldest = Math.min(this.#server.revision(gateway), ...nodes.map(({ revision }) => revision));
-    for (const revision of state.digests.keys()) if (revision < oldest) state.digests.delete(revision);
+    for (const each of [state.digests, state.calls])
+      for (const revision of each.keys()) if (revision < oldest) each.delete(revision);
   }
 }
 
@@ -255,4 +361,14 @@ function failuresOf({ refusals }: StreamNode, { bindType, reasonOf }: Dialect): 
     for (const bind of names) failed.set(bind, { bind, state: 'failed', ...reasonOf(message) });
   }
   return failed;
+}
+
+function nameOf({ typeUrl, names }: Refusal): string {
+  return `${typeUrl} ${names.join()}`;
+}
+
+function push<K, V>(into: Map<K, V[]>, key: K, value: V): void {
+  const there = into.get(key);
+  if (there === undefined) into.set(key, [value]);
+  else there.push(value);
 }

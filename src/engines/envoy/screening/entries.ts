@@ -27,8 +27,9 @@ export function refusedMatch({ path, headers, query }: Match): string | undefine
 
 /** Why a rule has to be answered 500 as a whole; undefined: it is served. */
 export function refusedRule({ filters, action, timeouts, retry }: Rule): string | undefined {
-  const times = [timeouts.request, timeouts.backendRequest, (retry?.backoff ?? 0) * 10];
-  const late = times.some(isOutOfRange) ? 'a timeout is out of range' : undefined;
+  const isLate =
+    isOutOfRange(timeouts.request) || isOutOfRange(timeouts.backendRequest) || isOutOfRange((retry?.backoff ?? 0) * 10);
+  const late = isLate ? 'a timeout is out of range' : undefined;
   const backends = action.kind === 'forward' ? action.backends : [];
   // Most have no filters.
   if (action.kind !== 'redirect' && filters.length === 0 && backends.every((backend) => backend.filters.length === 0))

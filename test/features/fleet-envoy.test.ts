@@ -13,14 +13,18 @@ import { envoyDialect } from '../../src/engines/envoy/dialect.ts';
 import { ask } from '../../src/engines/envoy/process/admin.ts';
 import { EnvoyProcess } from '../../src/engines/envoy/process/envoy-process.ts';
 import type { TlsMaterial } from '../../src/engines/stream/credentials.ts';
+import { order } from '../../src/engines/envoy/names.ts';
+import type { Judge } from '../../src/engines/stream/fleet/dialect.ts';
 import { type Fleet, type FleetOptions, startFleet } from '../../src/engines/stream/fleet/fleet.ts';
 import { gatewayUri } from '../../src/engines/stream/identity.ts';
+import type { Resource, ResourceChanges } from '../../src/engines/stream/resource.ts';
+import type { LeftOut } from '../../src/routing/engine.ts';
 import type { BindReport } from '../../src/routing/model.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { portolan } from './cli-process.ts';
 import { envoyBinary, noEnvoy } from './envoy-binary.ts';
 import { entryOf, everything, hostOf, modelOf, ruleOf } from './fleet-fixture.ts';
-import { materialOf, serverMaterial, serverName } from './stream-fixture.ts';
+import { materialOf, RawClient, serverMaterial, serverName } from './stream-fixture.ts';
 import { type Authority, authority, certificateFor } from './tls-certificates.ts';
 import { freePort } from '../free-port.ts';
 import { eventually } from '../eventually.ts';
@@ -386,3 +390,65 @@ test('a port that another program has is served once it is free', { skip: noEnvo
   assert.deepEqual([await statusOf(port, '/r0'), await statusOf(port, '/later')], [200, 200]);
   assert.equal(logged.filter((line) => line.includes('refused Listener')).length, 1, 'it is said once');
 });
+
+/** With a line break in a header, which an Envoy refuses, for each `poison`: what nobody found wrong with it. */
+function poisoned(changes: readonly ResourceChanges[]): readonly ResourceChanges[] {
+  const spoilt = ({ bytes, ...rest }: Resource): Resource => {
+    const text = Buffer.from(bytes).toString('latin1').replaceAll('poison', 'poi\non');
+    return { ...rest, bytes: Buffer.from(text, 'latin1') };
+  };
+  return changes.map(({ set, ...rest }) => ({ ...rest, set: set.map(spoilt) }));
+}
+
+test(
+  'an Envoy that refuses what another node takes is told apart, and serves all the rest',
+  { skip: noEnvoy, timeout: 60_000 },
+  async (t) => {
+    const envoy = envoyDialect();
+    const leftOut: LeftOut[] = [];
+    const { fleet, reports } = await controller(t, {
+      onLeftOut: (rows) => leftOut.push(...rows),
+      absence: 20_000,
+      apartFor: 100,
+      dialect: {
+        ...envoy,
+        translator: async (gateway) => {
+          const all = await envoy.translator(gateway);
+          const judge = all.judge && {
+            ...all.judge,
+            judge: (...[outcome, call, publish]: Parameters<Judge['judge']>) =>
+              all.judge?.judge(outcome, call, (changes) => publish(poisoned(changes))) ?? Promise.resolve(),
+          };
+          return { ...all, apply: (update) => poisoned(all.apply(update)), ...(judge && { judge }) };
+        },
+      },
+    });
+    const port = await freePort();
+    await fleet.apply({ version: 1, ...modelOf({ gateway: GATEWAY, port, backendPort, routes: 3 }) });
+    const own = await ownEnvoy(t, fleet.port, await materialFor(GATEWAY));
+    await eventually(() => reports.length === 1, 'the bind serves');
+    // One that takes everything.
+    const other = new RawClient(`127.0.0.1:${fleet.port}`, await materialFor(GATEWAY));
+    t.after(() => other.close());
+    for (const typeUrl of order) other.ask(typeUrl, [], { node: { id: 'other', agent: '' } });
+    await eventually(() => fleet.nodes(GATEWAY).filter(({ revision }) => revision > 0).length === 2, 'both are there');
+    const stop = asking(port, ['/r0']);
+    const rule = (name: string, value: string): Update => ({
+      version: 2,
+      rules: everything(ruleOf(GATEWAY, name, `${GATEWAY}|ns/r0:80|`, value)),
+    });
+    const row = { table: 'rules', key: `${GATEWAY}|HTTPRoute/ns/r1|0`, gateway: GATEWAY };
+    await fleet.apply(rule('r1', 'poison'));
+    await eventually(() => leftOut.length === 1, 'it is told');
+    assert.deepEqual([leftOut[0]?.key, leftOut[0]?.faults.map(({ effect }) => effect)], [row.key, ['dropped']]);
+    await fleet.apply(route('later'));
+    await eventually(async () => (await statusOf(port, '/later')) === 200, 'it has what came since');
+    assert.equal(await statusOf(port, '/r1'), 500);
+    await fleet.apply(rule('r1', 'mended'));
+    await eventually(() => leftOut.length === 2, 'it is withdrawn');
+    assert.deepEqual(leftOut.at(-1), { ...row, faults: [] });
+    await eventually(async () => (await statusOf(port, '/r1')) === 200, 'it is served');
+    const statuses = [...(await stop()).keys()];
+    assert.deepEqual([statuses, reports, own.crashes], [[200], [{ bind, state: 'serving' }], []]);
+  },
+);

@@ -285,11 +285,19 @@ for (const [what, reconnects] of [
     const port = await freePort();
     await fleet.apply({ version: 1, ...modelOf({ gateway: GATEWAY, port, backendPort, routes: 1 }) });
     const lifetime = 5000;
-    const began = Date.now();
+    let began = Date.now();
     const own = await ownEnvoy(t, fleet.port, await materialFor(GATEWAY, lifetime), (text) =>
       text.replace('"max_connection_duration": "3600s"', `"max_connection_duration": "${reconnects}"`),
     );
-    await eventually(() => reports.length === 1, 'the bind serves');
+    const serves = async (): Promise<boolean> => {
+      // On a busy machine it may not have come so far in the time of its first certificate.
+      if (reports.length === 0 && Date.now() > began + lifetime) {
+        began = Date.now();
+        own.rotate(await materialFor(GATEWAY, lifetime));
+      }
+      return reports.length === 1;
+    };
+    await eventually(serves, 'the bind serves');
     const [before] = fleet.nodes(GATEWAY);
     own.rotate(await materialFor(GATEWAY));
     const stop = asking(port, ['/r0']);

@@ -161,7 +161,7 @@ export class RouteTables {
       routes.push(writer.table(name, contents));
       if (this.#known.has(name)) continue;
       this.#known.add(name);
-      scopes.push(scope(name));
+      scopes.push(scope(name, this.#bind));
     }
     return { routes, scopes, gone };
   }
@@ -192,8 +192,11 @@ const scopeTags = {
 };
 const scopeWriter = new WireWriter();
 
-/** What leads from the header to the configuration. Of one name there never is another, so that it needs no version. */
-function scope(name: string): Resource {
+/**
+ * What leads from the header to the configuration. Of one name there never is another, so that it needs no version.
+ * @param bind whose listener leads to it
+ */
+function scope(name: string, bind: string): Resource {
   scopeWriter.varint(scopeTags.name);
   scopeWriter.text(name);
   scopeWriter.varint(scopeTags.table);
@@ -206,5 +209,6 @@ function scope(name: string): Resource {
   scopeWriter.text(name);
   scopeWriter.close(fragment);
   scopeWriter.close(key);
-  return { name, version: 'scope', bytes: scopeWriter.finish(), asks: [{ typeUrl: types.routes, name }] };
+  const asked = { typeUrl: types.routes, name, through: { typeUrl: types.listener, name: bind } };
+  return { name, version: 'scope', bytes: scopeWriter.finish(), asks: [asked] };
 }

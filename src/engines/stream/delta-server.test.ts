@@ -350,6 +350,18 @@ test('a change is in force when the node has what a type holds that it asks for 
   assert.deepEqual(await delta.publish(gateway, [set(A, more)]), { outcome: 'acknowledged' });
 });
 
+test('what a node would ask for because of one that it refused is not waited for', async () => {
+  const delta = server({ askTimeout: 20_000 });
+  const through = { typeUrl: A, name: 'listener' };
+  const node = new FakeNode(delta, ({ typeUrl }) => (typeUrl === A ? 'not like this' : undefined)).ask(A).ask(B).ask(C);
+  const outcome = await delta.publish(gateway, [
+    set(A, resource('listener')),
+    set(B, resource('scope', '1', { asks: [{ typeUrl: C, name: 'routes', through }] })),
+  ]);
+  assert.equal(outcome.outcome, 'refused');
+  assert.ok(node.have.has(`${B} scope`));
+});
+
 test('a node that never asks for it is not waited for', async () => {
   const delta = server({ askTimeout: 20 });
   void delta.publish(gateway, [

@@ -322,7 +322,9 @@ export class NodeStream {
   #expect(all: readonly Asked[]): void {
     const covered = new Map<Subscription, Set<string>>();
     for (const asked of all) {
-      const { typeUrl, name, again } = asked;
+      const { typeUrl, name, again, through } = asked;
+      if (through !== undefined && this.#subscriptions.get(through.typeUrl)?.refused.has(through.name) === true)
+        continue;
       const subscription = this.#subscriptions.get(typeUrl);
       if (again !== true && subscription?.isSettled(name) === true) continue;
       const isAll = name === '*' && subscription !== undefined;

@@ -22,6 +22,8 @@ export interface Asked extends ResourceName {
    * that have yet to come, although it watches them already.
    */
   readonly again?: true;
+  /** A node that has refused this one will not ask. */
+  readonly through?: ResourceName;
 }
 
 export interface ResourceName {

@@ -239,7 +239,7 @@ function exchange(port: number, octets: string): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     const socket = net.connect({ port, host: '127.0.0.1' });
-    socket.setTimeout(1500, () => socket.destroy());
+    socket.setTimeout(6000, () => socket.destroy());
     socket.on('data', (piece) => {
       text += piece.toString('latin1');
     });

@@ -83,11 +83,11 @@ function haproxyConfig(hops: readonly Hop[]): string {
   nbthread 1
 defaults
   mode http
-  timeout connect 2s
-  timeout client 700ms
-  timeout server 1s
-  timeout http-request 700ms
-  timeout http-keep-alive 700ms
+  timeout connect 5s
+  timeout client 3s
+  timeout server 4s
+  timeout http-request 3s
+  timeout http-keep-alive 3s
   http-reuse always
 ${hops
   .map(
@@ -112,10 +112,10 @@ error_log ${join(folder, 'error.log')};
 events { worker_connections 2000; }
 http {
 ${temporary.join('')}  access_log off;
-  client_header_timeout 700ms;
-  client_body_timeout 700ms;
-  keepalive_timeout 700ms;
-  proxy_read_timeout 1s;
+  client_header_timeout 3s;
+  client_body_timeout 3s;
+  keepalive_timeout 3s;
+  proxy_read_timeout 4s;
   proxy_http_version 1.1;
   proxy_request_buffering off;
   proxy_buffering off;

@@ -2,11 +2,11 @@
 // and equal to what the embedded engine does.
 import { accessLogs } from './access-log.ts';
 import { http1Options, http2Options } from './clusters.ts';
-import { type GuardedConnection, guardFilter } from './guard.ts';
+import { type GuardedConnection, guardFilter, settlingFilter } from './guard.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { localReplies } from './routes/answers.ts';
 import { SHARD_HEADER } from './names.ts';
-import { checkFilter, LISTENER_CHECK, RULE_CHECK } from './routes/checks.ts';
+import { type CheckRoom, checkFilters, leastRoom } from './routes/checks.ts';
 import { sessionFilter } from './routes/sessions.ts';
 import { shardFilter } from './shard-filter.ts';
 import { any, duration, extension, type Message, overAds } from './tree.ts';
@@ -51,27 +51,31 @@ const commands = [
   'x-envoy-upstream-stream-duration-ms',
 ];
 
-export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes'> {
+export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes' | 'settles'> {
   /** Key of the bind whose routes it has. */
   readonly bind: string;
   /** Host and port of the socket: what requests of HTTP/1.0 without a host are for. */
   readonly authority: string;
+  readonly room: CheckRoom;
 }
 
 export function connectionManager(
-  { bind, authority, ...connection }: ManagedConnection,
+  { bind, authority, room, ...connection }: ManagedConnection,
   settings: HttpSettings,
 ): Message {
   const { limits, trustedHops } = settings;
+  // Services of the listener decide about the route, too.
+  const settles = room.listener === leastRoom.listener;
   return extension(HTTP_MANAGER, 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
     stat_prefix: bind,
     codec_type: 'AUTO',
     scoped_routes: scopedRoutes,
     http_filters: [
-      shardFilter(bind),
-      guardFilter({ ...connection, targetBytes: limits.targetBytes }),
-      checkFilter(LISTENER_CHECK),
-      checkFilter(RULE_CHECK),
+      shardFilter(bind, room),
+      guardFilter({ ...connection, targetBytes: limits.targetBytes, settles }),
+      ...checkFilters('listener', room),
+      ...(settles ? [] : [settlingFilter()]),
+      ...checkFilters('rule', room),
       sessionFilter,
       extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router', {
         suppress_envoy_headers: true,

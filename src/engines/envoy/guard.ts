@@ -15,6 +15,8 @@ export interface GuardedConnection {
   readonly validation: string;
   /** Octets of a target. */
   readonly targetBytes: number;
+  /** The route that the guard finds is the one that the request gets. */
+  readonly settles: boolean;
 }
 
 /** What the guard has to know of a virtual host. */
@@ -35,6 +37,11 @@ export interface GuardedHost {
 
 export function guardFilter(connection: GuardedConnection): Message {
   return luaFilter(constants(connection) + script);
+}
+
+/** Behind what may have changed the route: the part of the guard that depends on it. */
+export function settlingFilter(): Message {
+  return luaFilter(settling);
 }
 
 /** Metadata of a VirtualHost. */
@@ -77,19 +84,62 @@ function changes({ dropped, appended }: HeaderPlan): Message {
   };
 }
 
-function constants({ frontend, validation, targetBytes }: GuardedConnection): string {
+function constants({ frontend, validation, targetBytes, settles }: GuardedConnection): string {
   return [
     `local FRONTEND = ${frontend === undefined ? 'nil' : luaText(frontend)}`,
     `local VALIDATION = ${luaText(validation)}`,
-    `local LONGEST = ${targetBytes}`,
+    `local LONGEST, SETTLES = ${targetBytes}, ${settles}`,
     `local HEADER, PARTS = ${luaText(SHARD_HEADER)}, ${PARTS}`,
     '',
   ].join('\n');
 }
 
-const script =
+/** What the guard and what comes behind the services of a listener have in common. */
+const common = String.raw`
+local match = string.match
+
+local function change(headers, told)
+  local drop, add = told:get("drop"), told:get("add")
+  if drop then for _, name in ipairs(drop) do headers:remove(name) end end
+  if add then for i = 1, #add, 2 do headers:add(add[i], add[i + 1]) end end
+  return drop or add
+end
+
+-- A kept connection may turn out to be closed: what can be repeated is sent once more.
+local REPEATABLE = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
+
+local function settle(headers, route)
+  if REPEATABLE[headers:get(":method")] and not (route and route:get("once")) then
+    headers:replace("x-envoy-retry-on", "reset")
+  end
+  if not route then return end
+  change(headers, route)
+  if route:get("bare") then
+    local named = headers:get(":authority") or ""
+    local bare = match(named, "^(%[[^%]]*%])") or match(named, "^([^:]*)")
+    if bare ~= named then headers:replace(":authority", bare) end
+  end
+end
+`;
+
+const settling =
+  common +
   String.raw`
-local find, sub, byte, gsub, match = string.find, string.sub, string.byte, string.gsub, string.match
+function envoy_on_request(handle)
+  local fine, problem = pcall(function()
+    handle:clearRouteCache()
+    settle(handle:headers(), handle:metadata())
+  end)
+  if fine then return end
+  handle:logErr("guard: " .. tostring(problem))
+  handle:respond({[":status"] = "500"}, "500 Internal Server Error: guard\n")
+end
+`;
+
+const script =
+  common +
+  String.raw`
+local find, sub, byte, gsub = string.find, string.sub, string.byte, string.gsub
 local char, upper, tonumber = string.char, string.upper, tonumber
 local concat, remove = table.concat, table.remove
 
@@ -178,16 +228,6 @@ local PHRASES = {
   ["500"] = "Internal Server Error", ["501"] = "Not Implemented",
 }
 
-local function change(headers, told)
-  local drop, add = told:get("drop"), told:get("add")
-  if drop then for _, name in ipairs(drop) do headers:remove(name) end end
-  if add then for i = 1, #add, 2 do headers:add(add[i], add[i + 1]) end end
-  return drop or add
-end
-
--- A kept connection may turn out to be closed: what can be repeated is sent once more.
-local REPEATABLE = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
-
 -- The status that ends the request and why, or nothing.
 local function judge(handle)
   local headers = handle:headers()
@@ -244,17 +284,7 @@ local function judge(handle)
     changed = true
   end
   if change(headers, host) or changed then handle:clearRouteCache() end
-  local route = host:get("told") and handle:metadata()
-  if REPEATABLE[method] and not (route and route:get("once")) then
-    headers:replace("x-envoy-retry-on", "reset")
-  end
-  if not route then return end
-  change(headers, route)
-  if route:get("bare") then
-    local named = headers:get(":authority") or ""
-    local bare = match(named, "^(%[[^%]]*%])") or match(named, "^([^:]*)")
-    if bare ~= named then headers:replace(":authority", bare) end
-  end
+  if SETTLES then settle(headers, host:get("told") and handle:metadata()) end
 end
 
 function envoy_on_request(handle)

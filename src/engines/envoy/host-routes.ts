@@ -9,10 +9,11 @@ import { defaultSplitting, HostEntries, type Part, type Placed, partName, type S
 import type { EnvoyLimits } from './limits.ts';
 import { answer } from './routes/answers.ts';
 import { type StreamHost, validationOf } from './listeners.ts';
+import { type CheckRoom, leastRoom, roomFor, roomier } from './routes/checks.ts';
 import { factsOf, type ListenerFacts } from './routes/facts.ts';
 import { type ListenerFilters, listenerFilters, refusing } from './routes/listener-filters.ts';
 import { writePlainRoute } from './routes/plain-route.ts';
-import { isTold, routesOf } from './routes/route.ts';
+import { checkSteps, isTold, routesOf } from './routes/route.ts';
 import type { Faults } from './screening/faults.ts';
 import { Piece, pieceOf, type TableWriter } from './table-writer.ts';
 import { WireWriter } from './wire.ts';
@@ -56,6 +57,7 @@ export class HostRoutes {
   /** Entries by the rule that they name. */
   readonly #users = new Map<string, Placed[]>();
   #described: Described | undefined;
+  #room: CheckRoom = leastRoom;
   /** What hosts have in common, by what it depends on. */
   readonly #heads = new Map<string, Piece>();
   #staleHosts = new Map<string, 'all' | PathMatch[]>();
@@ -70,6 +72,11 @@ export class HostRoutes {
     return this.#hosts.size === 0;
   }
 
+  /** That its listener and its rules have asked for. It stays where it was more before: another room is another chain of filters. */
+  get room(): CheckRoom {
+    return this.#room;
+  }
+
   /** The row of the frontend came, changed or went. @param isOut it is not served, but its requests go nowhere else either */
   describe(frontend: Frontend | undefined, isOut = false): void {
     this.#described =
@@ -81,6 +88,8 @@ export class HostRoutes {
             facts: factsOf(frontend),
             filters: isOut ? refusing('left-out') : listenerFilters(frontend.filters ?? [], this.#settings.limits),
           };
+    const steps = this.#described?.filters.steps ?? 0;
+    this.#room = roomier(this.#room, { ...leastRoom, listener: roomFor(steps) });
     this.#heads.clear();
     for (const [hostname, entries] of this.#hosts) {
       for (const placed of entries.all()) placed.routes = undefined;
@@ -102,6 +111,7 @@ export class HostRoutes {
       const placed = { entry, hostname, routes: undefined, told: false };
       entries.insert(placed);
       this.#use(placed);
+      this.#makeRoom(entry.rule);
     }
     if (entries.size === 0 && this.#hosts.delete(hostname) && isPattern(hostname)) this.#patterns--;
     for (const entry of removed) this.#stale(hostname, entry.match.path);
@@ -122,6 +132,7 @@ export class HostRoutes {
       placed.routes = undefined;
       this.#stale(placed.hostname, placed.entry.match.path);
     }
+    if (users !== undefined) this.#makeRoom(key);
     return users !== undefined;
   }
 
@@ -175,6 +186,13 @@ export class HostRoutes {
       const [first] = this.#reachable(hostname).flatMap((entries) => entries.all());
       return { hostname, rule: first === undefined ? undefined : this.#rule(first.entry.rule) };
     });
+  }
+
+  #makeRoom(key: string): void {
+    const rule = this.#rule(key);
+    if (rule === undefined) return;
+    const room = roomFor(checkSteps(rule));
+    if (room > this.#room.rule) this.#room = { ...this.#room, rule: room };
   }
 
   #use(placed: Placed): void {

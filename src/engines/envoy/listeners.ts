@@ -6,6 +6,7 @@ import { secretOf } from './clusters.ts';
 import { connectionManager, type HttpSettings } from './connection-manager.ts';
 import { certificateSecret, trustSecret } from './names.ts';
 import { LARGEST_DATAGRAM, type StreamSettings, tcpProxy, udpProxy } from './streams.ts';
+import type { CheckRoom } from './routes/checks.ts';
 import { duration, extension, type Message } from './tree.ts';
 
 const TLS = 'envoy.transport_sockets.tls';
@@ -29,6 +30,7 @@ export interface StreamHost {
 export interface ListenerSettings extends HttpSettings, StreamSettings {
   /** Whether there is such a certificate. */
   readonly certified: (certificate: string) => boolean;
+  readonly room: CheckRoom;
 }
 
 /** @param owners of the bind, from the most to the least specific hostname */
@@ -72,7 +74,10 @@ function plainChain(
   const tcp = owners.find(({ frontend }) => frontend.protocol === 'TCP');
   const filter =
     tcp === undefined
-      ? connectionManager({ bind: bind.key, authority: authorityOf(placement), validation: '' }, settings)
+      ? connectionManager(
+          { bind: bind.key, authority: authorityOf(placement), validation: '', room: settings.room },
+          settings,
+        )
       : tcpProxy(bind.key, ruleOf(tcp), false, settings);
   return { name: bind.key, filters: [filter] };
 }
@@ -93,7 +98,7 @@ function tlsChains(
   for (const owner of owners) {
     if (table.get(owner.frontend.hostname) === undefined) table.set(owner.frontend.hostname, owner);
   }
-  const http = { bind: bind.key, authority: authorityOf(placement) };
+  const http = { bind: bind.key, authority: authorityOf(placement), room: settings.room };
   return [...table.values()].flatMap((owner) => {
     const { frontend, streams, isOut } = owner;
     if (isOut) return [closed(frontend, settings)];

@@ -23,6 +23,7 @@ import { listenerResource } from './listeners.ts';
 import { certificateSecret, trustSecret, types } from './names.ts';
 import { References } from './references.ts';
 import { RouteTables } from './route-tables.ts';
+import { leastRoom, roomier } from './routes/checks.ts';
 import { Faults } from './screening/faults.ts';
 import { type RowName, rowsNamed, type StandingRows } from './screening/suspects.ts';
 import { certificateResource, trustDigest, trustResource } from './secrets.ts';
@@ -265,16 +266,18 @@ export class Translation {
     for (const key of merge(this.#rules, rules)) {
       for (const [frontend, hosts] of standing) {
         const row = this.#frontends.get(frontend);
-        if (hosts.ruleChanged(key) && row !== undefined) stale.rules(row);
+        const { room } = hosts;
+        if (hosts.ruleChanged(key) && row !== undefined) stale.rules(row, hosts.room !== room);
       }
     }
     // What comes after the rules is made of them.
     for (const change of virtualHosts ?? []) {
       if (this.faults.ofHost(change.hostname) !== undefined) continue;
       const hosts = this.#hostsOf(change.frontend);
+      const { room } = hosts;
       hosts.change(change);
       const frontend = this.#frontends.get(change.frontend);
-      if (frontend !== undefined) stale.rules(frontend);
+      if (frontend !== undefined) stale.rules(frontend, hosts.room !== room);
       else if (hosts.isEmpty) this.#hosts.delete(change.frontend);
     }
   }
@@ -308,6 +311,7 @@ export class Translation {
     }));
     const tree = listenerResource(bind, placement, owners, {
       ...this.#options,
+      room: frontends.map(({ key: each }) => this.#hostsOf(each).room).reduce(roomier, leastRoom),
       certified: (certificate) => this.#certificates.has(certificate),
     });
     // Its first listener of HTTP makes an Envoy ask for scopes, and those for routes: without them it does not listen.
@@ -352,8 +356,10 @@ class Stale {
   /** That came or went. */
   readonly certificates = new Set<string>();
 
-  rules(frontend: Frontend): void {
-    (isHttp(frontend) ? this.routes : this.listeners).add(frontend.bind);
+  /** @param isRoomier its filters are more, too */
+  rules(frontend: Frontend, isRoomier = false): void {
+    if (isHttp(frontend)) this.routes.add(frontend.bind);
+    if (isRoomier || !isHttp(frontend)) this.listeners.add(frontend.bind);
   }
 
   bind(key: string): void {

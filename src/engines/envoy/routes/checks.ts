@@ -1,26 +1,58 @@
-// External authorisation (GEP-1494, GEP-5224) -> ext_authz of Envoy, with settings of its own for each rule or listener: a composite
-// filter stands in every chain, and the route that was found says what it executes. What of other filters comes before the check,
-// the guard does.
-import type { ExternalAuth, Filter } from '../../../routing/filters.ts';
+// External authorisation (GEP-1494, GEP-5224) -> ext_authz of Envoy, with settings of its own for each rule or listener: composite
+// filters stand in every chain, and the route that was found says what each of them executes. What of other filters comes before the
+// first check, the guard does; what comes between two is a step like them.
+import type { ExternalAuth, Filter, HeaderChanges } from '../../../routing/filters.ts';
 import { askedPrefix } from '../../../routing/filters/external-auth.ts';
 import {
   compileHeaderChanges,
   type HeaderPlan,
   isFieldName,
+  isUntouchableHeader,
   noHeaderChanges,
 } from '../../../routing/filters/header-changes.ts';
 import type { EnvoyLimits } from '../limits.ts';
 import { any, duration, extension, type Message } from '../tree.ts';
+import { additions } from './header-changes.ts';
+import { METADATA } from './match.ts';
 
-/** Names of filters: of listeners, which run before a route is looked for, and of rules. */
-export const LISTENER_CHECK = 'portolan.listener-check';
-export const RULE_CHECK = 'portolan.rule-check';
+/** Of listeners, which run before a route is looked for, and of rules. */
+export type CheckStage = 'listener' | 'rule';
+
+/** For how many steps a chain of filters has room. */
+export type CheckRoom = Readonly<Record<CheckStage, number>>;
+
+/** Every chain has it. */
+export const leastRoom: CheckRoom = { listener: 1, rule: 1 };
+
+/**
+ * A filter that has nothing to do costs each request about a microsecond (measured), and another number of them another chain, with
+ * new connections. So there is one where nobody is asked, and from the first check on more than are needed.
+ */
+export function roomFor(steps: number): number {
+  if (steps === 0) return 1;
+  let room = 4;
+  while (room < steps) room *= 4;
+  return room;
+}
+
+export function roomier(a: CheckRoom, b: CheckRoom): CheckRoom {
+  return { listener: Math.max(a.listener, b.listener), rule: Math.max(a.rule, b.rule) };
+}
+
+/** Names of the filters of a stage, in their order. */
+function filterName(stage: CheckStage, index: number): string {
+  return `portolan.${stage}-check${index === 0 ? '' : `.${index + 1}`}`;
+}
+
+export function checkFilters(stage: CheckStage, room: CheckRoom): readonly Message[] {
+  return Array.from({ length: room[stage] }, (_, index) => checkFilter(filterName(stage, index)));
+}
 
 const COMPOSITE = 'envoy.extensions.filters.http.composite.v3';
 const MATCHING = 'envoy.extensions.common.matching.v3';
 
 /** A filter that does nothing unless a route says what. */
-export function checkFilter(name: string): Message {
+function checkFilter(name: string): Message {
   const never = {
     'x-portolan-never': { action: extension('skip', 'envoy.extensions.filters.common.matcher.action.v3.SkipFilter') },
   };
@@ -35,56 +67,121 @@ export function checkFilter(name: string): Message {
   });
 }
 
+/** What is in METADATA where a chain has that room. */
+export function roomKey(stage: CheckStage, room: number): string {
+  return `${stage}-checks:${room}`;
+}
+
+/** Rooms that a chain has more than every other has, by their keys. */
+export function roomKeys(room: CheckRoom): readonly string[] {
+  const stages = ['listener', 'rule'] as const;
+  return stages.flatMap((stage) => {
+    const keys: string[] = [];
+    for (let each = roomFor(1); each <= room[stage]; each = roomFor(each + 1)) keys.push(roomKey(stage, each));
+    return keys;
+  });
+}
+
+/**
+ * A DynamicMetadata of a RouteMatch, where the steps ask for more than the room of every chain: requests on a connection that was there
+ * before the chain was extended. Nobody may pass because half of the services were not asked.
+ */
+export function lacksRoom(stage: CheckStage, steps: number): readonly Message[] {
+  if (steps <= leastRoom[stage]) return [];
+  const path = [{ key: roomKey(stage, roomFor(steps)) }];
+  return [{ filter: METADATA, path, value: { present_match: true }, invert: true }];
+}
+
+type Asked = ExternalAuth & { readonly cluster: string };
+
+export type CheckStep =
+  | { readonly kind: 'check'; readonly auth: Asked }
+  | { readonly kind: 'change'; readonly plan: HeaderPlan };
+
 export interface CheckedFilters {
-  /** The one that is asked; undefined: nobody. */
-  readonly auth: ExternalAuth | undefined;
+  /** Until one of whose service there is none. */
+  readonly steps: readonly CheckStep[];
+  /** There is one whose service is not there: nothing passes. */
+  readonly unresolved: boolean;
   /** What happens to the request before. */
   readonly before: HeaderPlan;
-  /** What is left to do behind it, in the order written. */
+  /** What is left to do behind them, in the order written. */
   readonly rest: readonly Filter[];
-  /** There is more than Envoy can ask for one request. */
-  readonly tooMany: boolean;
 }
 
-export function splitAtCheck(filters: readonly Filter[]): CheckedFilters {
-  const checks = filters.filter((filter) => filter.kind === 'external-auth');
-  const at = filters.findIndex(({ kind }) => kind === 'external-auth');
-  const [auth] = checks;
-  if (auth === undefined) return { auth, before: noHeaderChanges, rest: filters, tooMany: false };
-  const early = filters.slice(0, at);
-  const plan = compileHeaderChanges(early.filter((filter) => filter.kind === 'request-headers'));
-  // Only the service may say what is listed: what the client says of it goes.
-  const said = auth.check.protocol === 'http' ? (auth.check.responseHeaders ?? []) : [];
-  const before = { dropped: new Set([...plan.dropped, ...said]), appended: plan.appended };
-  const rest = [...early.filter(({ kind }) => kind !== 'request-headers'), ...filters.slice(at + 1)];
-  return { auth, before, rest, tooMany: checks.length > 1 };
+export function splitAtChecks(filters: readonly Filter[]): CheckedFilters {
+  const last = filters.findLastIndex(({ kind }) => kind === 'external-auth');
+  if (last < 0) return { steps: [], unresolved: false, before: noHeaderChanges, rest: filters };
+  const rest = filters.filter(
+    ({ kind }, index) => kind !== 'external-auth' && (index > last || kind !== 'request-headers'),
+  );
+  let before: HeaderPlan | undefined;
+  const steps: CheckStep[] = [];
+  let changes: HeaderChanges[] = [];
+  for (const filter of filters.slice(0, last + 1)) {
+    if (filter.kind === 'request-headers') changes.push(filter);
+    if (filter.kind !== 'external-auth') continue;
+    const plan = compileHeaderChanges(changes);
+    changes = [];
+    // Only the service may say what is listed: what was said of it before goes.
+    const said = filter.check.protocol === 'http' ? (filter.check.responseHeaders ?? []) : [];
+    const dropped = new Set([...plan.dropped, ...said.filter((name) => !isUntouchableHeader(name))]);
+    const change = { dropped, appended: plan.appended };
+    if (before === undefined) before = change;
+    else steps.push(...changeSteps(change));
+    const { cluster } = filter;
+    if (cluster === undefined) return { steps, unresolved: true, before, rest };
+    steps.push({ kind: 'check', auth: { ...filter, cluster } });
+  }
+  return { steps, unresolved: false, before: before ?? noHeaderChanges, rest };
 }
 
-/** The field `typed_per_filter_config` of a Route or VirtualHost; its cluster is there. */
-export function checkConfig(
-  name: string,
-  auth: ExternalAuth & { readonly cluster: string },
-  limits: EnvoyLimits,
-): Message {
-  const action = any(`${COMPOSITE}.ExecuteFilterAction`, {
-    typed_config: extension(
-      'ext_authz',
-      'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
-      settings(auth, limits, name === LISTENER_CHECK),
-    ),
+/** None where nothing is changed. */
+export function changeSteps(plan: HeaderPlan): readonly CheckStep[] {
+  return plan.dropped.size + plan.appended.length === 0 ? [] : [{ kind: 'change', plan }];
+}
+
+/** The field `typed_per_filter_config` of a Route or VirtualHost. */
+export function checkConfigs(stage: CheckStage, steps: readonly CheckStep[], limits: EnvoyLimits): Message {
+  // One after the other in filters of their own: in a chain within one composite filter (`filter_chain`), what comes behind a filter
+  // that had to wait is not asked at all (Envoy 1.40).
+  return Object.fromEntries(
+    steps.map((step, index) => [
+      filterName(stage, index),
+      executed(
+        step.kind === 'change'
+          ? extension('header_mutation', 'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', {
+              mutations: { request_mutations: mutations(step.plan) },
+            })
+          : extension(
+              'ext_authz',
+              'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
+              settings(step.auth, limits, stage === 'listener'),
+            ),
+      ),
+    ]),
+  );
+}
+
+function executed(filter: Message): Message {
+  const action = any(`${COMPOSITE}.ExecuteFilterAction`, { typed_config: filter });
+  return any(`${MATCHING}.ExtensionWithMatcherPerRoute`, {
+    xds_matcher: { on_no_match: { action: { name: 'check', typed_config: action } } },
   });
-  return {
-    [name]: any(`${MATCHING}.ExtensionWithMatcherPerRoute`, {
-      xds_matcher: { on_no_match: { action: { name: 'check', typed_config: action } } },
-    }),
-  };
+}
+
+function mutations({ dropped, appended }: HeaderPlan): readonly Message[] {
+  return [
+    ...[...dropped].filter(isFieldName).map((name) => ({ remove: name })),
+    ...additions(appended).map((each) => ({ append: each })),
+  ];
 }
 
 /** Headers of an answer that frame a message, or describe content that is not the request's. */
 const neverGiven =
   '(?i)(?::.*|host|connection|content-(?:encoding|language|length|location|range|type)|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|http2-settings)';
 
-function settings(auth: ExternalAuth & { readonly cluster: string }, limits: EnvoyLimits, rematch: boolean): Message {
+function settings(auth: Asked, limits: EnvoyLimits, rematch: boolean): Message {
   const { check, headers, bodyLimit, cluster } = auth;
   const told =
     headers === undefined

@@ -5,8 +5,7 @@ import { compileHeaderChanges, type HeaderPlan, noHeaderChanges } from '../../..
 import type { EnvoyLimits } from '../limits.ts';
 import type { Message } from '../tree.ts';
 import { answer } from './answers.ts';
-import { checkConfig, LISTENER_CHECK, splitAtCheck } from './checks.ts';
-import { headerChanges } from './header-changes.ts';
+import { changeSteps, checkConfigs, lacksRoom, splitAtChecks } from './checks.ts';
 
 export interface ListenerFilters {
   /** What the guard changes before a route is looked for. */
@@ -15,31 +14,39 @@ export interface ListenerFilters {
   readonly fields: Message;
   /** Routes before those of its entries. */
   readonly first: readonly Message[];
+  /** For which the chain has to have room. */
+  readonly steps: number;
 }
 
-const none: ListenerFilters = { before: noHeaderChanges, fields: {}, first: [] };
+const none: ListenerFilters = { before: noHeaderChanges, fields: {}, first: [], steps: 0 };
 
 export function listenerFilters(filters: readonly Filter[], limits: EnvoyLimits): ListenerFilters {
   if (filters.length === 0) return none;
-  const { auth, before, rest, tooMany } = splitAtCheck(filters);
+  const { steps: checks, unresolved, before, rest } = splitAtChecks(filters);
   const changes = rest.filter((filter) => filter.kind === 'request-headers');
-  // None may be skipped: what a listener does not have, or cannot be asked, refuses every request.
-  if (changes.length < rest.length || tooMany) return refusing('not-honoured');
+  // None may be skipped: what a listener does not have refuses every request.
+  if (changes.length < rest.length) return refusing('not-honoured');
   const plan = compileHeaderChanges(changes);
-  if (auth === undefined) return { ...none, before: plan };
-  const { cluster } = auth;
-  if (cluster === undefined) return refusing('auth-unresolved');
+  if (checks.length === 0) return unresolved ? refusing('auth-unresolved') : { ...none, before: plan };
+  const steps = [...checks, ...changeSteps(plan)];
+  const lacks = lacksRoom('listener', steps.length);
   return {
     before,
-    fields: {
-      ...headerChanges(plan, noHeaderChanges),
-      typed_per_filter_config: checkConfig(LISTENER_CHECK, { ...auth, cluster }, limits),
-    },
-    first: [],
+    fields: { typed_per_filter_config: checkConfigs('listener', steps, limits) },
+    first: [
+      ...(lacks.length === 0 ? [] : [everything('not-yet', 503, { dynamic_metadata: lacks })]),
+      ...(unresolved ? [everything('auth-unresolved', 500)] : []),
+    ],
+    steps: steps.length,
   };
 }
 
 /** Every request is answered 500. */
 export function refusing(reason: string): ListenerFilters {
-  return { ...none, first: [{ name: reason, match: { prefix: '/' }, direct_response: answer(500, reason) }] };
+  return { ...none, first: [everything(reason, 500)] };
+}
+
+/** A route for all requests, or those of them that the match says. */
+function everything(reason: string, status: number, match: Message = {}): Message {
+  return { name: reason, match: { prefix: '/', ...match }, direct_response: answer(status, reason) };
 }

@@ -8,7 +8,7 @@ import { routeMetadata } from '../guard.ts';
 import type { EnvoyLimits } from '../limits.ts';
 import type { Message, Tree } from '../tree.ts';
 import { answer } from './answers.ts';
-import { checkConfig, RULE_CHECK, splitAtCheck } from './checks.ts';
+import { checkConfigs, lacksRoom, splitAtChecks } from './checks.ts';
 import { type CorsVariant, originVariants, preflightVariants } from './cors.ts';
 import type { ListenerFacts } from './facts.ts';
 import { headerChanges } from './header-changes.ts';
@@ -57,20 +57,19 @@ function apartByChecks(rule: Rule): readonly { readonly rule: Rule; readonly mat
 }
 
 function ruleRoutes(entry: Entry, whole: Rule, facts: ListenerFacts, limits: EnvoyLimits): readonly Message[] {
-  const { auth, before, rest } = splitAtCheck(whole.filters);
+  const { steps, unresolved, before, rest } = splitAtChecks(whole.filters);
   const rule = { ...whole, filters: rest };
   const name = routeName(entry);
   const match = routeMatch(entry.match);
   const cors = corsOf(rule.filters);
   const preflights = cors === undefined ? [] : preflightRoutes(name, entry, cors);
-  const cluster = auth?.cluster;
-  const unasked = auth !== undefined && cluster === undefined && rule.action.kind !== 'respond';
+  const unasked = unresolved && rule.action.kind !== 'respond';
   const actions = unasked ? [{ direct_response: answer(500, 'auth-unresolved') }] : actionsOf(rule, facts);
   const common = {
     name,
     ...metadataOf(rule, before),
     ...filterConfigs({
-      ...(auth === undefined || cluster === undefined ? {} : checkConfig(RULE_CHECK, { ...auth, cluster }, limits)),
+      ...checkConfigs('rule', steps, limits),
       ...(rule.action.kind === 'forward' ? sessionConfig(rule.action.backends) : {}),
     }),
   };
@@ -80,7 +79,16 @@ function ruleRoutes(entry: Entry, whole: Rule, facts: ListenerFacts, limits: Env
     return cors === undefined || action.kind !== 'forward' ? [plain] : [...withOrigins(plain, cors), plain];
   });
   // What is not honoured is not honoured for preflights either.
-  return action.kind === 'respond' ? routes : [...preflights, ...routes];
+  return action.kind === 'respond' ? routes : [...preflights, ...unready(name, match, steps.length), ...routes];
+}
+
+/** Not to be asked on connections that cannot ask all services. */
+function unready(name: string, match: Message, steps: number): readonly Message[] {
+  const lacks = lacksRoom('rule', steps);
+  if (lacks.length === 0) return [];
+  const metadata = (match['dynamic_metadata'] as readonly Tree[] | undefined) ?? [];
+  const wanting = { ...match, dynamic_metadata: [...metadata, ...lacks] };
+  return [{ name, match: wanting, direct_response: answer(503, 'not-yet') }];
 }
 
 function corsOf(filters: readonly Filter[]): Cors | undefined {
@@ -186,8 +194,17 @@ function metadataOf(rule: Rule, before: HeaderPlan): Message {
 /** Whether the guard has to look at the routes of a rule. */
 export function isTold(rule: Rule): boolean {
   if (rule.action.kind === 'forward' && !isFiltered(rule.filters, rule.action.backends)) return isOnce(rule);
-  const rules = apartByChecks(rule)?.map((each) => each.rule) ?? [rule];
-  return rules.some((each) => Object.keys(metadataOf(each, splitAtCheck(each.filters).before)).length > 0);
+  return rulesOf(rule).some((each) => Object.keys(metadataOf(each, splitAtChecks(each.filters).before)).length > 0);
+}
+
+/** For how many steps of checks the chain has to have room. */
+export function checkSteps(rule: Rule): number {
+  if (!isFiltered(rule.filters, rule.action.kind === 'forward' ? rule.action.backends : [])) return 0;
+  return Math.max(...rulesOf(rule).map(({ filters }) => splitAtChecks(filters).steps.length));
+}
+
+function rulesOf(rule: Rule): readonly Rule[] {
+  return apartByChecks(rule)?.map((each) => each.rule) ?? [rule];
 }
 
 function isFiltered(filters: readonly Filter[], backends: readonly WeightedBackend[]): boolean {

@@ -34,9 +34,6 @@ export function refusedRule({ filters, action, timeouts, retry }: Rule): string 
   // Most have no filters.
   if (action.kind !== 'redirect' && filters.length === 0 && backends.every((backend) => backend.filters.length === 0))
     return late;
-  const checks = (of: readonly Filter[]): number => of.filter(({ kind }) => kind === 'external-auth').length;
-  if (checks(filters) + Math.max(0, ...backends.map((backend) => checks(backend.filters))) > 1)
-    return 'only one service can be asked about a request';
   if (late !== undefined) return late;
   if (action.kind === 'redirect') {
     const wrong = refusedChange(action.redirect.path) ?? refusedHostname(action.redirect.hostname);
@@ -64,8 +61,6 @@ export function refusedHost(hostname: string): string | undefined {
 export function refusedFrontend({ hostname, filters = [] }: Frontend): string | undefined {
   const host = refusedHost(hostname);
   if (host !== undefined) return host;
-  const checks = filters.filter(({ kind }) => kind === 'external-auth').length;
-  if (checks > 1) return 'only one service can be asked about a request';
   return filters.every(({ kind }) => kind === 'external-auth' || kind === 'request-headers')
     ? undefined
     : 'a listener has filters for headers of requests and for authorisation, and no others';

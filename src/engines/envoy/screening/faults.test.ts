@@ -75,8 +75,7 @@ test('a match is left out for as long as a host has it', () => {
 
 test('a rule is told again only when something else is wrong with it', () => {
   const told = new Told();
-  const auth = { kind: 'external-auth', cluster: 'c', check: { protocol: 'grpc' }, bodyLimit: 0, origin } as const;
-  const filters = [auth, auth];
+  const filters = [{ kind: 'mirror', cluster: 'c', numerator: 1, denominator: 0, origin } as const];
   assert.equal(told.take({ rules: set(rule({ filters })) })[0]?.faults[0]?.effect, 'dropped');
   assert.deepEqual(told.take({ rules: set(rule({ filters, timeouts: { request: 5 } })) }), []);
   assert.deepEqual(told.take({ rules: set(rule()) }), [{ table: 'rules', key, faults: [] }]);

@@ -1,6 +1,7 @@
 // ExternalAuth over HTTP in the embedded engine (GEP-1494): what the service is told, what its answer does to the request, what
 // clients see of a no, and that nothing passes without a yes.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import type net from 'node:net';
@@ -402,14 +403,45 @@ test('a body that is too long for the service is refused with 413', async (t) =>
   const said = await get(url, { method: 'POST', body: 'x'.repeat(1001) });
   assert.equal(said.status, 413);
   assert.match(await said.text(), /auth-body/);
+  const more = await get(`${url}/more`, { method: 'POST', body: 'x'.repeat(2001) });
+  assert.equal(more.status, 413, 'the limit of the engine counts, too');
+  const client = new RawClient(port);
+  t.after(() => client.close());
+  const chunks = `100\r\n${'z'.repeat(256)}\r\n`.repeat(4);
+  client.send(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`);
+  await client.until((text) => text.startsWith('HTTP/1.1 413 '), 'an answer before the end of the body');
+  // Over HTTP/2 without a length, and all in one piece.
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  session.on('error', () => {});
+  t.after(() => session.destroy());
+  for (const [length, status] of [
+    [1001, 413],
+    [1000, 200],
+  ] as const) {
+    const stream = session.request({ ':method': 'POST', ':path': '/' });
+    const answered = once(stream, 'response') as Promise<[http2.IncomingHttpHeaders]>;
+    stream.on('error', () => {});
+    stream.resume().end('x'.repeat(length));
+    assert.equal((await answered)[0][':status'], status);
+  }
+  assert.deepEqual(
+    told.map(({ body }) => body.length),
+    [1000, 1000],
+    'the service, and what then is a backend',
+  );
+});
+
+test('a connection goes on behind an answer to a body that is too long', async (t) => {
+  const { port: at, told } = await service(t);
+  const filters = [auth({ bodyLimit: 1000 })];
+  const { port } = await serve(t, { clusters: { auth: [at] }, routes: [{ backends: [{ to: at }], filters }] });
   const chunks = `100\r\n${'z'.repeat(256)}\r\n`.repeat(4);
   const client = new RawClient(port);
   t.after(() => client.close());
   client.send(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`);
-  await client.until((text) => text.startsWith('HTTP/1.1 413 '), 'an answer before the end of the body');
   const next = await client.until((text) => text.includes('auth-body'));
-  client.send('0\r\n\r\nPOST /more HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\nConnection: close\r\n\r\n');
-  assert.match((await client.rest()).slice(next.length), /^HTTP\/1.1 413 /, 'the limit of the engine counts, too');
+  client.send('0\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\nConnection: close\r\n\r\n');
+  assert.match((await client.rest()).slice(next.length), /^HTTP\/1.1 413 /);
   assert.equal(told.length, 0);
 });
 
@@ -703,21 +735,20 @@ test('a WebSocket is judged by its handshake', async (t) => {
 
 // ---- Together with other filters.
 
+const cors: Filter = {
+  kind: 'cors',
+  origin,
+  allowOrigins: ['https://shop.example'],
+  allowMethods: ['PUT'],
+  allowHeaders: [],
+  exposeHeaders: [],
+  allowCredentials: true,
+  maxAge: 5,
+};
+
 test('preflights are answered without asking, and a no can be read by scripts of allowed origins', async (t) => {
   const backend = await httpBackend(t, echo);
-  const { port: at, told } = await service(t, (_, response) =>
-    response.writeHead(401, { 'access-control-allow-origin': '*' }).end('log in'),
-  );
-  const cors: Filter = {
-    kind: 'cors',
-    origin,
-    allowOrigins: ['https://shop.example'],
-    allowMethods: ['PUT'],
-    allowHeaders: [],
-    exposeHeaders: [],
-    allowCredentials: true,
-    maxAge: 5,
-  };
+  const { port: at, told } = await service(t, (_, response) => response.writeHead(401).end('log in'));
   const { url } = await serve(t, {
     clusters: { auth: [at] },
     routes: [{ backends: [{ to: backend }], filters: [auth(), cors] }],
@@ -732,6 +763,24 @@ test('preflights are answered without asking, and a no can be read by scripts of
   assert.equal(plain.headers.get('access-control-allow-credentials'), 'true');
   const other = await get(url, { headers: { origin: 'https://evil.example' } });
   assert.equal(other.headers.get('access-control-allow-origin'), null);
+});
+
+test('who may read a no is not for the service to say where the rule says it', async (t) => {
+  const backend = await httpBackend(t, echo);
+  const { port: at } = await service(t, (_, response) =>
+    response.writeHead(401, { 'access-control-allow-origin': '*' }).end('log in'),
+  );
+  const { url } = await serve(t, {
+    clusters: { auth: [at] },
+    routes: [{ backends: [{ to: backend }], filters: [auth(), cors] }],
+  });
+  for (const [by, allowed] of [
+    ['https://shop.example', 'https://shop.example'],
+    ['https://evil.example', null],
+  ] as const) {
+    const denied = await get(url, { headers: { origin: by } });
+    assert.equal(denied.headers.get('access-control-allow-origin'), allowed);
+  }
 });
 
 test('a retry and a mirror are sent what the service made of the request, and the service is asked once', async (t) => {

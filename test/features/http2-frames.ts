@@ -1,6 +1,5 @@
 // HTTP/2 frames by hand, for what a well-behaved client would not send: RFC 9113 section 4, header fields as HPACK literals
 // (RFC 7541 section 6.2.2).
-import { once } from 'node:events';
 import net from 'node:net';
 import { atEnd } from './http2-gateway.ts';
 
@@ -126,7 +125,7 @@ export class RawConnection {
   }
 
   async end(): Promise<void> {
-    if (!this.closed) await once(this.socket, 'close');
+    if (!this.closed) await new Promise((resolve) => this.socket.once('close', resolve));
   }
 
   /** Octets of content on a stream so far. */

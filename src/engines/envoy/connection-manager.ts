@@ -26,6 +26,9 @@ export const HTTP_MANAGER = 'envoy.filters.network.http_connection_manager';
 /** Envoy wants them by name: beside WebSockets those of kubectl and docker (exec, attach, port-forward). */
 const upgrades = ['websocket', 'SPDY/3.1', 'tcp'];
 
+/** A setting of HTTP/2 that Envoy does not tell by itself (RFC 9113 section 6.5.2). */
+const MAX_HEADER_LIST_SIZE = 6;
+
 /** Commands of Envoy to itself that clients may not give. */
 const commands = [
   'x-envoy-attempt-count',
@@ -51,7 +54,7 @@ const commands = [
   'x-envoy-upstream-stream-duration-ms',
 ];
 
-export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes' | 'settles'> {
+export interface ManagedConnection extends Omit<GuardedConnection, 'targetBytes' | 'keptBytes' | 'settles'> {
   /** Key of the bind whose routes it has. */
   readonly bind: string;
   /** Host and port of the socket: what requests of HTTP/1.0 without a host are for. */
@@ -72,9 +75,9 @@ export function connectionManager(
     scoped_routes: scopedRoutes,
     http_filters: [
       shardFilter(bind, room),
-      guardFilter({ ...connection, targetBytes: limits.targetBytes, settles }),
+      guardFilter({ ...connection, targetBytes: limits.targetBytes, keptBytes: limits.bufferBytes, settles }),
       ...checkFilters('listener', room),
-      ...(settles ? [] : [settlingFilter()]),
+      ...(settles ? [] : [settlingFilter(limits.bufferBytes)]),
       ...checkFilters('rule', room),
       sessionFilter,
       extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router', {
@@ -106,7 +109,10 @@ export function connectionManager(
     },
     http_protocol_options: { ...http1Options, accept_http_10: true, default_host_for_http_10: authority },
     proxy_100_continue: true,
-    http2_protocol_options: http2Options(limits),
+    http2_protocol_options: {
+      ...http2Options(limits),
+      custom_settings_parameters: [{ identifier: MAX_HEADER_LIST_SIZE, value: limits.headBytes }],
+    },
     local_reply_config: localReplies(),
     ...accessLogs(settings.accessLog, 'http'),
   });

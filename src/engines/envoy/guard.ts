@@ -15,6 +15,8 @@ export interface GuardedConnection {
   readonly validation: string;
   /** Octets of a target. */
   readonly targetBytes: number;
+  /** Octets of a body that waits. */
+  readonly keptBytes: number;
   /** The route that the guard finds is the one that the request gets. */
   readonly settles: boolean;
 }
@@ -31,17 +33,22 @@ export interface GuardedHost {
   readonly told: boolean;
   /** What is changed in every request before a route is looked for. */
   readonly before: HeaderPlan;
+  /** Octets of a body that a service is told as a whole. */
+  readonly body?: number | undefined;
   /** Its routes are elsewhere, by so many elements of paths: the beginning of the names of their tables. */
   readonly parts?: { readonly depth: number; readonly names: string } | undefined;
 }
 
 export function guardFilter(connection: GuardedConnection): Message {
-  return luaFilter(constants(connection) + script);
+  return luaFilter(keptConstant(connection.keptBytes) + constants(connection) + script);
 }
 
-/** Behind what may have changed the route: the part of the guard that depends on it. */
-export function settlingFilter(): Message {
-  return luaFilter(settling);
+/**
+ * Behind what may have changed the route: the part of the guard that depends on it.
+ * @param keptBytes of a body that waits
+ */
+export function settlingFilter(keptBytes: number): Message {
+  return luaFilter(keptConstant(keptBytes) + settling);
 }
 
 /** Metadata of a VirtualHost. */
@@ -54,6 +61,7 @@ export function guardMetadata(host: GuardedHost): Message {
         ...(host.queries.length > 0 ? { queries: [...host.queries] } : {}),
         ...(host.told ? { told: true } : {}),
         ...(host.parts === undefined ? {} : { parts: host.parts.names, depth: host.parts.depth }),
+        ...(host.body === undefined ? {} : { body: host.body }),
         ...changes(host.before),
       },
     },
@@ -67,11 +75,18 @@ export interface GuardedRoute {
   readonly once: boolean;
   /** What is changed before anybody is asked about the request. */
   readonly before: HeaderPlan;
+  /** Octets of a body that a service is told as a whole. */
+  readonly body?: number | undefined;
 }
 
 /** The field `metadata` of a Route, where it needs one. */
-export function routeMetadata({ bare, once, before }: GuardedRoute): Message {
-  const told = { ...(bare ? { bare } : {}), ...(once ? { once } : {}), ...changes(before) };
+export function routeMetadata({ bare, once, before, body }: GuardedRoute): Message {
+  const told = {
+    ...(bare ? { bare } : {}),
+    ...(once ? { once } : {}),
+    ...(body === undefined ? {} : { body }),
+    ...changes(before),
+  };
   return Object.keys(told).length === 0 ? {} : { metadata: { filter_metadata: { [GUARD]: told } } };
 }
 
@@ -82,6 +97,10 @@ function changes({ dropped, appended }: HeaderPlan): Message {
       ? { add: appended.map((text, i) => (i % 2 === 0 ? text : Buffer.from(text, 'latin1').toString('utf8'))) }
       : {}),
   };
+}
+
+function keptConstant(octets: number): string {
+  return `local KEPT = ${octets}\n`;
 }
 
 function constants({ frontend, validation, targetBytes, settles }: GuardedConnection): string {
@@ -108,7 +127,19 @@ end
 -- A kept connection may turn out to be closed: what can be repeated is sent once more.
 local REPEATABLE = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
 
-local function settle(headers, route)
+-- Envoy lets pass what is longer in its last piece of HTTP/2, and tells the service only the beginning. What is longer than it keeps
+-- is not waited for here.
+local function isTooLong(handle, headers, limit)
+  if not limit then return false end
+  local length = headers:get("content-length")
+  if length then return (tonumber(length) or 0) > limit end
+  if limit > KEPT or handle:streamInfo():protocol() ~= "HTTP/2" then return false end
+  local body = handle:body()
+  return body and body:length() > limit
+end
+
+-- The status that ends the request and why, or nothing.
+local function settle(handle, headers, route)
   if REPEATABLE[headers:get(":method")] and not (route and route:get("once")) then
     headers:replace("x-envoy-retry-on", "reset")
   end
@@ -119,21 +150,33 @@ local function settle(headers, route)
     local bare = match(named, "^(%[[^%]]*%])") or match(named, "^([^:]*)")
     if bare ~= named then headers:replace(":authority", bare) end
   end
+  if isTooLong(handle, headers, route:get("body")) then return "413", "auth-body" end
+end
+
+local PHRASES = {
+  ["200"] = "OK", ["400"] = "Bad Request", ["413"] = "Payload Too Large", ["414"] = "URI Too Long",
+  ["421"] = "Misdirected Request", ["500"] = "Internal Server Error", ["501"] = "Not Implemented",
+}
+
+local function finish(handle, judge)
+  local fine, status, reason = pcall(judge, handle)
+  if not fine then
+    handle:logErr("guard: " .. tostring(status))
+    status, reason = "500", "guard"
+  end
+  if status then handle:respond({[":status"] = status}, status .. " " .. PHRASES[status] .. ": " .. reason .. "\n") end
 end
 `;
 
 const settling =
   common +
   String.raw`
-function envoy_on_request(handle)
-  local fine, problem = pcall(function()
-    handle:clearRouteCache()
-    settle(handle:headers(), handle:metadata())
-  end)
-  if fine then return end
-  handle:logErr("guard: " .. tostring(problem))
-  handle:respond({[":status"] = "500"}, "500 Internal Server Error: guard\n")
+local function judge(handle)
+  handle:clearRouteCache()
+  return settle(handle, handle:headers(), handle:metadata())
 end
+
+function envoy_on_request(handle) finish(handle, judge) end
 `;
 
 const script =
@@ -223,11 +266,6 @@ local function partOf(path, depth)
   return string.format("%d", hash % PARTS)
 end
 
-local PHRASES = {
-  ["200"] = "OK", ["400"] = "Bad Request", ["414"] = "URI Too Long", ["421"] = "Misdirected Request",
-  ["500"] = "Internal Server Error", ["501"] = "Not Implemented",
-}
-
 -- The status that ends the request and why, or nothing.
 local function judge(handle)
   local headers = handle:headers()
@@ -284,15 +322,9 @@ local function judge(handle)
     changed = true
   end
   if change(headers, host) or changed then handle:clearRouteCache() end
-  if SETTLES then settle(headers, host:get("told") and handle:metadata()) end
+  if isTooLong(handle, headers, host:get("body")) then return "413", "auth-body" end
+  if SETTLES then return settle(handle, headers, host:get("told") and handle:metadata()) end
 end
 
-function envoy_on_request(handle)
-  local fine, status, reason = pcall(judge, handle)
-  if not fine then
-    handle:logErr("guard: " .. tostring(status))
-    status, reason = "500", "guard"
-  end
-  if status then handle:respond({[":status"] = status}, status .. " " .. PHRASES[status] .. ": " .. reason .. "\n") end
-end
+function envoy_on_request(handle) finish(handle, judge) end
 `;

@@ -250,7 +250,7 @@ export class HostRoutes {
     const key = isUsual ? String(told.told) : JSON.stringify(told);
     let head = this.#heads.get(key);
     if (head !== undefined) return head;
-    const { before, fields, first } = filters;
+    const { before, fields, first, body } = filters;
     const insists = frontend.tls?.mode === 'terminate' && frontend.tls.clients?.mode === 'require';
     head = pieceOf(VIRTUAL_HOST, {
       metadata: guardMetadata({
@@ -258,6 +258,7 @@ export class HostRoutes {
         ...(insists ? { insists: validationOf(frontend) } : {}),
         ...told,
         before,
+        body,
       }),
       per_request_buffer_limit_bytes: this.#settings.limits.replayBytes,
       ...fields,
@@ -291,7 +292,7 @@ export class HostRoutes {
   #writeRoutes(placed: Placed, rule: Rule): void {
     const { entry } = placed;
     const isRefused = this.#faults.ofRule(rule) !== undefined;
-    placed.told = isTold(rule);
+    placed.told = isTold(rule, this.#settings.limits);
     if (this.#faults.ofEntry(entry) !== undefined) return;
     const facts = this.#described?.facts as ListenerFacts;
     const served: Rule = isRefused ? { ...rule, filters: [], action: { kind: 'respond', status: 500 } } : rule;

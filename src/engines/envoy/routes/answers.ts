@@ -13,26 +13,30 @@ export function answer(status: number, reason: string): Message {
 }
 
 interface Failure {
-  /** TLS with the backend: what Envoy tells of it begins so. */
-  readonly tls?: true;
-  /** As Envoy marks it: a response flag. */
+  /** As Envoy marks it: a response flag. None: it does not. */
   readonly flags: readonly string[];
-  /** Its details, in the words of Envoy. */
-  readonly details?: string;
+  /** What else is so: an expression of CEL about what Envoy tells of it. */
+  readonly when?: string;
   readonly status: number;
   readonly reason: string;
 }
 
-/** Envoy has other statuses for some: the connection that times out is 504, a response that makes no sense 502. */
+const TIMED_OUT = "response.code_details == 'upstream_reset_before_response_started{connection_timeout}'";
+/** Where Envoy keeps the body for a service, or our script does. */
+const BODY_TOO_LONG = "response.code == 413 && response.code_details in ['request_payload_too_large', 'lua_response']";
+
+/** Envoy has other statuses for some: the connection that times out is 504, a response that makes no sense 502. The first that fits. */
 const failures: readonly Failure[] = [
   { flags: ['NR'], status: 404, reason: 'no-route' },
   { flags: ['NC'], status: 500, reason: 'unresolved-backend' },
-  { flags: ['UAEX'], details: 'ext_authz_error', status: 503, reason: 'auth-unreachable' },
+  { flags: ['UAEX'], when: "response.code_details == 'ext_authz_error'", status: 503, reason: 'auth-unreachable' },
+  { flags: [], when: BODY_TOO_LONG, status: 413, reason: 'auth-body' },
   { flags: ['UH'], status: 503, reason: 'no-endpoint' },
   { flags: ['UO'], status: 503, reason: 'overload' },
   { flags: ['UT', 'SI', 'DT'], status: 504, reason: 'timeout' },
   // Behind the last attempt there is URX beside what it failed of.
-  { flags: ['UF'], tls: true, status: 502, reason: 'backend-tls' },
+  { flags: ['UF'], when: TIMED_OUT, status: 504, reason: 'timeout' },
+  { flags: ['UF'], when: "upstream.transport_failure_reason.startsWith('TLS')", status: 502, reason: 'backend-tls' },
   { flags: ['UF'], status: 503, reason: 'unreachable' },
   { flags: ['UC', 'UR', 'UPE', 'LR'], status: 502, reason: 'broken-response' },
 ];
@@ -54,6 +58,9 @@ const grpcStatuses: readonly (readonly [status: number, grpc: number])[] = [
   [504, 4],
 ];
 
+/** What services say no with, where Envoy has the same status of gRPC for it. */
+const noes: readonly number[] = [400, 401, 403, 404, 429];
+
 const grpcRequest: Message = {
   header_filter: {
     header: { name: 'content-type', string_match: { safe_regex: { regex: '(?is)application/grpc(?:[+; ].*)?' } } },
@@ -70,8 +77,16 @@ export function localReplies(): Message {
     filter: both([statusIs(status), grpcRequest]),
     headers_to_add: [grpcStatus(code)],
   }));
+  const denied = {
+    filter: both([
+      { response_flag_filter: { flags: ['UAEX'] } },
+      { or_filter: { filters: noes.map(statusIs) } },
+      grpcRequest,
+    ]),
+    body: { inline_string: 'auth-denied' },
+  };
   return {
-    mappers: [...told, ...grpc],
+    mappers: [...told, denied, ...grpc],
     body_format: {
       text_format_source: { inline_string: '%LOCAL_REPLY_BODY%' },
       content_type: 'text/plain; charset=utf-8',
@@ -96,12 +111,13 @@ function grpcStatus(code: number): Message {
   return { header: { key: 'grpc-status', value: String(code) }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' };
 }
 
-function flagged({ flags, tls, details }: Failure): Message {
-  const filter = { response_flag_filter: { flags } };
-  if (details !== undefined) return both([filter, expression(`response.code_details == '${details}'`)]);
-  return tls === true
-    ? both([filter, expression("upstream.transport_failure_reason.startsWith('TLS_error')")])
-    : filter;
+function flagged({ flags, when }: Failure): Message {
+  const filters = [
+    ...(flags.length > 0 ? [{ response_flag_filter: { flags } }] : []),
+    ...(when === undefined ? [] : [expression(when)]),
+  ];
+  const [first = {}] = filters;
+  return filters.length > 1 ? both(filters) : first;
 }
 
 function expression(text: string): Message {

@@ -11,6 +11,7 @@ import {
   noHeaderChanges,
 } from '../../../routing/filters/header-changes.ts';
 import type { EnvoyLimits } from '../limits.ts';
+import { SHARD_HEADER } from '../names.ts';
 import { any, duration, extension, type Message } from '../tree.ts';
 import { additions } from './header-changes.ts';
 import { METADATA } from './match.ts';
@@ -136,6 +137,14 @@ export function splitAtChecks(filters: readonly Filter[]): CheckedFilters {
   return { steps, unresolved: false, before: before ?? noHeaderChanges, rest };
 }
 
+/** Octets of a body that one of them is told as a whole; undefined: none of them is told any. The least of several. */
+export function bodyLimit(steps: readonly CheckStep[], limits: EnvoyLimits): number | undefined {
+  const limit = Math.min(
+    ...steps.map((step) => (step.kind === 'check' && step.auth.bodyLimit > 0 ? step.auth.bodyLimit : Infinity)),
+  );
+  return limit === Infinity ? undefined : Math.min(limit, limits.authBodyBytes);
+}
+
 /** None where nothing is changed. */
 export function changeSteps(plan: HeaderPlan): readonly CheckStep[] {
   return plan.dropped.size + plan.appended.length === 0 ? [] : [{ kind: 'change', plan }];
@@ -193,6 +202,7 @@ function settings(auth: Asked, limits: EnvoyLimits, rematch: boolean): Message {
       ? { grpc_service: grpcService(cluster, limits) }
       : { http_service: httpService(check, cluster, limits) }),
     allowed_headers: { patterns: told },
+    disallowed_headers: { patterns: ours },
     status_on_error: { code: 'ServiceUnavailable' },
     clear_route_cache: rematch,
     validate_mutations: true,
@@ -213,7 +223,8 @@ function settings(auth: Asked, limits: EnvoyLimits, rematch: boolean): Message {
 function askedAgain({ authTimeout }: EnvoyLimits): Message {
   return {
     retry_on: 'connect-failure,refused-stream,reset',
-    num_retries: 2,
+    // An endpoint that is down and connections that were about to end may come one after the other.
+    num_retries: 3,
     // The longest pause is how long Envoy waits for each answer, too.
     retry_back_off: { base_interval: '0.001s', max_interval: duration(Math.max(1, authTimeout)) },
   };
@@ -253,6 +264,9 @@ function httpService(
     },
   };
 }
+
+/** What Envoy says to itself in a request. */
+const ours: readonly Message[] = [SHARD_HEADER, 'x-envoy-retry-on'].map((name) => ({ exact: name }));
 
 const everything: Message = { safe_regex: { regex: '.*' } };
 const nothing: Message = { exact: ':' };

@@ -5,7 +5,7 @@ import { compileHeaderChanges, type HeaderPlan, noHeaderChanges } from '../../..
 import type { EnvoyLimits } from '../limits.ts';
 import type { Message } from '../tree.ts';
 import { answer } from './answers.ts';
-import { changeSteps, checkConfigs, lacksRoom, splitAtChecks } from './checks.ts';
+import { bodyLimit, changeSteps, checkConfigs, lacksRoom, splitAtChecks } from './checks.ts';
 
 export interface ListenerFilters {
   /** What the guard changes before a route is looked for. */
@@ -16,6 +16,8 @@ export interface ListenerFilters {
   readonly first: readonly Message[];
   /** For which the chain has to have room. */
   readonly steps: number;
+  /** Octets that a body may have. */
+  readonly body?: number | undefined;
 }
 
 const none: ListenerFilters = { before: noHeaderChanges, fields: {}, first: [], steps: 0 };
@@ -38,6 +40,7 @@ export function listenerFilters(filters: readonly Filter[], limits: EnvoyLimits)
       ...(unresolved ? [everything('auth-unresolved', 500)] : []),
     ],
     steps: steps.length,
+    body: bodyLimit(steps, limits),
   };
 }
 

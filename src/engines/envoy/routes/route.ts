@@ -8,7 +8,7 @@ import { routeMetadata } from '../guard.ts';
 import type { EnvoyLimits } from '../limits.ts';
 import type { Message, Tree } from '../tree.ts';
 import { answer } from './answers.ts';
-import { checkConfigs, lacksRoom, splitAtChecks } from './checks.ts';
+import { bodyLimit, checkConfigs, lacksRoom, splitAtChecks } from './checks.ts';
 import { type CorsVariant, originVariants, preflightVariants } from './cors.ts';
 import type { ListenerFacts } from './facts.ts';
 import { headerChanges } from './header-changes.ts';
@@ -67,7 +67,7 @@ function ruleRoutes(entry: Entry, whole: Rule, facts: ListenerFacts, limits: Env
   const actions = unasked ? [{ direct_response: answer(500, 'auth-unresolved') }] : actionsOf(rule, facts);
   const common = {
     name,
-    ...metadataOf(rule, before),
+    ...metadataOf(rule, before, bodyLimit(steps, limits)),
     ...filterConfigs({
       ...checkConfigs('rule', steps, limits),
       ...(rule.action.kind === 'forward' ? sessionConfig(rule.action.backends) : {}),
@@ -182,19 +182,23 @@ function weighted(rule: Rule, shares: readonly Share[]): Message {
   };
 }
 
-function metadataOf(rule: Rule, before: HeaderPlan): Message {
+function metadataOf(rule: Rule, before: HeaderPlan, body: number | undefined): Message {
   const { action } = rule;
   return routeMetadata({
     bare: action.kind === 'redirect' && action.redirect.hostname === undefined,
     once: action.kind === 'forward' && isOnce(rule),
     before: action.kind === 'respond' ? noHeaderChanges : before,
+    body,
   });
 }
 
 /** Whether the guard has to look at the routes of a rule. */
-export function isTold(rule: Rule): boolean {
+export function isTold(rule: Rule, limits: EnvoyLimits): boolean {
   if (rule.action.kind === 'forward' && !isFiltered(rule.filters, rule.action.backends)) return isOnce(rule);
-  return rulesOf(rule).some((each) => Object.keys(metadataOf(each, splitAtChecks(each.filters).before)).length > 0);
+  return rulesOf(rule).some((each) => {
+    const { steps, before } = splitAtChecks(each.filters);
+    return Object.keys(metadataOf(each, before, bodyLimit(steps, limits))).length > 0;
+  });
 }
 
 /** For how many steps of checks the chain has to have room. */

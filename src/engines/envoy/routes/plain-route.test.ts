@@ -93,7 +93,7 @@ test('a plain route is written as its tree is', () => {
       return;
     }
     plain++;
-    assert.equal(isTold(of), false, 'the guard has nothing to be told');
+    assert.equal(isTold(of, defaultLimits), false, 'the guard has nothing to be told');
     const tree = { routes: routesOf(each, of, facts, defaultLimits) };
     assert.deepEqual(straight.finish(), codec.encode('envoy.config.route.v3.VirtualHost', tree));
   };

@@ -68,7 +68,7 @@ export class FakeApiServer {
   /** Those of `writes` of each who writes, by the value of Authorization ('' without one). */
   readonly writesBy: Map<string, string[]> = new Map();
   /** Called before a request is answered; a status (and what it says) answers it instead. */
-  refuse: (method: string, path: string) => number | Refusal | undefined = () => undefined;
+  refuse: (method: string, path: string, body: string) => number | Refusal | undefined = () => undefined;
   /** Versions before this one are forgotten. */
   forgotten = 0;
   readonly #objects = new Map<string, Stored>();
@@ -175,12 +175,13 @@ export class FakeApiServer {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const refused = this.refuse(method, url.pathname);
+      const body = Buffer.concat(chunks).toString();
+      const refused = this.refuse(method, url.pathname, body);
       if (method !== 'GET') this.#note(request.headers.authorization ?? '', `${method} ${url.pathname}`);
       if (typeof refused === 'number') fail(response, refused);
       else if (refused !== undefined) fail(response, refused.status, refused.message);
       else if (method === 'GET') this.#read(url, response);
-      else this.#write(method, url, response, JSON.parse(Buffer.concat(chunks).toString() || '{}') as Stored);
+      else this.#write(method, url, response, JSON.parse(body || '{}') as Stored);
     });
   }
 

@@ -72,7 +72,7 @@ export const features: readonly Feature[] = [
   standard('Gateway', 'golden/gateways/two-listeners.in.yaml'),
   standard('GatewayAddressEmpty', 'features/cluster-controller.test.ts'),
   experimental('GatewayAddressRoutability', '../src/pipeline/outside-facts.test.ts'),
-  { ...experimental('GatewayAddressRoutabilityCluster', 'features/cluster-provisioned.test.ts'), provisioned: true },
+  { ...experimental('GatewayAddressRoutabilityCluster', 'features/cluster-addresses.test.ts'), provisioned: true },
   standard('GatewayBackendClientCertificate', 'features/gateway-tls.test.ts'),
   standard('GatewayFrontendClientCertificateValidation', 'features/gateway-tls.test.ts'),
   standard('GatewayFrontendClientCertificateValidationInsecureFallback', 'features/gateway-tls.test.ts'),

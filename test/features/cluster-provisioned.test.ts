@@ -1,188 +1,25 @@
 // Gateways with data planes of their own, against an API server: what each is given, who brings it back, and what its status waits for.
-// A stand-in for the stream acknowledges when the test says so; the real one is in cluster-proxies.test.ts.
+// Their addresses: cluster-addresses.test.ts.
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { Controller } from '../../src/controller/controller.ts';
-import type { Fleet, FleetOptions } from '../../src/controller/fleet-plane.ts';
-import { FleetPlane } from '../../src/controller/fleet-plane.ts';
-import type { LogEntry } from '../../src/controller/log.ts';
-import { provisioned } from '../../src/controller/provisioned.ts';
-import type { Update } from '../../src/routing/update.ts';
-import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { list, record, texts } from '../../src/support/untrusted.ts';
 import type { Stored } from './cluster-fixture.ts';
 import { FakeApiServer } from './cluster-fixture.ts';
-import {
-  addressesOf,
-  conditionsOf,
-  definition,
-  experimental,
-  gatewayClass,
-  gateway as gatewayAt,
-  group,
-} from './cluster-objects.ts';
+import { addressesOf, definition, gatewayClass, group } from './cluster-objects.ts';
 import { eventually } from '../eventually.ts';
-
-class StubFleet implements Fleet {
-  readonly options: FleetOptions;
-  readonly updates: Update[] = [];
-  readonly relays: (string | undefined)[] = [];
-  readonly retranslated: string[] = [];
-  /** Acknowledges at once. */
-  answers = true;
-  #held: (() => void)[] = [];
-
-  constructor(options: FleetOptions) {
-    this.options = options;
-  }
-
-  async apply(update: Update): Promise<void> {
-    this.updates.push(update);
-    if (!this.answers) await new Promise<void>((resolve) => this.#held.push(resolve));
-    for (const { bind } of update.placements?.set ?? []) this.options.onReport('', { bind, state: 'serving' });
-  }
-
-  acknowledge(): void {
-    for (const resolve of this.#held.splice(0)) resolve();
-  }
-
-  reload(): void {
-    // Its peers are not real.
-  }
-
-  retranslate(gateway: string): void {
-    this.retranslated.push(gateway);
-  }
-
-  relayTo(address: string | undefined): void {
-    this.relays.push(address);
-  }
-
-  nodes(): readonly { readonly gateway: string }[] {
-    return [{ gateway: 'default/gw' }];
-  }
-
-  close(): Promise<void> {
-    this.acknowledge();
-    return Promise.resolve();
-  }
-}
-
-interface World {
-  readonly server: FakeApiServer;
-  readonly controller: Controller;
-  readonly fleet: () => StubFleet;
-  readonly log: LogEntry[];
-}
-
-const name = 'gw-portolan';
-
-const experimentalGateways = experimental(definition('Gateway', 'gateways'));
-
-async function serverWith(t: TestContext, ...objects: readonly Stored[]): Promise<FakeApiServer> {
-  const server = await FakeApiServer.start(t);
-  for (const object of [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } },
-    definition('GatewayClass', 'gatewayclasses', 'Cluster'),
-    definition('Gateway', 'gateways'),
-    definition('HTTPRoute', 'httproutes'),
-    definition('GatewayConfig', 'gatewayconfigs', 'Namespaced', 'portolan.dev'),
-    gatewayClass,
-    ...objects,
-  ])
-    server.apply(object);
-  return server;
-}
-
-async function world(t: TestContext, ...objects: readonly Stored[]): Promise<World> {
-  const server = await serverWith(t, ...objects);
-  return { server, ...(await ready(startReplica(t, server))) };
-}
-
-async function ready(replica: Omit<World, 'server'>): Promise<Omit<World, 'server'>> {
-  await eventually(() => replica.controller.waiting().length === 0, 'the controller is ready');
-  return replica;
-}
-
-/** @param authorization what it says to the server, which tells it from others */
-function startReplica(t: TestContext, server: FakeApiServer, authorization?: string): Omit<World, 'server'> {
-  const log: LogEntry[] = [];
-  let fleet: StubFleet | undefined;
-  const controller = new Controller({
-    client: new KubeClient(
-      authorization === undefined
-        ? server.access
-        : { ...server.access, credentials: () => Promise.resolve({ authorization }) },
-    ),
-    controllerName: 'portolan.dev/gateway-controller',
-    mode: provisioned({
-      image: 'portolan:test',
-      controller: 'portolan-controller.portolan.svc:9443',
-      namespace: 'portolan',
-      patience: 300,
-      uriOf: (key) => `spiffe://portolan.dev/gateway/${key}`,
-      plane: (ports) =>
-        new FleetPlane({
-          start: (options) => Promise.resolve((fleet = new StubFleet(options))),
-          names: ['portolan-controller.portolan.svc'],
-          uri: 'spiffe://portolan.dev/controller',
-          report: ports.report,
-          changed: ports.changed,
-          log: ports.log,
-        }),
-    }),
-    namespace: 'portolan',
-    electsLeader: true,
-    streamAddress: '10.0.0.1:9443',
-    log: (entry) => log.push(entry),
-  });
-  controller.start();
-  t.after(() => controller.stop(0));
-  return { controller, log, fleet: () => fleet as StubFleet };
-}
-
-function gateway(spec: object = {}): Stored {
-  const object = gatewayAt(80);
-  return { ...object, spec: { ...record(object['spec']), ...spec } };
-}
-
-function config(spec: object): Stored {
-  return {
-    apiVersion: 'portolan.dev/v1alpha1',
-    kind: 'GatewayConfig',
-    metadata: { name: 'own', namespace: 'default' },
-    spec,
-  };
-}
-
-const withConfig = {
-  infrastructure: { parametersRef: { group: 'portolan.dev', kind: 'GatewayConfig', name: 'own' } },
-};
-
-function conditions(server: FakeApiServer): readonly string[] {
-  return conditionsOf(server.get('Gateway', 'gw'));
-}
-
-/** As the controllers of Kubernetes and of the cloud would. */
-function bringUp(server: FakeApiServer, ready = 1): void {
-  const deployment = server.get('Deployment', name) as Stored;
-  server.apply({ ...deployment, status: { replicas: 1, readyReplicas: ready } });
-  const service = server.get('Service', name) as Stored;
-  server.apply({ ...service, status: { loadBalancer: { ingress: [{ ip: '192.0.2.7' }] } } });
-}
-
-async function provided(server: FakeApiServer): Promise<void> {
-  await eventually(() => server.get('PodDisruptionBudget', name) !== undefined, 'all is provided');
-}
-
-async function programmed(server: FakeApiServer, reason = 'Programmed'): Promise<void> {
-  const wanted = `Programmed=${reason === 'Programmed' ? 'True' : 'False'} ${reason}`;
-  await eventually(() => conditions(server).includes(wanted), wanted).catch(() =>
-    assert.fail(`${wanted}, not ${conditions(server).join(', ')}`),
-  );
-}
+import {
+  name,
+  world,
+  startReplica,
+  gateway,
+  config,
+  withConfig,
+  conditions,
+  bringUp,
+  provided,
+  programmed,
+} from './provisioned-world.ts';
 
 test('a Gateway is given a Deployment, a Service, a ServiceAccount, a budget and an identity', async (t) => {
   const { server } = await world(
@@ -414,98 +251,6 @@ test('of two replicas one writes, and the other passes on to it what data planes
   await eventually(() => follower.controller.leads, 'the follower leads');
   await eventually(() => written().length > 0, 'and writes');
   assert.equal(follower.fleet().relays.at(-1), undefined);
-});
-
-test('addresses that are asked for go into the Service, and those that it does not get are said', async (t) => {
-  const asked = { type: 'IPAddress', value: '192.0.2.7' };
-  const { server } = await world(t, gateway({ addresses: [asked, { type: 'IPAddress', value: '192.0.2.8' }] }));
-  await provided(server);
-  assert.equal(record(server.get('Service', name)?.['spec'])['loadBalancerIP'], '192.0.2.7');
-  bringUp(server);
-  await programmed(server, 'AddressNotUsable');
-  server.apply(gateway({ addresses: [asked] }));
-  await programmed(server);
-  assert.deepEqual(addressesOf(server), ['IPAddress 192.0.2.7']);
-});
-
-const inner = { type: 'IPAddress', routability: 'Cluster' };
-
-/** As Kubernetes does when it takes a Service. */
-function giveClusterIP(server: FakeApiServer, ip: string): void {
-  const service = server.get('Service', name) as Stored;
-  server.apply({ ...service, spec: { ...record(service['spec']), clusterIP: ip, clusterIPs: [ip] } });
-}
-
-function routabilities(server: FakeApiServer): readonly string[] {
-  return list(record(server.get('Gateway', 'gw')?.['status'])['addresses']).map((address) => {
-    const { value, routability } = record(address);
-    return `${String(value)} ${String(routability)}`;
-  });
-}
-
-test('GatewayAddressRoutabilityCluster: who asks for addresses within the cluster only gets a Service that leads nowhere else', async (t) => {
-  const { server } = await world(t, experimentalGateways, gateway({ addresses: [inner] }));
-  await provided(server);
-  assert.equal(record(server.get('Service', name)?.['spec'])['type'], 'ClusterIP');
-  giveClusterIP(server, '10.96.0.9');
-  bringUp(server);
-  await programmed(server);
-  assert.deepEqual(routabilities(server), ['10.96.0.9 Cluster']);
-  assert.ok(conditions(server).includes('AddressesAssigned=True AddressesAssigned'));
-  const claimed = list(record(server.get('GatewayClass', 'portolan')?.['status'])['supportedFeatures']);
-  assert.ok(claimed.some((feature) => record(feature)['name'] === 'GatewayAddressRoutabilityCluster'));
-  // One more of them than there are, and one from outside: there is a load balancer again.
-  server.apply(gateway({ addresses: [inner, inner, { type: 'IPAddress' }] }));
-  await eventually(() => record(server.get('Service', name)?.['spec'])['type'] === 'LoadBalancer', 'the load balancer');
-  await eventually(() => routabilities(server).join(', ') === '10.96.0.9 Cluster, 192.0.2.7 ', 'both addresses');
-  assert.ok(conditions(server).includes('AddressesAssigned=False PartiallyAssigned'), 'one is missing');
-  assert.ok(conditions(server).includes('Programmed=True Programmed'));
-});
-
-test('GatewayAddressRoutabilityCluster: an address within the cluster is asked for when the Service is made, and no other is said to be it', async (t) => {
-  const server = await serverWith(t, experimentalGateways, gateway({ addresses: [{ ...inner, value: '10.96.0.5' }] }));
-  // However often it is asked for: once more may be under way when the first answer comes.
-  server.refuse = (method, path, body) =>
-    method === 'PATCH' && path.endsWith(`/services/${name}`) && body.includes('10.96.0.5')
-      ? { status: 422, message: 'spec.clusterIPs: Invalid value: ["10.96.0.5"]: provided IP is already allocated' }
-      : undefined;
-  await ready(startReplica(t, server));
-  await provided(server);
-  assert.equal(record(server.get('Service', name)?.['spec'])['clusterIP'], undefined, 'not asked for any more');
-  giveClusterIP(server, '10.96.0.9');
-  bringUp(server);
-  await programmed(server, 'AddressNotAssigned');
-  assert.ok(conditions(server).includes('AddressesAssigned=False NotAssigned'));
-  const said = list(record(server.get('Gateway', 'gw')?.['status'])['conditions']).map(
-    (each) => record(each)['message'],
-  );
-  assert.match(
-    said.join('\n'),
-    /spec\.addresses\[0\]: address 10\.96\.0\.5 of routability Cluster cannot be given here/,
-  );
-  assert.deepEqual(routabilities(server), []);
-  server.apply(gateway({ addresses: [{ ...inner, value: '10.96.0.9' }] }));
-  await programmed(server);
-  assert.deepEqual(routabilities(server), ['10.96.0.9 Cluster']);
-});
-
-test('an address that the load balancer does not give is said, and the next one asked for', async (t) => {
-  const [bad, good] = ['192.0.2.1', '192.0.2.7'].map((value) => ({ type: 'IPAddress', value }));
-  const { server } = await world(t, gateway({ addresses: [bad, good] }));
-  await provided(server);
-  const asked = (): unknown => record(server.get('Service', name)?.['spec'])['loadBalancerIP'];
-  assert.equal(asked(), '192.0.2.1');
-  const made = server.get('Deployment', name) as Stored;
-  server.apply({ ...made, status: { replicas: 1, readyReplicas: 1 } });
-  await programmed(server, 'AddressNotUsable');
-  await eventually(() => asked() === '192.0.2.7', 'the next');
-  bringUp(server);
-  server.apply(gateway({ addresses: [good] }));
-  await programmed(server);
-  assert.deepEqual(addressesOf(server), ['IPAddress 192.0.2.7']);
-  // Alone it is asked for again and again, since load balancers never say no.
-  server.apply(gateway({ addresses: [bad] }));
-  await eventually(() => asked() === '192.0.2.1', 'the only one');
 });
 
 test('an Ingress is served by Pods in the namespace of the controller, and told its address', async (t) => {

@@ -242,6 +242,30 @@ test('filters that come, change and go with a row of the listener', async (t) =>
   assert.equal(await statusWith([], 6), 200);
 });
 
+test('a body that is too long for the service of a listener is refused, in one piece of HTTP/2, too', async (t) => {
+  const backend = await named(t, 'backend');
+  const yes = await service(t, () => [200, {}]);
+  const { port } = await serve(t, {
+    clusters: { yes: [yes.port] },
+    frontend: { filters: [auth('yes', 1000)] },
+    routes: [{ backends: [{ to: backend }] }],
+  });
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  session.on('error', () => {});
+  t.after(() => session.destroy());
+  for (const [length, status] of [
+    [1001, 413],
+    [1000, 200],
+  ] as const) {
+    const stream = session.request({ ':method': 'POST', ':path': '/' });
+    stream.on('error', () => {});
+    const answered = new Promise<http2.IncomingHttpHeaders>((resolve) => stream.once('response', resolve));
+    stream.resume().end('x'.repeat(length));
+    assert.equal((await answered)[':status'], status);
+  }
+  assert.equal(yes.asked.length, 1);
+});
+
 test('without its service nothing passes', async (t) => {
   const backend = await named(t, 'backend');
   const yes = await service(t, () => [200, {}]);

@@ -322,8 +322,8 @@ local function judge(handle)
     changed = true
   end
   if change(headers, host) or changed then handle:clearRouteCache() end
-  if isTooLong(handle, headers, host:get("body")) then return "413", "auth-body" end
   if SETTLES then return settle(handle, headers, host:get("told") and handle:metadata()) end
+  if isTooLong(handle, headers, host:get("body")) then return "413", "auth-body" end
 end
 
 function envoy_on_request(handle) finish(handle, judge) end

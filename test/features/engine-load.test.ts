@@ -36,7 +36,8 @@ test('0 failed while routes, endpoints, listeners and certificates change', { ti
     rate: onEnvoy ? 40 : 25,
   });
   const end = Date.now() + SECONDS * 1000;
-  while (Date.now() < end) {
+  // Longer on a machine that is too busy for as many changes in that time.
+  while (Date.now() < end || changes.count <= SECONDS * 2) {
     await changes.next();
     await sleep(40);
   }
@@ -45,7 +46,6 @@ test('0 failed while routes, endpoints, listeners and certificates change', { ti
   assert.deepEqual(failed, {});
   assert.equal(Object.keys(done).length, 6);
   for (const [kind, count] of Object.entries(done)) assert.ok(count > SECONDS * 5, `${count} ${kind}`);
-  assert.ok(changes.count > SECONDS * 2, `${changes.count} changes`);
 });
 
 /** One after the other, all of one kind after the other. */

@@ -137,9 +137,10 @@ function statusOf(port: number, path: string): Promise<number> {
 }
 
 /** Asks for paths in turn, one request after the other, until it is told to stop; returns the answers by status. */
-function asking(port: number, paths: readonly string[]): () => Promise<ReadonlyMap<number, number>> {
+function asking(t: TestContext, port: number, paths: readonly string[]): () => Promise<ReadonlyMap<number, number>> {
   const statuses = new Map<number, number>();
   const stop = new AbortController();
+  t.after(() => stop.abort());
   const asked = (async () => {
     for (let at = 0; !stop.signal.aborted; at++) {
       const status = await statusOf(port, paths[at % paths.length] ?? '/');
@@ -256,6 +257,7 @@ test('a controller that is started again under it costs no request', { skip: noE
   const own = await ownEnvoy(t, first.fleet.port, await materialFor(GATEWAY));
   await eventually(() => first.reports.length === 1, 'the bind serves');
   const stop = asking(
+    t,
     port,
     Array.from({ length: 20 }, (_, at) => `/r${at}`),
   );
@@ -280,8 +282,7 @@ for (const [what, reconnects] of [
 ] as const) {
   const name = `its certificate is rotated by files, without a restart or a lost request: ${what}`;
   test(name, { skip: noEnvoy, timeout: 60_000 }, async (t) => {
-    // From a young one it takes up to some seconds to come back; it serves meanwhile.
-    const { fleet, reports } = await controller(t, { absence: reconnects === '1s' ? 5000 : 20_000 });
+    const { fleet, reports } = await controller(t, { absence: 5000 });
     const port = await freePort();
     await fleet.apply({ version: 1, ...modelOf({ gateway: GATEWAY, port, backendPort, routes: 1 }) });
     const lifetime = 5000;
@@ -300,7 +301,7 @@ for (const [what, reconnects] of [
     await eventually(serves, 'the bind serves');
     const [before] = fleet.nodes(GATEWAY);
     own.rotate(await materialFor(GATEWAY));
-    const stop = asking(port, ['/r0']);
+    const stop = asking(t, port, ['/r0']);
     await sleep(Math.max(0, began + lifetime - Date.now()));
     // The stream of the first certificate is over.
     const isNext = (): boolean =>
@@ -440,7 +441,7 @@ test(
     t.after(() => other.close());
     for (const typeUrl of order) other.ask(typeUrl, [], { node: { id: 'other', agent: '' } });
     await eventually(() => fleet.nodes(GATEWAY).filter(({ revision }) => revision > 0).length === 2, 'both are there');
-    const stop = asking(port, ['/r0']);
+    const stop = asking(t, port, ['/r0']);
     const rule = (name: string, value: string): Update => ({
       version: 2,
       rules: everything(ruleOf(GATEWAY, name, `${GATEWAY}|ns/r0:80|`, value)),

@@ -1,5 +1,6 @@
 // A gRPC server for delta discovery: mTLS on a port, or a unix domain socket with one identity for whoever may open it. It turns
 // the certificate of a peer into its gateway, and ends streams when that certificate ends.
+import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import { X509Certificate } from 'node:crypto';
 import * as grpc from '@grpc/grpc-js';
 import { ReloadableServerCredentials, type TlsMaterial } from './credentials.ts';
@@ -41,10 +42,7 @@ const REQUEST_BYTES = 33_554_432;
 const PING_EVERY = 10_000;
 const PING_TIMEOUT = 5000;
 const STREAMS_PER_CONNECTION = 16;
-/**
- * Milliseconds that a connection may be without streams. A node whose certificate ended goes on asking over the connection that it has,
- * as Envoy does, and would never show the next certificate.
- */
+/** Milliseconds that a connection may be without streams. */
 const IDLE = 1000;
 /** The longest that a timer can be set to. */
 const LONGEST_TIMER = 2_147_483_647;
@@ -96,13 +94,26 @@ function identityOfCall(call: AnyCall): Identity | undefined {
   return certificate === undefined ? undefined : identityOf(certificate);
 }
 
-/** Calls `end` when the certificate of the peer ends, or after the longest time of a timer; what it returns stops that. */
+/**
+ * Calls `end` when the certificate of the peer ends, or after the longest time of a timer; what it returns stops that. The connection ends
+ * as well: a node may go on asking over the one that it has, as Envoy does, and would never show its next certificate.
+ */
 export function atExpiry(call: AnyCall, end: () => void): () => void {
   const raw = call.getAuthContext()?.sslPeerCertificate?.raw;
   if (raw === undefined) return () => {};
   const left = new X509Certificate(raw).validToDate.getTime() - Date.now();
-  const timer = setTimeout(end, Math.min(Math.max(0, left), LONGEST_TIMER)).unref();
+  const expire = (): void => {
+    end();
+    sessionOf(call)?.close();
+  };
+  const timer = setTimeout(expire, Math.min(Math.max(0, left), LONGEST_TIMER)).unref();
   return () => clearTimeout(timer);
+}
+
+/** grpc-js shows it to nobody, and has no other way to end one connection (fleet-envoy.test.ts fails without). */
+function sessionOf(call: AnyCall): Http2Session | undefined {
+  const { call: inner } = call as unknown as { readonly call?: { readonly stream?: ServerHttp2Stream } };
+  return inner?.stream?.session;
 }
 
 type Call = grpc.ServerDuplexStream<DeltaRequest, DeltaResponse>;

@@ -1,5 +1,6 @@
 // What translation made of gateways, routes and policies: the model's rows together with everything that went wrong on
 // the way. Status, lint, explain and `run` read these; engines read only model.ts.
+import type { Address } from './addresses.ts';
 import type { Bind, Cluster, Entry, Frontend, Rule } from './model.ts';
 import type { ObjectRef, Origin } from './origin.ts';
 import type { Parameters } from './parameters.ts';
@@ -75,14 +76,6 @@ export interface BoundListenerSet {
   readonly listeners: readonly BoundListener[];
   readonly problems: readonly Problem[];
 }
-
-export interface Address {
-  readonly type: string;
-  readonly value: string;
-}
-
-/** GEP-5093: reached from within the cluster. */
-export const clusterRoutability = 'Cluster';
 
 /** An entry of spec.addresses. */
 export interface AddressRequest {

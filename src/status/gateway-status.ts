@@ -1,4 +1,6 @@
 // BoundGateway, what is attached to it, where it is placed and what engines say → status of a Gateway.
+import type { Address } from '../routing/addresses.ts';
+import { reachedAt } from '../routing/addresses.ts';
 import type { BoundGateway } from '../routing/bound.ts';
 import type { Exposure, Placement } from '../routing/model.ts';
 import type { Subject } from './conditions.ts';
@@ -92,7 +94,7 @@ function assignedOf(
   facts: GatewayFacts,
   subject: Subject,
 ): Condition | undefined {
-  if (reachedAt(binds, facts).length === 0) return undefined;
+  if (placesOf(binds, facts).length === 0) return undefined;
   const missing = addresses.filter(({ given }) => given === undefined);
   if (missing.length === 0) {
     return holds('AddressesAssigned', 'AddressesAssigned', 'Every address is assigned', subject);
@@ -105,16 +107,14 @@ function assignedOf(
   return fails('AddressesAssigned', reason, message, subject);
 }
 
-interface StatusAddress {
-  readonly type: string;
-  readonly value: string;
+interface StatusAddress extends Address {
   readonly routability?: string;
 }
 
 /** Where the Gateway can be reached; not known before it is placed. */
 function addressesOf({ binds, addresses }: BoundGateway, facts: GatewayFacts): readonly StatusAddress[] {
   const { routability } = facts;
-  const placed = reachedAt(binds, facts);
+  const placed = placesOf(binds, facts);
   const told = (routabilityOf: string): { readonly routability?: string } =>
     routability ? { routability: routabilityOf } : {};
   if (addresses.length === 0) return placed.map((address) => ({ ...address, ...told('') }));
@@ -124,11 +124,9 @@ function addressesOf({ binds, addresses }: BoundGateway, facts: GatewayFacts): r
   );
 }
 
-function reachedAt(
-  binds: BoundGateway['binds'],
-  { exposure, placement }: GatewayFacts,
-): readonly { readonly type: string; readonly value: string }[] {
-  if (exposure !== undefined) return exposure.addresses;
-  const placed = new Set(binds.flatMap(({ key }) => placement(key)?.address ?? []));
-  return [...placed].map((value) => ({ type: 'IPAddress', value }));
+function placesOf(binds: BoundGateway['binds'], { exposure, placement }: GatewayFacts): readonly Address[] {
+  return reachedAt(
+    exposure,
+    binds.map(({ key }) => placement(key)),
+  );
 }

@@ -11,16 +11,15 @@ import { controllerUri, gatewayUri } from '../../src/engines/stream/identity.ts'
 import { programOnPath } from '../../src/engines/envoy/process/binary.ts';
 import { KubeClient } from '../../src/sources/cluster/client.ts';
 import { list, record } from '../../src/support/untrusted.ts';
-import type { Stored } from './cluster-fixture.ts';
-import { FakeApiServer } from './cluster-fixture.ts';
+import type { FakeApiServer, Stored } from './cluster-fixture.ts';
 import { Kubelet } from './cluster-kubelet.ts';
-import { conditionsOf, definition, gateway, gatewayClass, group } from './cluster-objects.ts';
+import { conditionsOf, gateway, gatewayClass, group } from './cluster-objects.ts';
 import { noEnvoy } from './envoy-binary.ts';
 import { ask } from './gateway-fixture.ts';
+import { name, serverWith } from './provisioned-world.ts';
 import { freePort } from '../free-port.ts';
 import { eventually } from '../eventually.ts';
 
-const name = 'gw-portolan';
 /** A process has to start on a machine that may be busy. */
 const patience = 30_000;
 
@@ -43,20 +42,14 @@ const engines: readonly (readonly [Engine, string | false])[] = [
 ];
 
 async function world(t: TestContext, engine: Engine): Promise<World> {
-  const server = await FakeApiServer.start(t);
   const [port, streamPort] = [await freePort(), await freePort()];
-  for (const object of [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } },
-    definition('GatewayClass', 'gatewayclasses', 'Cluster'),
-    definition('Gateway', 'gateways'),
-    definition('HTTPRoute', 'httproutes'),
-    definition('GatewayConfig', 'gatewayconfigs', 'Namespaced', 'portolan.dev'),
+  const server = await serverWith(
+    t,
     config(engine),
     { ...gatewayClass, spec: { ...record(gatewayClass['spec']), parametersRef } },
     gateway(port),
     redirect('first.example'),
-  ])
-    server.apply(object);
+  );
   const controller = startController(t, server, streamPort);
   const kubelet = await Kubelet.run(t, server, name);
   await eventually(() => server.get('Service', name) !== undefined, 'the Service', patience);

@@ -8,7 +8,18 @@ import grpc from '@grpc/grpc-js';
 import type { Filter } from '../../src/routing/filters.ts';
 import type { Update } from '../../src/routing/update.ts';
 import { onEnvoy } from './test-engine.ts';
-import { echo, type Echoed, httpBackend, origin, RawClient, type Route, serve, updateOf } from './engine-fixture.ts';
+import {
+  echo,
+  type Echoed,
+  http2Session,
+  httpBackend,
+  origin,
+  RawClient,
+  type Route,
+  serve,
+  statusOfBody,
+  updateOf,
+} from './engine-fixture.ts';
 
 function auth(cluster: string, bodyLimit = 0): Filter {
   const check = { protocol: 'http', path: `/${cluster}` } as const;
@@ -202,9 +213,7 @@ test('over HTTP/2, and in the words of gRPC', async (t) => {
     frontend: { filters: [auth('auth')] },
     routes: [{ ...route, match: { headers: [{ type: 'exact', name: 'x-tenant', value: 'gold' }] } }],
   });
-  const session = http2.connect(`http://127.0.0.1:${port}`);
-  session.on('error', () => {});
-  t.after(() => session.destroy());
+  const session = http2Session(t, port);
   const ask = (path: string): Promise<http2.IncomingHttpHeaders> =>
     new Promise((resolve, reject) => {
       const stream = session.request({
@@ -250,19 +259,9 @@ test('a body that is too long for the service of a listener is refused, in one p
     frontend: { filters: [auth('yes', 1000)] },
     routes: [{ backends: [{ to: backend }] }],
   });
-  const session = http2.connect(`http://127.0.0.1:${port}`);
-  session.on('error', () => {});
-  t.after(() => session.destroy());
-  for (const [length, status] of [
-    [1001, 413],
-    [1000, 200],
-  ] as const) {
-    const stream = session.request({ ':method': 'POST', ':path': '/' });
-    stream.on('error', () => {});
-    const answered = new Promise<http2.IncomingHttpHeaders>((resolve) => stream.once('response', resolve));
-    stream.resume().end('x'.repeat(length));
-    assert.equal((await answered)[':status'], status);
-  }
+  const session = http2Session(t, port);
+  assert.equal(await statusOfBody(session, 1001), 413);
+  assert.equal(await statusOfBody(session, 1000), 200);
   assert.equal(yes.asked.length, 1);
 });
 

@@ -1,15 +1,23 @@
 // ExternalAuth over HTTP in the embedded engine (GEP-1494): what the service is told, what its answer does to the request, what
 // clients see of a no, and that nothing passes without a yes.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import type net from 'node:net';
 import { assertCounted, test, type TestContext } from './engine-tests.ts';
 import { onEnvoy } from './test-engine.ts';
 import type { ExternalAuth, Filter } from '../../src/routing/filters.ts';
-import { converse, echo, type Echoed, httpBackend, origin, RawClient, rawBackend } from './engine-fixture.ts';
-import { serve } from './engine-fixture.ts';
+import {
+  converse,
+  echo,
+  type Echoed,
+  http2Session,
+  httpBackend,
+  origin,
+  RawClient,
+  rawBackend,
+} from './engine-fixture.ts';
+import { serve, statusOfBody } from './engine-fixture.ts';
 import { freePort } from '../free-port.ts';
 import { eventually } from '../eventually.ts';
 
@@ -411,19 +419,9 @@ test('a body that is too long for the service is refused with 413', async (t) =>
   client.send(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`);
   await client.until((text) => text.startsWith('HTTP/1.1 413 '), 'an answer before the end of the body');
   // Over HTTP/2 without a length, and all in one piece.
-  const session = http2.connect(`http://127.0.0.1:${port}`);
-  session.on('error', () => {});
-  t.after(() => session.destroy());
-  for (const [length, status] of [
-    [1001, 413],
-    [1000, 200],
-  ] as const) {
-    const stream = session.request({ ':method': 'POST', ':path': '/' });
-    const answered = once(stream, 'response') as Promise<[http2.IncomingHttpHeaders]>;
-    stream.on('error', () => {});
-    stream.resume().end('x'.repeat(length));
-    assert.equal((await answered)[0][':status'], status);
-  }
+  const session = http2Session(t, port);
+  assert.equal(await statusOfBody(session, 1001), 413);
+  assert.equal(await statusOfBody(session, 1000), 200);
   assert.deepEqual(
     told.map(({ body }) => body.length),
     [1000, 1000],
@@ -608,9 +606,7 @@ test('a client that goes away takes its question along', async (t) => {
   await eventually(() => asked === 1, 'the service is asked');
   client.socket.resetAndDestroy();
   await eventually(() => closed === 1, 'the question is taken back');
-  const session = http2.connect(`http://127.0.0.1:${port}`);
-  session.on('error', () => {});
-  t.after(() => session.destroy());
+  const session = http2Session(t, port);
   const stream = session.request({ ':path': '/' });
   stream.on('error', () => {});
   await eventually(() => asked === 2, 'the service is asked again');

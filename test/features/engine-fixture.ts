@@ -1,6 +1,8 @@
 // Small Updates by hand, backends and raw clients, for the tests of the embedded engine: real sockets on loopback, ephemeral
 // ports, everything closed at the end.
+import { once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Engine } from '../../src/routing/engine.ts';
@@ -221,6 +223,24 @@ export async function serve(
   t.after(() => engine.close());
   await engine.apply(updateOf({ ...world, port }));
   return { engine, port, url: `http://127.0.0.1:${port}`, reports };
+}
+
+/** The status of a POST over HTTP/2 in the clear, whose body has no length that is said and comes in one piece. */
+export async function statusOfBody(session: http2.ClientHttp2Session, length: number): Promise<number | undefined> {
+  const stream = session.request({ ':method': 'POST', ':path': '/' });
+  stream.on('error', () => {});
+  const answered = once(stream, 'response') as Promise<[http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader]>;
+  stream.resume().end('x'.repeat(length));
+  const [headers] = await answered;
+  return headers[':status'];
+}
+
+/** A connection of HTTP/2 in the clear, until the test ends. */
+export function http2Session(t: TestContext, port: number): http2.ClientHttp2Session {
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  session.on('error', () => {});
+  t.after(() => session.destroy());
+  return session;
 }
 
 /** A backend on Node's own HTTP server; returns its port. */

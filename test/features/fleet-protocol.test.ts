@@ -4,12 +4,12 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
 import { envoyDialect } from '../../src/engines/envoy/dialect.ts';
-import { startFleet } from '../../src/engines/stream/fleet/fleet.ts';
+import { type Fleet, startFleet } from '../../src/engines/stream/fleet/fleet.ts';
 import { root } from './cli-process.ts';
 import { everything, modelOf } from './fleet-fixture.ts';
 import { gatewayMaterial, serverMaterial, serverName } from './stream-fixture.ts';
@@ -65,7 +65,10 @@ function reader(file: string, name: string): (bytes: Buffer) => Readonly<Record<
   return (bytes) => type.toObject(type.decode(bytes), { longs: Number, enums: String });
 }
 
-test('a client of the .proto files gets, acknowledges, refuses and goes on', async (t) => {
+/** A fleet, and a client with the certificate of the Gateway ns/mine. */
+async function fleetAndClient(
+  t: TestContext,
+): Promise<{ readonly fleet: Fleet; readonly client: Client; readonly logged: readonly string[] }> {
   const ca = await authority('fleet');
   const [material, own] = [await serverMaterial(ca), await gatewayMaterial(ca, 'ns/mine')];
   const logged: string[] = [];
@@ -78,14 +81,18 @@ test('a client of the .proto files gets, acknowledges, refuses and goes on', asy
     dialect: envoyDialect(),
   });
   t.after(() => fleet.close());
+  const credentials = grpc.credentials.createSsl(own.ca, own.key, own.certificate);
+  const client = new (clientClass())(`127.0.0.1:${fleet.port}`, credentials, {
+    'grpc.ssl_target_name_override': serverName,
+  });
+  t.after(() => client.close());
+  return { fleet, client, logged };
+}
+
+test('a client of the .proto files gets, acknowledges, refuses and goes on', async (t) => {
+  const { fleet, client, logged } = await fleetAndClient(t);
   const model = modelOf({ gateway: 'ns/mine', port: 8080, backendPort: 2, routes: 2 });
   await fleet.apply({ version: 1, ...model });
-  const client = new (clientClass())(
-    `127.0.0.1:${fleet.port}`,
-    grpc.credentials.createSsl(own.ca, own.key, own.certificate),
-    { 'grpc.ssl_target_name_override': serverName },
-  );
-  t.after(() => client.close());
   const call = client.DeltaAggregatedResources();
   call.on('error', () => {});
   t.after(() => call.cancel());
@@ -142,22 +149,7 @@ test('a client of the .proto files gets, acknowledges, refuses and goes on', asy
 });
 
 test('the state of the world is not served, and that is said', async (t) => {
-  const ca = await authority('fleet');
-  const [material, own] = [await serverMaterial(ca), await gatewayMaterial(ca, 'ns/mine')];
-  const fleet = await startFleet({
-    address: '127.0.0.1',
-    port: 0,
-    credentials: () => material,
-    onReport: () => {},
-    log: () => {},
-    dialect: envoyDialect(),
-  });
-  t.after(() => fleet.close());
-  const credentials = grpc.credentials.createSsl(own.ca, own.key, own.certificate);
-  const client = new (clientClass())(`127.0.0.1:${fleet.port}`, credentials, {
-    'grpc.ssl_target_name_override': serverName,
-  });
-  t.after(() => client.close());
+  const { client } = await fleetAndClient(t);
   const call = client.StreamAggregatedResources();
   call.on('data', () => {});
   const ended = new Promise<grpc.ServiceError>((resolve) =>

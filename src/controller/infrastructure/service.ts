@@ -1,8 +1,8 @@
 // The Service and the ServiceAccount of a Gateway. Where the data plane is the controller itself, an EndpointSlice leads from the
 // Service to its address; else the Service selects the Pods of the Gateway.
 import { isIP, isIPv6 } from 'node:net';
+import { clusterRoutability } from '../../routing/addresses.ts';
 import type { AddressRequest, BoundGateway } from '../../routing/bound.ts';
-import { clusterRoutability } from '../../routing/bound.ts';
 import type { ServiceParameters } from '../../routing/parameters.ts';
 import type { Owner, Provided } from './owned.ts';
 import { metadataOf, parametersAnnotation, selectorOf } from './owned.ts';

@@ -3,8 +3,9 @@
 import type { Gateway } from '../../api/generated/types.ts';
 import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
-import type { Address, AddressRequest } from '../../routing/bound.ts';
-import { clusterRoutability } from '../../routing/bound.ts';
+import type { Address } from '../../routing/addresses.ts';
+import { clusterRoutability, reachedAt } from '../../routing/addresses.ts';
+import type { AddressRequest } from '../../routing/bound.ts';
 import type { Exposure, Placement } from '../../routing/model.ts';
 import type { Problem } from '../../routing/problem.ts';
 
@@ -31,7 +32,7 @@ export function judgeAddresses(sourced: Sourced<Gateway>, outside: Outside): Add
     value,
     routability,
   }));
-  const left = { outer: outerOf(outside), inner: innerOf(outside) };
+  const left = { outer: [...reachedAt(outside.exposure, outside.placements)], inner: innerOf(outside) };
   const known = { outer: left.outer.length > 0, inner: left.inner.length > 0 };
   const given = new Map<Wish, Address>();
   for (const byName of [true, false]) {
@@ -91,12 +92,6 @@ function take(
     if (at >= 0) list.splice(at, 1);
   }
   return value === '' ? found : { type, value };
-}
-
-function outerOf({ placements, exposure }: Outside): Address[] {
-  if (exposure !== undefined) return [...exposure.addresses];
-  const values = new Set(placements.flatMap((placement) => placement?.address ?? []));
-  return [...values].map((value) => ({ type: 'IPAddress', value }));
 }
 
 function innerOf({ exposure }: Outside): Address[] {

@@ -35,13 +35,13 @@ export interface Translator {
 export interface Judge {
   /** Number of the last call of `apply`. */
   readonly last: () => number;
-  /** Told what became of a call. What was refused is left out in its smallest parts; nothing else is applied before this resolves. */
   /** Names of all rows that changed after a call; undefined: nobody knows any more. */
   readonly changedSince: (call: number) => ReadonlySet<string> | undefined;
   /** These rows may be to blame for what is refused, and no others; undefined: any. */
   readonly suspect: (rows: ReadonlySet<string> | undefined) => void;
   /** Nothing is left out since it was refused. */
   readonly isClear: () => boolean;
+  /** Told what became of a call. What was refused is left out in its smallest parts; nothing else is applied before this resolves. */
   readonly judge: (outcome: PublishOutcome, call: number, publish: PublishChanges) => Promise<void>;
 }
 

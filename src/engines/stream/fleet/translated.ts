@@ -44,10 +44,8 @@ interface Gateway {
   isOpen: boolean;
   streams: number;
   forgetting: NodeJS.Timeout | null;
-  /** Digests of rows by the publication that has them in it. */
-  readonly digests: Map<number, string>;
-  /** Calls of the translator in the same way. */
-  readonly calls: Map<number, number>;
+  /** By revision. */
+  readonly publications: Map<number, Publication>;
   /** Binds that a node has in force, by stream. */
   readonly serving: Map<number, ReadonlySet<string>>;
   /** It is found out what is to blame for a refusal. */
@@ -58,6 +56,13 @@ interface Gateway {
   readonly searches: Map<string, number>;
   /** Names of the rows that changed before a stream refused something; undefined: any may have. */
   readonly changed: Map<number, ReadonlySet<string> | undefined>;
+}
+
+interface Publication {
+  /** Of the rows in it. */
+  readonly digest: string;
+  /** Of the translator. */
+  readonly call: number;
 }
 
 interface Sent {
@@ -87,8 +92,8 @@ export class TranslatedNodes implements Discovery {
         const state = this.#gateways.get(node.gateway);
         // Those of trials are no news.
         if (state === undefined || state.judging !== null) return;
-        const call = state.calls.get(node.revision);
-        const changed = call === undefined ? undefined : state.translator?.judge?.changedSince(call);
+        const has = state.publications.get(node.revision);
+        const changed = has === undefined ? undefined : state.translator?.judge?.changedSince(has.call);
         const before = state.changed.has(node.stream) ? state.changed.get(node.stream) : new Set<string>();
         state.changed.set(node.stream, changed && before?.union(changed));
         options.onRefusal(node, { ...rest, message: dialect.reasonOf(message).message });
@@ -130,13 +135,21 @@ export class TranslatedNodes implements Discovery {
     if (state?.isOpen !== true || state.translator === null) return Promise.resolve({ outcome: 'unconnected' });
     if (state.judging !== null) return state.judging.then(() => this.apply(gateway, update, digest));
     const before = this.#server.revision(gateway);
-    const outcome = this.#server.publish(gateway, state.translator.apply(update));
-    const revision = this.#server.revision(gateway);
-    state.digests.set(revision, digest);
-    state.calls.set(revision, state.translator.judge?.last() ?? 0);
+    const outcome = this.#publish(gateway, state, state.translator.apply(update), digest);
     // Nothing of it shows in resources: whoever has those has it.
-    if (revision === before) this.#report(gateway);
+    if (this.#server.revision(gateway) === before) this.#report(gateway);
     return this.#judged(gateway, state, outcome);
+  }
+
+  #publish(
+    gateway: string,
+    { publications, translator }: Gateway,
+    changes: readonly ResourceChanges[],
+    digest: string,
+  ): Promise<PublishOutcome> {
+    const outcome = this.#server.publish(gateway, changes);
+    publications.set(this.#server.revision(gateway), { digest, call: translator?.judge?.last() ?? 0 });
+    return outcome;
   }
 
   /** Names of the rows that changed before a node refused something; undefined: that is not known. */
@@ -202,11 +215,8 @@ export class TranslatedNodes implements Discovery {
     const isRefused = outcome.outcome === 'refused';
     if (judge === undefined || (!isRefused && outcome.outcome !== 'acknowledged')) return outcome;
     const publish = (changes: readonly ResourceChanges[]): Promise<PublishOutcome> => {
-      const digest = state.digests.get(this.#server.revision(gateway)) ?? '';
-      const sent = this.#server.publish(gateway, changes);
-      state.digests.set(this.#server.revision(gateway), digest);
-      state.calls.set(this.#server.revision(gateway), judge.last());
-      return sent;
+      const digest = state.publications.get(this.#server.revision(gateway))?.digest ?? '';
+      return this.#publish(gateway, state, changes, digest);
     };
     if (!isRefused) {
       await judge.judge(outcome, call, publish);
@@ -249,10 +259,9 @@ export class TranslatedNodes implements Discovery {
       isOpen: false,
       streams: 0,
       forgetting: null,
-      digests: new Map(),
+      publications: new Map(),
       serving: new Map(),
       judging: null,
-      calls: new Map(),
       underWay: 0,
       searches: new Map(),
       changed: new Map(),
@@ -298,9 +307,7 @@ export class TranslatedNodes implements Discovery {
     });
     const { judge } = state.translator;
     if (suspects !== undefined) judge?.suspect(suspects(gateway));
-    const outcome = this.#server.publish(gateway, whole);
-    state.digests.set(this.#server.revision(gateway), all.digest);
-    state.calls.set(this.#server.revision(gateway), judge?.last() ?? 0);
+    const outcome = this.#publish(gateway, state, whole, all.digest);
     void this.#judged(gateway, state, outcome);
   }
 
@@ -335,7 +342,7 @@ export class TranslatedNodes implements Discovery {
       onReport(sourceOf(dialect, node.stream), gateway, {
         node: node.id,
         ready: true,
-        inForce: state.digests.get(node.revision) ?? '',
+        inForce: state.publications.get(node.revision)?.digest ?? '',
         binds: [
           ...serving.map((bind): BindReport => ({ bind, state: 'serving' })),
           ...[...failed.values()].filter(({ bind }) => names.has(bind)),
@@ -344,8 +351,7 @@ export class TranslatedNodes implements Discovery {
       });
     }
     const oldest = Math.min(this.#server.revision(gateway), ...nodes.map(({ revision }) => revision));
-    for (const each of [state.digests, state.calls])
-      for (const revision of each.keys()) if (revision < oldest) each.delete(revision);
+    for (const revision of state.publications.keys()) if (revision < oldest) state.publications.delete(revision);
   }
 }
 

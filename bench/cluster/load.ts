@@ -13,6 +13,8 @@ export interface LoadOptions {
   readonly rate: number;
   /** One of so many requests takes a new connection. */
   readonly fresh: number;
+  /** It makes so many at any rate, also when it is told to stop before. */
+  readonly atLeast?: number;
   /** HTTPS, with any certificate. */
   readonly secure?: boolean;
 }
@@ -29,16 +31,29 @@ export interface LoadResult {
 }
 
 export interface RunningLoad {
+  /** A first request has been answered. */
+  readonly begun: Promise<void>;
   readonly stop: () => Promise<LoadResult>;
 }
 
 export function startLoad(options: LoadOptions): RunningLoad {
   const worker = new Worker(new URL(import.meta.url), { workerData: { load: options } });
+  const begun = Promise.withResolvers<void>();
   const result = new Promise<LoadResult>((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
+    worker.on('message', (message: LoadResult | 'begun') => {
+      if (message === 'begun') begun.resolve();
+      else resolve(message);
+    });
+    worker.once('error', (error) => {
+      begun.reject(error);
+      reject(error);
+    });
   });
+  // Who asks for one of them hears of it.
+  begun.promise.catch(() => undefined);
+  result.catch(() => undefined);
   return {
+    begun: begun.promise,
     stop: async () => {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
       worker.postMessage('stop');
@@ -62,14 +77,15 @@ async function run(options: LoadOptions): Promise<void> {
   let sent = 0;
   const client = async (): Promise<void> => {
     let due = performance.now();
-    while (!stop.signal.aborted) {
+    while (!stop.signal.aborted || sent < (options.atLeast ?? 0)) {
       due += (1000 * CLIENTS) / options.rate;
       const wait = due - performance.now();
       if (wait > 1) await pause(wait);
       const n = sent++;
       const began = performance.now();
       const problem = await ask(options, n, agent);
-      times.push(performance.now() - began);
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
+      if (times.push(performance.now() - began) === 1) parentPort?.postMessage('begun');
       if (problem === undefined) continue;
       failed++;
       if (Object.keys(failures).length < 20 || problem in failures) failures[problem] = (failures[problem] ?? 0) + 1;

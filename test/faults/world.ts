@@ -178,14 +178,15 @@ export class World {
       hostnames: stableNames.map(hostname),
       rate: 150,
       fresh: 4,
+      atLeast: 60,
       ...options,
     });
     try {
+      await load.begun;
       await act();
     } finally {
       const result = await load.stop();
       assert.deepEqual({ failed: result.failed, failures: result.failures }, { failed: 0, failures: {} });
-      assert.ok(result.requests > 50, `only ${result.requests} requests`);
     }
   }
 

@@ -87,6 +87,8 @@ const outputs: readonly Output[] = [
     entries: [
       'envoy.service.discovery.v3.DeltaDiscoveryRequest',
       'envoy.service.discovery.v3.DeltaDiscoveryResponse',
+      'envoy.service.discovery.v3.DiscoveryRequest',
+      'envoy.service.discovery.v3.DiscoveryResponse',
       'google.protobuf.Any',
     ],
   },

@@ -10,34 +10,37 @@ export interface CuttingProxy {
   /** Of a kubeconfig that leads through here. */
   readonly kubeconfig: string;
   cuts: number;
-  /** Octets of answers until a connection is cut; Infinity: never. */
-  after: () => number;
+  /** Octets of answers until a connection is cut, of those that stand counted from now on; Infinity: never. */
+  readonly cutAfter: (octets: () => number) => void;
   readonly close: () => void;
 }
 
-export async function startCuttingProxy(after: () => number): Promise<CuttingProxy> {
+export async function startCuttingProxy(octets: () => number): Promise<CuttingProxy> {
   const sockets = new Set<net.Socket>();
+  const connections = new Set<{ left: number }>();
   const server = net.createServer((client) => {
     const upstream = net.connect(6443, '10.244.0.1');
-    let left = proxy.after();
+    const connection = { left: octets() };
+    connections.add(connection);
     const both = [client, upstream];
     for (const socket of both) {
       sockets.add(socket);
       socket.on('close', () => {
         sockets.delete(socket);
+        connections.delete(connection);
         for (const each of both) each.destroy();
       });
       socket.on('error', () => {});
     }
     client.pipe(upstream);
     upstream.on('data', (chunk: Buffer) => {
-      if (chunk.length > left) {
-        client.write(chunk.subarray(0, left), () => client.resetAndDestroy());
+      if (chunk.length > connection.left) {
+        client.write(chunk.subarray(0, connection.left), () => client.resetAndDestroy());
         proxy.cuts++;
-        left = 0;
+        connection.left = 0;
         return;
       }
-      left -= chunk.length;
+      connection.left -= chunk.length;
       client.write(chunk);
     });
     upstream.on('end', () => client.end());
@@ -53,7 +56,10 @@ export async function startCuttingProxy(after: () => number): Promise<CuttingPro
   const proxy: CuttingProxy = {
     kubeconfig,
     cuts: 0,
-    after,
+    cutAfter: (next) => {
+      octets = next;
+      for (const connection of connections) connection.left = next();
+    },
     close: () => {
       server.close();
       for (const socket of sockets) socket.destroy();

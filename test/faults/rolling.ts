@@ -29,6 +29,8 @@ export async function rollingPods(
     for (const object of objects) await cluster.delete(object);
     return;
   }
+  // A cluster whose controllers have just been away may take its time to say where the Pods are.
+  await until('the Pods are in the slices', 90, () => inSlices(world));
   await serves(address, hostname(name), 200);
   await world.underLoad(
     address,
@@ -58,6 +60,18 @@ async function rolledOut(world: World, generation: number): Promise<void> {
     });
     return list(record(pods)['items']).length === 3;
   });
+}
+
+async function inSlices({ cluster }: World): Promise<boolean> {
+  const slices = await cluster.client.request(
+    'GET',
+    `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
+    {
+      query: { labelSelector: `kubernetes.io/service-name=${name}` },
+    },
+  );
+  const endpoints = list(record(slices)['items']).flatMap((slice) => list(record(slice)['endpoints']));
+  return endpoints.filter((endpoint) => record(record(endpoint)['conditions'])['ready'] === true).length === 3;
 }
 
 /** What every guide asks for: a Pod that ends takes requests for a moment more, until all have heard of it. */

@@ -162,42 +162,56 @@ function route(name: string, version = 2): Update {
   };
 }
 
-test(
-  'it serves its own gateway, gets changes, and knows of no other',
-  { skip: noEnvoy, timeout: 60_000 },
-  async (t) => {
-    const { fleet, reports, logged } = await controller(t);
-    const port = await freePort();
-    const secrets = {
-      mine: await certificateFor('ns/mine-tls', ['m']),
-      yours: await certificateFor('ns/yours-tls', ['y']),
-    };
-    const mine = modelOf({ gateway: GATEWAY, port, backendPort, routes: 2, certificate: secrets.mine });
-    const yours = modelOf({
-      gateway: 'ns/yours',
-      port: await freePort(),
-      backendPort,
-      routes: 1,
-      certificate: secrets.yours,
-    });
-    await fleet.apply({ version: 1, ...mine });
-    await fleet.apply({ version: 2, ...yours });
-    const own = await ownEnvoy(t, fleet.port, await materialFor(GATEWAY));
-    await eventually(() => reports.length === 1, 'the bind is reported');
-    assert.deepEqual(reports, [{ bind, state: 'serving' }]);
-    // What is reported to serve does so at once.
-    assert.equal(await statusOf(port, '/r1'), 200);
-    assert.equal(await statusOf(port, '/later'), 404);
-    await fleet.apply(route('later'));
-    assert.equal(await statusOf(port, '/later'), 200, 'what is in force is served');
-    const [node] = fleet.nodes(GATEWAY);
-    assert.equal(node?.id, 'own');
-    assert.match(node?.agent ?? '', /^envoy/);
-    const dump = await ask(own.admin, '/config_dump?include_eds');
-    assert.ok(dump.includes(bind) && !dump.includes('yours'));
-    assert.deepEqual([fleet.nodes('ns/yours'), logged, own.crashes], [[], [], []]);
-  },
-);
+/** How a bootstrap asks, and what was written -> what asks so. */
+const asks: readonly (readonly [how: string, edited: (bootstrap: string) => string])[] = [
+  ['by deltas', (text) => text],
+  [
+    'by the state of the world',
+    (text) => {
+      assert.ok(text.includes('"DELTA_GRPC"'));
+      return text.replace('"DELTA_GRPC"', '"GRPC"');
+    },
+  ],
+];
+
+for (const [how, edited] of asks) {
+  test(
+    `it serves its own gateway, gets changes, and knows of no other: ${how}`,
+    { skip: noEnvoy, timeout: 60_000 },
+    async (t) => {
+      const { fleet, reports, logged } = await controller(t);
+      const port = await freePort();
+      const secrets = {
+        mine: await certificateFor('ns/mine-tls', ['m']),
+        yours: await certificateFor('ns/yours-tls', ['y']),
+      };
+      const mine = modelOf({ gateway: GATEWAY, port, backendPort, routes: 2, certificate: secrets.mine });
+      const yours = modelOf({
+        gateway: 'ns/yours',
+        port: await freePort(),
+        backendPort,
+        routes: 1,
+        certificate: secrets.yours,
+      });
+      await fleet.apply({ version: 1, ...mine });
+      await fleet.apply({ version: 2, ...yours });
+      const own = await ownEnvoy(t, fleet.port, await materialFor(GATEWAY), edited);
+      await eventually(() => reports.length === 1, 'the bind is reported');
+      assert.deepEqual(reports, [{ bind, state: 'serving' }]);
+      // What is reported to serve does so at once.
+      assert.equal(await statusOf(port, '/r1'), 200);
+      assert.equal(await statusOf(port, '/later'), 404);
+      await fleet.apply(route('later'));
+      assert.equal(await statusOf(port, '/later'), 200, 'what is in force is served');
+      const [node] = fleet.nodes(GATEWAY);
+      assert.equal(node?.id, 'own');
+      assert.match(node?.agent ?? '', /^envoy/);
+      const dump = await ask(own.admin, '/config_dump?include_eds');
+      assert.ok(dump.includes(bind) && !dump.includes('yours'));
+      assert.deepEqual([fleet.nodes('ns/yours'), logged, own.crashes], [[], [], []]);
+    },
+  );
+}
 
 test(
   'certificates of listeners come over the stream, and are rotated there',
@@ -249,32 +263,38 @@ test(
   },
 );
 
-test('a controller that is started again under it costs no request', { skip: noEnvoy, timeout: 60_000 }, async (t) => {
-  const first = await controller(t);
-  const port = await freePort();
-  const model = modelOf({ gateway: GATEWAY, port, backendPort, routes: 20 });
-  await first.fleet.apply({ version: 1, ...model });
-  const own = await ownEnvoy(t, first.fleet.port, await materialFor(GATEWAY));
-  await eventually(() => first.reports.length === 1, 'the bind serves');
-  const stop = asking(
-    t,
-    port,
-    Array.from({ length: 20 }, (_, at) => `/r${at}`),
+for (const [how, edited] of asks) {
+  test(
+    `a controller that is started again under it costs no request: ${how}`,
+    { skip: noEnvoy, timeout: 60_000 },
+    async (t) => {
+      const first = await controller(t);
+      const port = await freePort();
+      const model = modelOf({ gateway: GATEWAY, port, backendPort, routes: 20 });
+      await first.fleet.apply({ version: 1, ...model });
+      const own = await ownEnvoy(t, first.fleet.port, await materialFor(GATEWAY), edited);
+      await eventually(() => first.reports.length === 1, 'the bind serves');
+      const stop = asking(
+        t,
+        port,
+        Array.from({ length: 20 }, (_, at) => `/r${at}`),
+      );
+      const address = first.fleet.port;
+      await first.fleet.close();
+      await sleep(300);
+      const second = await controller(t, { port: address });
+      await sleep(300);
+      await second.fleet.apply({ version: 1, ...model });
+      await eventually(() => second.reports.length === 1, 'it is back, with what it had');
+      assert.deepEqual(second.reports, [{ bind, state: 'serving' }]);
+      await second.fleet.apply(route('later'));
+      assert.equal(await statusOf(port, '/later'), 200);
+      const statuses = await stop();
+      assert.deepEqual([...statuses.keys()], [200], JSON.stringify([...statuses]));
+      assert.deepEqual(own.crashes, []);
+    },
   );
-  const address = first.fleet.port;
-  await first.fleet.close();
-  await sleep(300);
-  const second = await controller(t, { port: address });
-  await sleep(300);
-  await second.fleet.apply({ version: 1, ...model });
-  await eventually(() => second.reports.length === 1, 'it is back, with what it had');
-  assert.deepEqual(second.reports, [{ bind, state: 'serving' }]);
-  await second.fleet.apply(route('later'));
-  assert.equal(await statusOf(port, '/later'), 200);
-  const statuses = await stop();
-  assert.deepEqual([...statuses.keys()], [200], JSON.stringify([...statuses]));
-  assert.deepEqual(own.crashes, []);
-});
+}
 
 for (const [what, reconnects] of [
   ['an old connection', '1s'],
@@ -333,47 +353,52 @@ test('with a certificate of another authority it gets nothing', { skip: noEnvoy,
   await eventually(() => fleet.nodes(GATEWAY).some(({ revision }) => revision > 0), 'with a right one it is let in');
 });
 
-test(
-  'what it refuses is reported, with its reason, and the rest is served',
-  { skip: noEnvoy, timeout: 60_000 },
-  async (t) => {
-    const { fleet, reports, logged } = await controller(t);
-    const [port, taken] = [await freePort(), http.createServer().listen(0, '127.0.0.1')];
-    await once(taken, 'listening');
-    t.after(() => taken.close());
-    const model = modelOf({ gateway: GATEWAY, port, backendPort, routes: 1 });
-    const second = `${GATEWAY}:81/tcp`;
-    const [frontend] = model.frontends?.set ?? [];
-    const [first] = model.binds?.set ?? [];
-    assert.ok(frontend && first);
-    const other = { ...frontend, key: `${GATEWAY}/other`, listener: 'other', bind: second, port: 81 };
-    await fleet.apply({
-      ...model,
-      version: 1,
-      binds: everything(first, { ...first, key: second, port: 81, frontends: [other.key] }),
-      frontends: everything(frontend, other),
-      placements: everything(
-        { bind, address: '127.0.0.1', port },
-        { bind: second, address: '127.0.0.1', port: (taken.address() as AddressInfo).port },
-      ),
-    });
-    await ownEnvoy(t, fleet.port, await materialFor(GATEWAY));
-    await eventually(() => reports.length === 2, 'both binds are reported');
-    const by = new Map(reports.map((report) => [report.bind, report]));
-    assert.equal(by.get(bind)?.state, 'serving');
-    assert.deepEqual([by.get(second)?.state, by.get(second)?.code], ['failed', 'EADDRINUSE']);
-    assert.equal(await statusOf(port, '/r0'), 200);
-    assert.ok(
-      logged.some((line) => line.startsWith(`Envoy own of ${GATEWAY} refused Listener ${second}: `)),
-      logged.join('\n'),
-    );
-    const elsewhere = await freePort();
-    await fleet.apply({ version: 2, placements: everything({ bind: second, address: '127.0.0.1', port: elsewhere }) });
-    await eventually(() => reports.length === 3, 'it serves elsewhere');
-    assert.deepEqual(reports.at(-1), { bind: second, state: 'serving' });
-    assert.equal(await statusOf(elsewhere, '/r0'), 404, 'no route is attached there, and it answers');
-  },
-);
+for (const [how, edited] of asks) {
+  test(
+    `what it refuses is reported, with its reason, and the rest is served: ${how}`,
+    { skip: noEnvoy, timeout: 60_000 },
+    async (t) => {
+      const { fleet, reports, logged } = await controller(t);
+      const [port, taken] = [await freePort(), http.createServer().listen(0, '127.0.0.1')];
+      await once(taken, 'listening');
+      t.after(() => taken.close());
+      const model = modelOf({ gateway: GATEWAY, port, backendPort, routes: 1 });
+      const second = `${GATEWAY}:81/tcp`;
+      const [frontend] = model.frontends?.set ?? [];
+      const [first] = model.binds?.set ?? [];
+      assert.ok(frontend && first);
+      const other = { ...frontend, key: `${GATEWAY}/other`, listener: 'other', bind: second, port: 81 };
+      await fleet.apply({
+        ...model,
+        version: 1,
+        binds: everything(first, { ...first, key: second, port: 81, frontends: [other.key] }),
+        frontends: everything(frontend, other),
+        placements: everything(
+          { bind, address: '127.0.0.1', port },
+          { bind: second, address: '127.0.0.1', port: (taken.address() as AddressInfo).port },
+        ),
+      });
+      await ownEnvoy(t, fleet.port, await materialFor(GATEWAY), edited);
+      await eventually(() => reports.length === 2, 'both binds are reported');
+      const by = new Map(reports.map((report) => [report.bind, report]));
+      assert.equal(by.get(bind)?.state, 'serving');
+      assert.deepEqual([by.get(second)?.state, by.get(second)?.code], ['failed', 'EADDRINUSE']);
+      assert.equal(await statusOf(port, '/r0'), 200);
+      assert.ok(
+        logged.some((line) => line.startsWith(`Envoy own of ${GATEWAY} refused Listener ${second}: `)),
+        logged.join('\n'),
+      );
+      const elsewhere = await freePort();
+      await fleet.apply({
+        version: 2,
+        placements: everything({ bind: second, address: '127.0.0.1', port: elsewhere }),
+      });
+      await eventually(() => reports.length === 3, 'it serves elsewhere');
+      assert.deepEqual(reports.at(-1), { bind: second, state: 'serving' });
+      assert.equal(await statusOf(elsewhere, '/r0'), 404, 'no route is attached there, and it answers');
+    },
+  );
+}
 
 test('a port that another program has is served once it is free', { skip: noEnvoy, timeout: 60_000 }, async (t) => {
   const { fleet, reports, logged } = await controller(t);

@@ -1,6 +1,5 @@
 // The protocol as others read it: a client made of Envoy's own .proto files and of nothing of ours, against a fleet. They come with
-// @grpc/grpc-js-xds; its client itself asks for the state of the world (StreamAggregatedResources), which we do not serve: Envoys ask
-// for deltas, and answers that name everything are what thousands of routes have no room for.
+// @grpc/grpc-js-xds, whose own client asks for the state of the world (state-of-the-world.test.ts).
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,11 +33,17 @@ interface Response {
   readonly removed_resources: readonly string[];
 }
 
+interface StateResponse {
+  readonly type_url: string;
+  readonly nonce: string;
+  readonly resources: Response['resources'][number]['resource'][];
+}
+
 type Call = grpc.ClientDuplexStream<object, Response>;
 
 interface Client extends grpc.Client {
   readonly DeltaAggregatedResources: () => Call;
-  readonly StreamAggregatedResources: () => Call;
+  readonly StreamAggregatedResources: () => grpc.ClientDuplexStream<object, StateResponse>;
 }
 
 function clientClass(): new (address: string, credentials: grpc.ChannelCredentials, options: object) => Client {
@@ -148,12 +153,29 @@ test('a client of the .proto files gets, acknowledges, refuses and goes on', asy
   );
 });
 
-test('the state of the world is not served, and that is said', async (t) => {
-  const { client } = await fleetAndClient(t);
+test('the state of the world is that of its own gateway, and everything again when some of it goes', async (t) => {
+  const { fleet, client } = await fleetAndClient(t);
+  const mine = modelOf({ gateway: 'ns/mine', port: 8080, backendPort: 2, routes: 2 });
+  await fleet.apply({ version: 1, ...mine });
+  await fleet.apply({ version: 2, ...modelOf({ gateway: 'ns/yours', port: 8081, backendPort: 2, routes: 3 }) });
   const call = client.StreamAggregatedResources();
-  call.on('data', () => {});
-  const ended = new Promise<grpc.ServiceError>((resolve) =>
-    call.on('error', (error) => resolve(error as grpc.ServiceError)),
+  call.on('error', () => {});
+  t.after(() => call.cancel());
+  const responses = call.iterator();
+  const cluster = reader('envoy/config/cluster/v3/cluster.proto', 'envoy.config.cluster.v3.Cluster');
+  const next = async (): Promise<readonly unknown[]> => {
+    const { type_url, nonce, resources } = (await responses.next()).value as StateResponse;
+    call.write({ type_url, response_nonce: nonce });
+    return [type_url, ...resources.map(({ value }) => String(cluster(value)['name'])).toSorted()];
+  };
+  const [first, second] = (mine.clusters?.set ?? []).map(({ key }) => key);
+  assert.ok(first !== undefined && second !== undefined);
+  call.write({ node: { id: 'own' }, type_url: CLUSTER });
+  assert.deepEqual(await next(), [CLUSTER, first, second]);
+  void fleet.apply({ version: 3, clusters: { set: [], delete: [first] } });
+  assert.deepEqual(await next(), [CLUSTER, second]);
+  assert.deepEqual(
+    fleet.nodes().map(({ id, gateway }) => [id, gateway]),
+    [['own', 'ns/mine']],
   );
-  assert.equal((await ended).code, grpc.status.UNIMPLEMENTED);
 });

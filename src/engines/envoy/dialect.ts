@@ -25,6 +25,8 @@ export function envoyDialect({ settings }: DialectOptions = {}): Dialect {
     node: 'Envoy',
     order,
     essential: [types.cluster, types.listener],
+    // What is missing of the others is not gone.
+    wholeTypes: [types.cluster, types.listener, types.scopes],
     bindType: types.listener,
     isPassing: (message) => codeOf(message) !== undefined,
     reasonOf: (message) => ({ code: codeOf(message) ?? 'EREFUSED', message: reasonIn(message) }),

@@ -1,9 +1,12 @@
-// The messages of delta discovery (xDS) as plain values, and their encoding: envoy.service.discovery.v3.
+// The messages of discovery (xDS) as plain values, and their encoding: envoy.service.discovery.v3. Of deltas, and of the state of the
+// world, of which we are only the server.
 import type protobuf from 'protobufjs/light.js';
 import { readDescriptors } from './descriptors.ts';
 import type { Resource } from './resource.ts';
 
-export const deltaPath = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
+export const deltaPath: string = `${service}/DeltaAggregatedResources`;
+export const statePath: string = `${service}/StreamAggregatedResources`;
 
 export interface DeltaRequest {
   readonly node?: { readonly id: string; readonly agent: string };
@@ -28,22 +31,50 @@ export interface DeltaResponse {
   readonly controlPlane: string;
 }
 
+export interface StateRequest {
+  readonly node?: { readonly id: string; readonly agent: string };
+  readonly typeUrl: string;
+  /** All that the node wants of the type. */
+  readonly names: readonly string[];
+  /** Of the last response of the type; '': there was none. */
+  readonly nonce: string;
+  /** Why that was refused. */
+  readonly error?: string;
+}
+
+export interface StateResponse {
+  readonly typeUrl: string;
+  readonly nonce: string;
+  readonly version: string;
+  readonly resources: readonly Pick<Resource, 'bytes'>[];
+  readonly controlPlane: string;
+}
+
 const root = readDescriptors('./generated/discovery.json', import.meta.url);
 const requestType = root.lookupType('envoy.service.discovery.v3.DeltaDiscoveryRequest');
 const responseType = root.lookupType('envoy.service.discovery.v3.DeltaDiscoveryResponse');
+const stateRequestType = root.lookupType('envoy.service.discovery.v3.DiscoveryRequest');
+const stateResponseType = root.lookupType('envoy.service.discovery.v3.DiscoveryResponse');
 /** google.rpc.Code: INVALID_ARGUMENT. */
 const INVALID = 3;
 /** A node may say a lot about what it refuses. */
 const LONGEST_ERROR = 4096;
 
-interface RequestMessage {
+interface AnyRequestMessage {
   readonly node?: { readonly id: string; readonly userAgentName: string; readonly userAgentVersion: string } | null;
   readonly typeUrl: string;
+  readonly responseNonce: string;
+  readonly errorDetail?: { readonly code: number; readonly message: string } | null;
+}
+
+interface RequestMessage extends AnyRequestMessage {
   readonly resourceNamesSubscribe: readonly string[];
   readonly resourceNamesUnsubscribe: readonly string[];
   readonly initialResourceVersions: Readonly<Record<string, string>>;
-  readonly responseNonce: string;
-  readonly errorDetail?: { readonly code: number; readonly message: string } | null;
+}
+
+interface StateRequestMessage extends AnyRequestMessage {
+  readonly resourceNames: readonly string[];
 }
 
 interface ResponseMessage {
@@ -76,14 +107,25 @@ export function encodeRequest(request: DeltaRequest): Buffer {
 /** Throws when the bytes are no such message. */
 export function decodeRequest(bytes: Uint8Array): DeltaRequest {
   const message = requestType.decode(bytes) as unknown as RequestMessage;
-  const { node, errorDetail } = message;
   return {
-    ...(node && { node: { id: node.id, agent: `${node.userAgentName} ${node.userAgentVersion}`.trim() } }),
-    typeUrl: message.typeUrl,
+    ...inAnyRequest(message),
     subscribe: message.resourceNamesSubscribe,
     unsubscribe: message.resourceNamesUnsubscribe,
     initialVersions: new Map(Object.entries(message.initialResourceVersions)),
-    nonce: message.responseNonce,
+  };
+}
+
+/** Throws when the bytes are no such message. */
+export function decodeStateRequest(bytes: Uint8Array): StateRequest {
+  const message = stateRequestType.decode(bytes) as unknown as StateRequestMessage;
+  return { ...inAnyRequest(message), names: message.resourceNames };
+}
+
+function inAnyRequest({ node, typeUrl, responseNonce, errorDetail }: AnyRequestMessage): Omit<StateRequest, 'names'> {
+  return {
+    ...(node && { node: { id: node.id, agent: `${node.userAgentName} ${node.userAgentVersion}`.trim() } }),
+    typeUrl,
+    nonce: responseNonce,
     ...(errorDetail && { error: errorDetail.message.slice(0, LONGEST_ERROR) }),
   };
 }
@@ -101,6 +143,16 @@ export function encodeResponse(response: DeltaResponse): Buffer {
       version,
       resource: { type_url: typeUrl, value: bytes },
     })),
+  });
+}
+
+export function encodeStateResponse({ typeUrl, nonce, version, resources, controlPlane }: StateResponse): Buffer {
+  return encode(stateResponseType, {
+    versionInfo: version,
+    typeUrl,
+    nonce,
+    controlPlane: { identifier: controlPlane },
+    resources: resources.map(({ bytes }) => ({ type_url: typeUrl, value: bytes })),
   });
 }
 

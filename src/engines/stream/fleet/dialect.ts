@@ -12,6 +12,8 @@ export interface Dialect {
   readonly order: readonly string[];
   /** Types that a node has to have asked for before anything counts as in force. */
   readonly essential: readonly string[];
+  /** Types of which each response is everything, to nodes that ask for the state of the world. */
+  readonly wholeTypes: readonly string[];
   /** The type of the resources that are called as the binds that they serve. */
   readonly bindType: string;
   /** Called when the first node of a gateway comes; nothing is translated for a gateway without nodes. */

@@ -75,6 +75,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     {
       address: `${options.address.includes(':') ? `[${options.address}]` : options.address}:${options.port}`,
       trust: { tls: options.credentials() },
+      ...(options.dialect && { wholeTypes: options.dialect.wholeTypes }),
       services: [fleetService(reports, hear)],
     },
   );

@@ -4,7 +4,7 @@ import * as grpc from '@grpc/grpc-js';
 import type { LeftOut } from '../../../routing/engine.ts';
 import { gatewayOfBind } from '../partition.ts';
 import type { Identity } from '../identity.ts';
-import { type AnyCall, atExpiry, type Identify, refuse, type Service } from '../listen.ts';
+import { type AnyCall, atExpiry, type Identify, refuse, type Service } from '../calls.ts';
 import { decodeNodeReport, decodeRelayReport, encodeAck, type RelayReport, relayPath, reportPath } from './messages.ts';
 import type { FleetReports, NodeReport } from './reports.ts';
 

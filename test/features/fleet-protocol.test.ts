@@ -163,15 +163,24 @@ test('the state of the world is that of its own gateway, and everything again wh
   t.after(() => call.cancel());
   const responses = call.iterator();
   const cluster = reader('envoy/config/cluster/v3/cluster.proto', 'envoy.config.cluster.v3.Cluster');
-  const next = async (): Promise<readonly unknown[]> => {
+  const assignment = reader(
+    'envoy/config/endpoint/v3/endpoint.proto',
+    'envoy.config.endpoint.v3.ClusterLoadAssignment',
+  );
+  const wanted: Record<string, readonly string[]> = { [CLUSTER]: [], [ENDPOINTS]: ['ns/r0:80', 'ns/r1:80'] };
+  const next = async (): Promise<readonly string[]> => {
     const { type_url, nonce, resources } = (await responses.next()).value as StateResponse;
-    call.write({ type_url, response_nonce: nonce });
-    return [type_url, ...resources.map(({ value }) => String(cluster(value)['name'])).toSorted()];
+    call.write({ type_url, resource_names: wanted[type_url], response_nonce: nonce });
+    const nameOf = (value: Buffer): unknown =>
+      type_url === CLUSTER ? cluster(value)['name'] : assignment(value)['cluster_name'];
+    return [type_url, ...resources.map(({ value }) => String(nameOf(value))).toSorted()];
   };
   const [first, second] = (mine.clusters?.set ?? []).map(({ key }) => key);
   assert.ok(first !== undefined && second !== undefined);
   call.write({ node: { id: 'own' }, type_url: CLUSTER });
   assert.deepEqual(await next(), [CLUSTER, first, second]);
+  call.write({ type_url: ENDPOINTS, resource_names: wanted[ENDPOINTS] });
+  assert.deepEqual(await next(), [ENDPOINTS, 'ns/r0:80', 'ns/r1:80']);
   void fleet.apply({ version: 3, clusters: { set: [], delete: [first] } });
   assert.deepEqual(await next(), [CLUSTER, second]);
   assert.deepEqual(

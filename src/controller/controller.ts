@@ -20,6 +20,7 @@ import type { LogEntry } from './log.ts';
 import { keptParameters, ownerOf } from './owners.ts';
 import { replicaMetrics } from './metrics.ts';
 import { placeOf, refOfKey } from './paths.ts';
+import { Retries } from './retries.ts';
 import type { DataPlane, Mode, Serving } from './serving.ts';
 import { StatusWriter } from './status-writer.ts';
 import { isServed, Told } from './told.ts';
@@ -55,6 +56,7 @@ export class Controller {
   #channel: 'standard' | 'experimental' = 'standard';
   readonly #heard: Heard;
   readonly #told: Told;
+  readonly #finalizers = new Retries(30_000);
   #scheduled = false;
   #closed = false;
   /** Gateways that things were provided for. */
@@ -149,6 +151,8 @@ export class Controller {
   async stop(deadline: number): Promise<void> {
     this.#closed = true;
     this.#told.close();
+    this.#writer.close();
+    this.#finalizers.close();
     this.#source.close();
     this.#resolver.close();
     await this.#lease?.close();
@@ -360,7 +364,8 @@ export class Controller {
   #finalize(name: string): void {
     if (this.#pipeline === undefined) return;
     const { client, controllerName, log } = this.#options;
-    finalizeClass(this.#pipeline, name, { client, source: this.#source, controllerName, leads: () => this.leads, log });
+    const [source, retries] = [this.#source, this.#finalizers];
+    finalizeClass(this.#pipeline, name, { client, source, controllerName, leads: () => this.leads, retries, log });
   }
 
   /** @param changes undefined: all Gateways */

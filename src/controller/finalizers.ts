@@ -9,6 +9,7 @@ import type { ObjectRef } from '../routing/origin.ts';
 import { nameOf, refKey } from '../routing/origin.ts';
 import { record } from '../support/untrusted.ts';
 import type { LogEntry } from './log.ts';
+import type { Retries } from './retries.ts';
 
 export const classFinalizer = 'gateway-exists-finalizer.gateway.networking.k8s.io';
 
@@ -44,6 +45,7 @@ export interface FinalizerOptions {
   readonly source: ClusterSource;
   readonly controllerName: string;
   readonly leads: () => boolean;
+  readonly retries: Retries;
   readonly log: (entry: LogEntry) => void;
 }
 
@@ -52,10 +54,15 @@ const ATTEMPTS = 6;
 /** Of a class of ours; a Gateway that came or went wakes its class. */
 export function finalizeClass(pipeline: Pipeline, name: string, options: FinalizerOptions): void {
   const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name };
-  finalize(pipeline, ref, options).catch((error: unknown) => {
-    const message = `the finalizer of ${nameOf(ref)} could not be written: ${(error as Error).message}`;
-    options.log({ level: 'warn', message });
-  });
+  const { retries, log } = options;
+  finalize(pipeline, ref, options).then(
+    () => retries.done(name),
+    (error: unknown) => {
+      const message = `the finalizer of ${nameOf(ref)} could not be written: ${(error as Error).message}`;
+      const isNews = retries.later(name, error as Error, () => finalizeClass(pipeline, name, options));
+      if (isNews) log({ level: 'warn', message });
+    },
+  );
 }
 
 async function finalize(pipeline: Pipeline, ref: ObjectRef, options: FinalizerOptions): Promise<void> {

@@ -13,6 +13,7 @@ import { equal } from '../support/equal.ts';
 import { list, record } from '../support/untrusted.ts';
 import type { UnknownRecord } from '../support/untrusted.ts';
 import { placeOf } from './paths.ts';
+import { Retries } from './retries.ts';
 
 export interface StatusWriterOptions {
   readonly client: KubeClient;
@@ -24,6 +25,7 @@ export interface StatusWriterOptions {
   readonly generation: (ref: ObjectRef) => number | undefined;
   /** Whether this replica writes. */
   readonly leads: () => boolean;
+  /** It is tried again later; told once of each reason. */
   readonly failed: (ref: ObjectRef, error: Error) => void;
 }
 
@@ -31,6 +33,8 @@ export interface StatusWriterOptions {
 const PARALLEL = 16;
 const ATTEMPTS = 6;
 const FIRST_PAUSE = 100;
+/** Between rounds of so many attempts. */
+const LONGEST_PAUSE = 30_000;
 /** Milliseconds between two writes of which the second only counts routes: thousands may come in a row. */
 const COUNTING_PAUSE = 1000;
 
@@ -44,6 +48,7 @@ export class StatusWriter {
   readonly #busy = new Set<string>();
   /** When an object that counts routes was written last. */
   readonly #counted = new Map<string, number>();
+  readonly #retries = new Retries(LONGEST_PAUSE);
   /** Written to the server, for measurements. */
   writes = 0;
 
@@ -55,6 +60,11 @@ export class StatusWriter {
   enqueue(refs: Iterable<ObjectRef>): void {
     for (const ref of refs) this.#queue.set(keyOf(ref), ref);
     this.#pump();
+  }
+
+  /** Nothing is tried again any more. */
+  close(): void {
+    this.#retries.close();
   }
 
   get idle(): boolean {
@@ -69,7 +79,13 @@ export class StatusWriter {
       this.#queue.delete(key);
       this.#busy.add(key);
       void this.#write(key, ref)
-        .catch((error: unknown) => this.#options.failed(ref, error as Error))
+        .then(
+          () => this.#retries.done(key),
+          (error: unknown) => {
+            const isNews = this.#retries.later(key, error as Error, () => this.enqueue([ref]));
+            if (isNews) this.#options.failed(ref, error as Error);
+          },
+        )
         .finally(() => {
           this.#busy.delete(key);
           this.#pump();

@@ -16,7 +16,7 @@ export async function withoutCrd(world: World, plural: string, act: () => Promis
   const stored = await cluster.get(crd(plural));
   if (stored === undefined) throw new Error(`there is no CRD ${plural}`);
   await cluster.delete(stored);
-  await until(`the CRD ${plural} is gone`, 30, async () => (await cluster.get(stored)) === undefined);
+  await until(`the CRD ${plural} is gone`, 60, async () => (await cluster.get(stored)) === undefined);
   await act();
   const { name, annotations, labels } = stored.metadata;
   const { apiVersion, kind, spec } = stored;
@@ -30,7 +30,7 @@ export async function withoutCrd(world: World, plural: string, act: () => Promis
       ...(labels === undefined ? {} : { labels }),
     },
   });
-  await until(`the CRD ${plural} is established`, 30, async () => {
+  await until(`the CRD ${plural} is established`, 60, async () => {
     const status = JSON.stringify((await cluster.get(stored))?.['status'] ?? {});
     return /"type":"Established"[^}]*|"Established"/.test(status) && status.includes('"status":"True"');
   });

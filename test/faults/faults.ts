@@ -44,7 +44,7 @@ test('at most two writes of a status for a settled change, also of what routes r
   const stored = await world.cluster.get(service);
   events.clear();
   await world.cluster.delete(service);
-  await until('the route says so', 20, async () => !isAccepted(await world.cluster.get(route('stable-2'))));
+  await until('the route says so', 60, async () => !isAccepted(await world.cluster.get(route('stable-2'))));
   await seconds(0.5);
   await world.cluster.apply({ ...service, spec: { ports: record(stored?.['spec'])['ports'] } });
   await world.assertSettled(address);
@@ -73,10 +73,10 @@ test('the API server is killed, stays away and comes back with other objects: tr
     await world.cluster.delete(route('goes'));
     await world.cluster.apply(route('comes'));
     await world.cluster.patch(route('changes'), { spec: { hostnames: [hostname('changed')] } });
-    await serves(address, hostname('comes'), 200, 35);
-    await serves(address, hostname('goes'), 404, 35);
-    await serves(address, hostname('changed'), 200, 35);
-    await world.accepted('comes', 35);
+    await serves(address, hostname('comes'), 200);
+    await serves(address, hostname('goes'), 404);
+    await serves(address, hostname('changed'), 200);
+    await world.accepted('comes');
   });
   await world.cluster.delete(route('comes'));
   await world.cluster.delete(route('changes'));
@@ -93,7 +93,7 @@ test('etcd and the API server are killed together; versions that a controller ha
     await seconds(dose(2, 20));
     restartLab();
     for (let n = 0; n < 20; n++) await world.cluster.apply(route(`after-${n}`));
-    for (let n = 0; n < 20; n++) await serves(address, hostname(`after-${n}`), 200, 35);
+    for (let n = 0; n < 20; n++) await serves(address, hostname(`after-${n}`), 200);
   });
   for (let n = 0; n < 20; n++) await world.cluster.delete(route(`after-${n}`));
   await world.assertSettled(address);
@@ -112,25 +112,20 @@ test('connections to the API server are cut, in the middle of lists, events and 
   proxy.cutAfter(() => 20_000 + Math.trunc(Math.random() * 5_000_000));
   const controller = await started;
   const address = await world.address();
-  for (const name of names) await serves(address, hostname(name), 200, 40);
+  for (const name of names) await serves(address, hostname(name), 200);
   // Watches go on where they were, and need no lists.
-  proxy.cutAfter(() => 2000 + Math.trunc(Math.random() * 15_000));
+  proxy.cutAfter(() => 10_000 + Math.trunc(Math.random() * 40_000));
   await world.underLoad(address, async () => {
     await world.cluster.each(names, 8, (name) =>
       world.cluster.patch(route(name), { spec: { hostnames: [hostname(`${name}-b`)] } }),
     );
     await seconds(dose(3, 30));
-    // How much travels depends on how fast the machine is: each cut after the start is one of a watch or a write.
-    await until('enough was cut', 40, async () => {
-      await world.cluster.patch(route(`${names[0]}`), {
-        metadata: { annotations: { patched: String(performance.now()) } },
-      });
-      return proxy.cuts > 5;
-    });
-    for (const name of names) await serves(address, hostname(`${name}-b`), 200, 40);
+    for (const name of names) await serves(address, hostname(`${name}-b`), 200);
     await world.cluster.each(names, 8, (name) => world.cluster.delete(route(name)));
-    for (const name of names) await serves(address, hostname(`${name}-b`), 404, 40);
+    for (const name of names) await serves(address, hostname(`${name}-b`), 404);
   });
+  // Of 60 routes that change and go there are more octets than five connections may carry.
+  assert.ok(proxy.cuts > 5, `only ${proxy.cuts} cuts`);
   proxy.cutAfter(() => Infinity);
   await world.assertSettled(address);
   await controller.stop();
@@ -140,7 +135,7 @@ test('the leader is killed: the follower has served all the time, and writes sta
   const second = new SecondNode();
   t.after(() => second.remove());
   const leader = await world.controller({ args: [], netns: second.netns, admin: second.admin });
-  await until('the leader leads', 30, async () => leader.log().includes('this replica writes statuses now'));
+  await until('the leader leads', 60, async () => leader.log().includes('this replica writes statuses now'));
   const address = await world.address();
   const follower = await world.controller({ args: [] });
   await serves(address, hostname('stable-0'), 200);
@@ -148,7 +143,7 @@ test('the leader is killed: the follower has served all the time, and writes sta
     await leader.stop('SIGKILL');
     await world.cluster.apply(route('orphan'));
     await serves(address, hostname('orphan'), 200);
-    await until('the follower leads', 30, async () => follower.log().includes('this replica writes statuses now'));
+    await until('the follower leads', 60, async () => follower.log().includes('this replica writes statuses now'));
     await world.accepted('orphan');
   });
   await world.cluster.delete(route('orphan'));
@@ -173,7 +168,7 @@ test('objects that are very large or very odd, and yet accepted by the API serve
       });
     }
     await world.cluster.apply(route('beside'));
-    await serves(address, hostname('beside'), 200, 10);
+    await serves(address, hostname('beside'), 200);
     await world.accepted('beside');
     await world.cluster.delete(route('beside'));
     assert.equal(controller.child.exitCode, null);
@@ -201,13 +196,13 @@ test('a kind that may not be read is named, and everything else goes on; with th
       });
       return conditions(found?.['status']).join(', ');
     };
-    await until('the class says so', 10, async () => (await told()).includes('=False KindsNotRead'));
+    await until('the class says so', 60, async () => (await told()).includes('=False KindsNotRead'));
     await world.cluster.apply(route('meanwhile'));
     await serves(address, hostname('meanwhile'), 200);
     await world.accepted('meanwhile');
     await world.cluster.delete(route('meanwhile'));
     await access.allow();
-    await until('the class has forgotten it', 45, async () => !(await told()).includes('KindsNotRead'));
+    await until('the class has forgotten it', 60, async () => !(await told()).includes('KindsNotRead'));
     assert.equal((await controller.readiness()).text, 'ok\n');
     // What was read keeps its last rows when the right to read it is lost.
     await access.forbid(['httproutes']);
@@ -233,7 +228,7 @@ test('a CRD is deleted and installed again: its routes go and come back, the oth
   });
   assert.ok(await world.cluster.get(crd('httproutes')));
   await world.cluster.each(routes, 4, (each) => world.cluster.apply(each));
-  await serves(address, hostname('stable-1'), 200, 35);
+  await serves(address, hostname('stable-1'), 200);
   await world.addForeignEntry();
   await world.assertSettled(address);
   await controller.stop();

@@ -23,7 +23,7 @@ export function answer(address: string, hostname: string, port = 80): Promise<An
 }
 
 /** @throws when it does not answer so in time */
-export async function serves(address: string, hostname: string, status: number, seconds = 10): Promise<void> {
+export async function serves(address: string, hostname: string, status: number, seconds = 60): Promise<void> {
   await until(
     `${hostname} answers ${status}`,
     seconds,

@@ -24,8 +24,8 @@ export async function rotating(world: World, count: number): Promise<void> {
   await cluster.apply(gateway);
   await cluster.apply(secure);
   const address = await world.address(name);
-  await until('it serves', 10, async () => (await certificateAt(address)) !== undefined);
-  await until('the route is served', 10, () => answersSecurely(address));
+  await until('it serves', 60, async () => (await certificateAt(address)) !== undefined);
+  await until('the route is served', 60, () => answersSecurely(address));
   let last = '';
   await world.underLoad(
     address,
@@ -39,7 +39,7 @@ export async function rotating(world: World, count: number): Promise<void> {
     },
     { port: 443, secure: true, hostnames: [hostname('secure')], fresh: 2, rate: 80 },
   );
-  await until('the last certificate is served', 10, async () => (await certificateAt(address)) === last);
+  await until('the last certificate is served', 60, async () => (await certificateAt(address)) === last);
   assert.notEqual(last, '');
   for (const object of [secure, gateway, await secret()]) await cluster.delete(object);
 }

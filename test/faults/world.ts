@@ -83,7 +83,7 @@ export class World {
 
   /** As another controller would have put it there first; it tries again when ours was faster. */
   async addForeignEntry(): Promise<void> {
-    await until('the entry of another controller is written', 10, () => this.#tryForeignEntry());
+    await until('the entry of another controller is written', 60, () => this.#tryForeignEntry());
   }
 
   async #tryForeignEntry(): Promise<boolean> {
@@ -160,13 +160,13 @@ export class World {
 
   /** Where the Gateway is served, once it is programmed. */
   async address(name: string = gatewayName): Promise<string> {
-    return until(`Gateway ${name} is programmed`, 30, async () =>
+    return until(`Gateway ${name} is programmed`, 60, async () =>
       programmedAddress(await this.cluster.get(gatewayObject(namespace, name))),
     );
   }
 
   /** Until statuses say that the route is accepted in its generation. */
-  async accepted(name: string, seconds = 20): Promise<void> {
+  async accepted(name: string, seconds = 60): Promise<void> {
     await until(`route ${name} is accepted`, seconds, async () => isAccepted(await this.cluster.get(route(name))));
   }
 
@@ -193,7 +193,7 @@ export class World {
   /** What must hold after every fault: statuses of everything are right, and the entry of another controller is as it was. */
   async assertSettled(address: string): Promise<void> {
     for (const name of stableNames) await this.accepted(name);
-    const gateway = await until('the Gateway counts its routes', 20, async () => {
+    const gateway = await until('the Gateway counts its routes', 60, async () => {
       const found = await this.cluster.get(gatewayObject(namespace, gatewayName));
       const [listener] = list(record(found?.['status'])['listeners']).map(record);
       return listener?.['attachedRoutes'] === stableNames.length ? found : undefined;
@@ -228,7 +228,7 @@ export function pidOf(name: string): number {
 export async function killProgram(name: string): Promise<void> {
   const pid = pidOf(name);
   process.kill(pid, 'SIGKILL');
-  await until(`${name} is gone`, 20, async () => !existsSync(`/proc/${pid}/ns`) || isZombie(pid));
+  await until(`${name} is gone`, 60, async () => !existsSync(`/proc/${pid}/ns`) || isZombie(pid));
 }
 
 function isZombie(pid: number): boolean {

@@ -118,6 +118,23 @@ test('the finalizer of a class is written though its status was, at the same mom
   assert.equal(refused, 2);
 });
 
+test('what the API server refuses for a while is written in the end, and said once: statuses and finalizers', async (t) => {
+  const { server, port, log } = await world(t, route([{ name: 'gw' }]));
+  await eventually(() => finalizers(server).length === 1 && parentsOf(server).length === 1, 'the first statuses');
+  // As a server answers that has just started, and does not know its roles yet.
+  server.refuse = (method) => (method === 'GET' ? undefined : 403);
+  const said = (what: string): number => log.filter(({ message }) => message.includes(what)).length;
+  server.delete(gateway(port));
+  await eventually(() => said('the finalizer of GatewayClass portolan could not be written') === 1, 'it was given up');
+  await eventually(() => said('the status of HTTPRoute default/web could not be written') === 1, 'that, too');
+  server.refuse = () => undefined;
+  await eventually(() => finalizers(server).length === 0, 'the finalizer goes, though nothing changed any more');
+  await eventually(
+    () => JSON.stringify(parentsOf(server)).includes('NoMatchingParent') || parentsOf(server).length === 0,
+    'so does the status',
+  );
+});
+
 function finalizers(server: FakeApiServer): readonly unknown[] {
   return list(server.get('GatewayClass', 'portolan')?.metadata['finalizers']);
 }

@@ -7,6 +7,7 @@ import type { KubeObject } from '../../api/objects.ts';
 import { list, record, text } from '../../support/untrusted.ts';
 import type { Plural, Provided } from './owned.ts';
 import { manager, pathOf } from './owned.ts';
+import { Retries } from '../retries.ts';
 
 export interface Infrastructure {
   /** Of the Gateway. */
@@ -45,7 +46,6 @@ export class RefusedAddressError extends Error {
 }
 
 /** Milliseconds. */
-const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 300_000;
 
 interface State {
@@ -60,14 +60,13 @@ interface State {
   checked: boolean;
   /** It is to be applied, and this has not begun. */
   pending: boolean;
-  failures: number;
-  timer: NodeJS.Timeout | undefined;
 }
 
 export class Provisioner {
   readonly #options: ProvisionerOptions;
   readonly #states = new Map<string, State>();
   readonly #queues = new Map<string, Promise<void>>();
+  readonly #retries = new Retries(LONGEST_PAUSE);
   #closed = false;
 
   constructor(options: ProvisionerOptions) {
@@ -86,8 +85,6 @@ export class Provisioner {
         seen: new Map(),
         checked: false,
         pending: false,
-        failures: 0,
-        timer: undefined,
       };
       this.#states.set(wanted.key, fresh);
       this.#applySoon(fresh);
@@ -109,12 +106,7 @@ export class Provisioner {
   /** The Gateway is not ours any more: what it was given goes. */
   withdraw(key: string): void {
     const state = this.#forget(key);
-    if (state === undefined) return;
-    const { wanted } = state;
-    this.#enqueue(key, async () => {
-      const plurals = new Set<Plural>([...wanted.objects.map(({ plural }) => plural), ...wanted.absent, 'secrets']);
-      for (const plural of plurals) await this.#delete(plural, wanted);
-    });
+    if (state !== undefined) this.#removeSoon(state.wanted);
   }
 
   /** The Gateway is gone, and the server removes what it owned. */
@@ -142,12 +134,13 @@ export class Provisioner {
 
   close(): void {
     this.#closed = true;
-    for (const key of this.#states.keys()) this.#forget(key);
+    this.#retries.close();
+    this.#states.clear();
   }
 
   #forget(key: string): State | undefined {
     const state = this.#states.get(key);
-    clearTimeout(state?.timer);
+    this.#retries.done(key);
     this.#states.delete(key);
     return state;
   }
@@ -156,16 +149,44 @@ export class Provisioner {
   #applySoon(state: State): void {
     if (state.pending) return;
     state.pending = true;
-    this.#enqueue(state.wanted.key, () => this.#apply(state));
+    const { key } = state.wanted;
+    this.#enqueue(key, () =>
+      this.#apply(state).then(
+        () => this.#succeeded(key),
+        (error: unknown) => this.#failed(key, error as Error),
+      ),
+    );
   }
 
+  #removeSoon(wanted: Infrastructure): void {
+    const { key, name } = wanted;
+    const removal = `${key} without ${name}`;
+    this.#enqueue(key, () =>
+      this.#remove(wanted).then(
+        () => {
+          this.#retries.done(removal);
+          if (!this.#states.has(key)) this.#options.settled(key, undefined);
+        },
+        (error: unknown) => {
+          this.#retries.later(removal, error as Error, () => this.#removeSoon(wanted));
+          if (!this.#states.has(key)) this.#options.settled(key, error as Error);
+        },
+      ),
+    );
+  }
+
+  async #remove(wanted: Infrastructure): Promise<void> {
+    // Unless it is wanted again by now.
+    if (this.#states.get(wanted.key)?.wanted.name === wanted.name) return;
+    const plurals = new Set<Plural>([...wanted.objects.map(({ plural }) => plural), ...wanted.absent, 'secrets']);
+    for (const plural of plurals) await this.#delete(plural, wanted);
+  }
+
+  /** @param work never rejects */
   #enqueue(key: string, work: () => Promise<void>): void {
     if (this.#closed) return;
     const before = this.#queues.get(key) ?? Promise.resolve();
-    const turn = before.then(work).then(
-      () => this.#succeeded(key),
-      (error: unknown) => this.#failed(key, error as Error),
-    );
+    const turn = before.then(work);
     this.#queues.set(key, turn);
     void turn.then(() => this.#queues.get(key) === turn && this.#queues.delete(key));
   }
@@ -173,8 +194,7 @@ export class Provisioner {
   #succeeded(key: string): void {
     const state = this.#states.get(key);
     if (state === undefined || this.#closed) return;
-    state.failures = 0;
-    clearTimeout(state.timer);
+    this.#retries.done(key);
     this.#options.settled(key, undefined);
     const isTouched = [...state.seen].some(([path, version]) => state.versions.get(path) !== version);
     state.seen.clear();
@@ -183,12 +203,7 @@ export class Provisioner {
 
   #failed(key: string, error: Error): void {
     if (this.#closed) return;
-    const state = this.#states.get(key);
-    if (state !== undefined) {
-      const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(16, state.failures++));
-      clearTimeout(state.timer);
-      state.timer = setTimeout(() => this.again(key), pause * (0.8 + Math.random() * 0.4)).unref();
-    }
+    if (this.#states.has(key)) this.#retries.later(key, error, () => this.again(key));
     this.#options.settled(key, error);
   }
 

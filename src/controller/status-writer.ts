@@ -108,7 +108,7 @@ export class StatusWriter {
         return;
       } catch (error) {
         if (error instanceof ApiError && error.status === 404) return;
-        if (attempt >= ATTEMPTS) throw error;
+        if (attempt >= ATTEMPTS || isRefused(error)) throw error;
         if (error instanceof ApiError && error.status === 409) await this.#read(ref, place.path);
         else await pause(FIRST_PAUSE * 2 ** attempt * (0.5 + Math.random() / 2), undefined, { ref: false });
       }
@@ -195,6 +195,11 @@ export class StatusWriter {
     const empty = (merged[merging.listName] as readonly unknown[]).length === 0;
     return empty && stored[merging.listName] === undefined ? undefined : merged;
   }
+}
+
+/** The server has understood, and will say the same in a moment. */
+function isRefused(error: unknown): boolean {
+  return error instanceof ApiError && error.status < 500 && ![408, 409, 429].includes(error.status);
 }
 
 /** Kinds whose status counts routes. */

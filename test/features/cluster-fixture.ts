@@ -136,6 +136,11 @@ export class FakeApiServer {
     }
   }
 
+  /** Ends the connection of every watch with a reset, as a network does. */
+  reset(): void {
+    for (const { response } of this.#watchers) response.socket?.resetAndDestroy();
+  }
+
   #put(path: string, object: Stored): Stored {
     const before = this.#objects.get(path);
     const type = before === undefined ? 'ADDED' : 'MODIFIED';

@@ -73,6 +73,21 @@ test('a watch that is cut in the middle of an event goes on where it was', async
   assert.equal(log.filter((entry) => entry === '+a').length, 1);
 });
 
+test('what a watch told before it broke off is not told again, and the next one gets further', async (t) => {
+  const { server, known, log } = await follow(t);
+  await eventually(() => log.includes('synced'), 'the first list');
+  const names = Array.from({ length: 6 }, (_, n) => `m${n}`);
+  for (const name of names) {
+    server.apply(configMap(name));
+    await eventually(() => known.has(name), name);
+    server.reset();
+  }
+  assert.deepEqual(
+    log.filter((entry) => entry.startsWith('+')),
+    names.map((name) => `+${name}`),
+  );
+});
+
 test('a version that the server forgot: what differs from before is told, deletions too', async (t) => {
   const { server, known, log } = await follow(t);
   server.apply(configMap('stays'));

@@ -33,7 +33,7 @@ const WATCH = 300;
 const SLACK = 30_000;
 const FIRST_PAUSE = 200;
 const LONGEST_PAUSE = 10_000;
-/** Milliseconds that a watch lasts at least which counts as one that worked. */
+/** Milliseconds that a watch lasts at least which counts as one that worked, though it told nothing. */
 const SHORTEST = 1000;
 
 /** Resolves when the signal aborts. */
@@ -45,10 +45,12 @@ export async function reflect(
 ): Promise<void> {
   const known = new Map<string, KubeObject>();
   let version = '';
-  /** In a row, without a watch that lasted. */
+  /** In a row, without a watch that worked. */
   let failures = 0;
   while (!signal.aborted) {
     let began = Infinity;
+    let gotFurther = false;
+    const lasted = (): boolean => performance.now() - began > SHORTEST;
     try {
       if (version === '') {
         version = await relist(client, resource, { known, watcher, signal });
@@ -58,13 +60,18 @@ export async function reflect(
         began = performance.now();
         watcher.resumed?.();
       };
-      version = await watch(client, resource, { known, watcher, signal, version, opened });
-      if (performance.now() - began > SHORTEST) failures = 0;
+      // Also of a watch that is cut off: the next one goes on behind what was told.
+      const reached = (last: string): void => {
+        version = last;
+        gotFurther = true;
+      };
+      await watch(client, resource, { known, watcher, signal, version, opened, reached });
+      if (lasted() || gotFurther) failures = 0;
       // The server ends every watch in the end, but not at once.
-      else await backOff(failures++, signal);
+      if (!lasted()) await backOff(failures++, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (performance.now() - began > SHORTEST) failures = 0;
+      if (lasted() || gotFurther) failures = 0;
       // Of a kind that is gone, or that we may not read, everything may have changed meanwhile.
       if (error instanceof ApiError) version = '';
       // A version that is forgotten is no fault; one after the other is.
@@ -119,13 +126,19 @@ async function relist(client: KubeClient, resource: Resource, { known, watcher, 
   return version;
 }
 
-/** Returns the version up to which everything was told. */
+interface Watch extends Reading {
+  /** From which it goes on. */
+  readonly version: string;
+  readonly opened: () => void;
+  /** Everything up to a version was told. */
+  readonly reached: (version: string) => void;
+}
+
 async function watch(
   client: KubeClient,
   resource: Resource,
-  { known, watcher, signal, version, opened }: Reading & { readonly version: string; readonly opened: () => void },
-): Promise<string> {
-  let last = version;
+  { known, watcher, signal, version, opened, reached }: Watch,
+): Promise<void> {
   const seconds = Math.trunc(WATCH * (1 + Math.random()));
   const query = {
     ...resource.query,
@@ -146,19 +159,22 @@ async function watch(
     }
     const object = objectOf(written);
     if (object === undefined) return;
-    last = text((object.metadata as { resourceVersion?: unknown }).resourceVersion) ?? last;
-    if (type === 'BOOKMARK') return;
-    const key = keyOf(object);
-    if (type === 'DELETED') {
-      known.delete(key);
-      watcher.deleted(object);
-    } else {
-      known.set(key, stub(object));
-      watcher.applied(object);
-    }
+    if (type !== 'BOOKMARK') tell(type, object, { known, watcher });
+    const last = text((object.metadata as { resourceVersion?: unknown }).resourceVersion);
+    if (last !== undefined) reached(last);
   };
   await client.watch(resource.path, { query, signal }, { line, opened, silence: seconds * 1000 + SLACK });
-  return last;
+}
+
+function tell(type: unknown, object: KubeObject, { known, watcher }: Pick<Reading, 'known' | 'watcher'>): void {
+  const key = keyOf(object);
+  if (type === 'DELETED') {
+    known.delete(key);
+    watcher.deleted(object);
+  } else {
+    known.set(key, stub(object));
+    watcher.applied(object);
+  }
 }
 
 function objectOf(value: unknown): KubeObject | undefined {

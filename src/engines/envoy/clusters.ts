@@ -68,7 +68,7 @@ function breakers({ retryBudget }: Cluster): Message {
 function skipping(limits: EnvoyLimits): Message {
   return {
     split_external_local_origin_errors: true,
-    consecutive_local_origin_failure: 1,
+    consecutive_local_origin_failure: 2,
     enforcing_consecutive_local_origin_failure: 100,
     enforcing_local_origin_success_rate: 0,
     enforcing_consecutive_5xx: 0,

@@ -15,6 +15,7 @@ import { SHARD_HEADER } from '../names.ts';
 import { any, duration, extension, type Message } from '../tree.ts';
 import { additions } from './header-changes.ts';
 import { METADATA } from './match.ts';
+import { elsewhere } from './retries.ts';
 
 /** Of listeners, which run before a route is looked for, and of rules. */
 export type CheckStage = 'listener' | 'rule';
@@ -225,6 +226,7 @@ function askedAgain({ authTimeout }: EnvoyLimits): Message {
     retry_on: 'connect-failure,refused-stream,reset',
     // An endpoint that is down and connections that were about to end may come one after the other.
     num_retries: 3,
+    ...elsewhere,
     // The longest pause is how long Envoy waits for each answer, too.
     retry_back_off: { base_interval: '0.001s', max_interval: duration(Math.max(1, authTimeout)) },
   };

@@ -19,8 +19,7 @@ function policy(retry: Rule['retry'], attempt: number): Message {
   return {
     ...(retry === undefined ? failover : retries(retry, attempt > 0)),
     ...(attempt > 0 ? { per_try_timeout: duration(attempt) } : {}),
-    retry_host_predicate: [otherHost],
-    host_selection_retry_max_attempts: 5,
+    ...elsewhere,
   };
 }
 
@@ -29,10 +28,19 @@ export function isOnce({ timeouts, retry }: Pick<Rule, 'timeouts' | 'retry'>): b
   return (timeouts.backendRequest ?? 0) > 0 && retry === undefined;
 }
 
-const otherHost = extension(
-  'envoy.retry_host_predicates.previous_hosts',
-  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
-);
+/**
+ * Fields of a RetryPolicy, by which an endpoint that was tried is tried again only where there is no other. Envoy draws one until it
+ * is another: with 5 draws, of two endpoints it would be the same for one request in 50.
+ */
+export const elsewhere: Message = {
+  retry_host_predicate: [
+    extension(
+      'envoy.retry_host_predicates.previous_hosts',
+      'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+    ),
+  ],
+  host_selection_retry_max_attempts: 20,
+};
 
 const failover: Message = {
   retry_on: 'connect-failure,refused-stream',

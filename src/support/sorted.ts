@@ -21,7 +21,8 @@ export function insertSorted<T>(items: T[], item: T, compare: Compare<T>): void 
     at = lowerBound(items, item, compare);
     while (at < items.length && compare(items[at] as T, item) === 0) at++;
   }
-  items.splice(at, 0, item);
+  if (at === items.length) items.push(item);
+  else items.splice(at, 0, item);
 }
 
 /** Removes the item that is `item` itself, else the first that compares as equal; says whether there was one. */

@@ -18,6 +18,8 @@ interface Changes {
 export class Batch {
   readonly #sent: Sent;
   readonly #scopes = new Map<string, Map<ResourceType, Changes>>();
+  /** Most come one after the other of one type. */
+  #last: { readonly scope: string; readonly type: ResourceType; readonly changes: Changes } | undefined;
 
   constructor(sent: Sent) {
     this.#sent = sent;
@@ -55,11 +57,15 @@ export class Batch {
   }
 
   #of(scope: string, type: ResourceType): Changes {
+    const last = this.#last;
+    if (last !== undefined && last.type === type && last.scope === scope) return last.changes;
     const byType = valueAt(this.#scopes, scope, newMap<ResourceType, Changes>);
-    return valueAt(byType, type, () => {
+    const changes = valueAt(byType, type, (): Changes => {
       const sent = valueAt(this.#sent, scope, newMap<ResourceType, Map<string, string>>);
       return { sent: valueAt(sent, type, newMap<string, string>), set: new Map(), remove: new Set() };
     });
+    this.#last = { scope, type, changes };
+    return changes;
   }
 }
 

@@ -7,10 +7,10 @@ import { FIXED64, LENGTH_DELIMITED, VARINT, WireWriter } from './wire.ts';
 
 type Write = (writer: WireWriter, value: Tree) => void;
 
-/** How a message is written, by field: made once, and filled when it is first asked for. */
+/** How a message is written, by field: each is found out when it is first written, since few of those that there are ever are. */
 interface Plan {
   readonly type: string;
-  fields: ReadonlyMap<string, Write> | undefined;
+  readonly fields: Map<string, Write>;
 }
 
 const ANY = 'google.protobuf.Any';
@@ -58,24 +58,27 @@ export class Codec {
 
   #plan(type: string): Plan {
     let plan = this.#plans.get(type);
-    if (plan === undefined) this.#plans.set(type, (plan = { type, fields: undefined }));
+    if (plan === undefined) this.#plans.set(type, (plan = { type, fields: new Map() }));
     return plan;
   }
 
   #message(plan: Plan, tree: Tree, writer: WireWriter): void {
-    const fields = (plan.fields ??= this.#fieldsOf(plan.type));
     const message = tree as Message;
     for (const name of Object.keys(message)) {
       const value = message[name];
       if (value === undefined || name === '@type') continue;
-      const write = fields.get(name);
-      if (write === undefined) throw new Error(`${plan.type} has no field ${name}`);
+      const write = plan.fields.get(name) ?? this.#newField(plan, name);
       write(writer, value);
     }
   }
 
-  #fieldsOf(type: string): ReadonlyMap<string, Write> {
-    return new Map(this.#root.lookupType(type).fieldsArray.map((field) => [field.name, this.#field(field)]));
+  #newField({ type, fields }: Plan, name: string): Write {
+    const { fields: known } = this.#root.lookupType(type);
+    const field = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (field === undefined) throw new Error(`${type} has no field ${name}`);
+    const write = this.#field(field.resolve());
+    fields.set(name, write);
+    return write;
   }
 
   #field(field: protobuf.Field): Write {

@@ -62,13 +62,15 @@ export interface Placed {
   readonly hostname: string;
   /** Its routes as fields of a VirtualHost; undefined: yet to be made. */
   routes: Piece | undefined;
+  /** Name and domains of its host are among them. */
+  named: boolean;
   /** Some of them have metadata for the guard. */
   told: boolean;
 }
 
 export class HostEntries {
   /** In precedence order, like those of the parts. */
-  readonly #all: Placed[] = [];
+  #all: Placed[] = [];
   /** Those that would be in every part, by depth; most hosts are too small to be asked. */
   #general: number[] | undefined;
   /** By depth, as far as it was asked for. */
@@ -80,6 +82,11 @@ export class HostEntries {
     return this.#all.length;
   }
 
+  /** Its one entry, where there is no other and it asks for no query parameters. */
+  get only(): Placed | undefined {
+    return this.#all.length === 1 && this.asking().length === 0 ? this.#all[0] : undefined;
+  }
+
   /** Elements by which the host is sent in parts; 0: as a whole. @param others hosts that it falls through to */
   depth(others: readonly HostEntries[], { from, share }: Splitting): number {
     if (this.size < from) return 0;
@@ -89,8 +96,10 @@ export class HostEntries {
   }
 
   insert(placed: Placed): void {
-    insertSorted(this.#all, placed, byPrecedence);
-    for (const [depth, parts] of this.#parts ?? []) into(parts, placed, depth);
+    // A list that grows has room for 16 more, and most hosts have one entry.
+    if (this.#all.length === 0) this.#all = [placed];
+    else insertSorted(this.#all, placed, byPrecedence);
+    for (const [depth, parts] of this.#parts ?? none) into(parts, placed, depth);
     this.#count(placed, 1);
   }
 
@@ -98,7 +107,7 @@ export class HostEntries {
   remove(entry: Entry): Placed | undefined {
     const placed = taken(this.#all, entry);
     if (placed === undefined) return undefined;
-    for (const [depth, parts] of this.#parts ?? []) {
+    for (const [depth, parts] of this.#parts ?? none) {
       const part = partOf(entry.match.path, depth);
       const entries = parts.get(part) ?? [];
       taken(entries, entry);
@@ -149,7 +158,7 @@ export class HostEntries {
   }
 }
 
-const none: readonly Placed[] = [];
+const none: readonly never[] = [];
 
 type Ranked = Pick<Placed, 'entry'>;
 

@@ -15,7 +15,7 @@ import { type ListenerFilters, listenerFilters, refusing } from './routes/listen
 import { writePlainRoute } from './routes/plain-route.ts';
 import { checkSteps, isTold, routesOf } from './routes/route.ts';
 import type { Faults } from './screening/faults.ts';
-import { Piece, pieceOf, type TableWriter } from './table-writer.ts';
+import { Piece, pieceOf, type TableWriter, writeNames } from './table-writer.ts';
 import { WireWriter } from './wire.ts';
 
 const VIRTUAL_HOST = 'envoy.config.route.v3.VirtualHost';
@@ -28,9 +28,6 @@ const noRoute = pieceOf(VIRTUAL_HOST, {
 
 /** For one entry after the other. */
 const routeWriter = new WireWriter();
-
-/** What changed of a host: its entries with these paths, with repetitions. */
-export type Stale = 'all' | readonly PathMatch[];
 
 interface Described {
   readonly frontend: Frontend;
@@ -60,7 +57,8 @@ export class HostRoutes {
   #room: CheckRoom = leastRoom;
   /** What hosts have in common, by what it depends on. */
   readonly #heads = new Map<string, Piece>();
-  #staleHosts = new Map<string, 'all' | PathMatch[]>();
+  /** All of them before they are taken for the first time, and when the frontend is another one. */
+  #staleHosts: Map<string, PathMatch[]> | 'all' = 'all';
 
   constructor(rule: FindRule, settings: HostSettings, faults: Pick<Faults, 'ofEntry' | 'ofRule'>) {
     this.#faults = faults;
@@ -91,10 +89,8 @@ export class HostRoutes {
     const steps = this.#described?.filters.steps ?? 0;
     this.#room = roomier(this.#room, { ...leastRoom, listener: roomFor(steps) });
     this.#heads.clear();
-    for (const [hostname, entries] of this.#hosts) {
-      for (const placed of entries.all()) placed.routes = undefined;
-      this.#staleHosts.set(hostname, 'all');
-    }
+    for (const entries of this.#hosts.values()) for (const placed of entries.all()) placed.routes = undefined;
+    this.#staleHosts = 'all';
   }
 
   change({ hostname, removed, inserted }: VirtualHostChange): void {
@@ -108,7 +104,7 @@ export class HostRoutes {
       if (placed !== undefined) this.#unuse(placed);
     }
     for (const entry of inserted) {
-      const placed = { entry, hostname, routes: undefined, told: false };
+      const placed = { entry, hostname, routes: undefined, named: false, told: false };
       entries.insert(placed);
       this.#use(placed);
       this.#makeRoom(entry.rule);
@@ -139,11 +135,12 @@ export class HostRoutes {
   /** With one for the frontend's own hostname in any case; none while the frontend is not known. */
   hostnames(): Iterable<string> {
     const own = this.#described?.frontend.hostname;
-    return own === undefined ? [] : new Set([...this.#hosts.keys(), own]);
+    if (own === undefined) return [];
+    return this.#hosts.has(own) ? this.#hosts.keys() : [...this.#hosts.keys(), own];
   }
 
   /** Those that may have changed since they were last taken. */
-  takeStale(): ReadonlyMap<string, Stale> {
+  takeStale(): ReadonlyMap<string, readonly PathMatch[]> | 'all' {
     const stale = this.#staleHosts;
     this.#staleHosts = new Map();
     return stale;
@@ -209,22 +206,25 @@ export class HostRoutes {
     if (users.length === 0) this.#users.delete(rule);
   }
 
+  /** Its entries with that path. */
   #stale(hostname: string, path: PathMatch): void {
-    this.#staleHost(hostname, path);
+    if (this.#staleHosts === 'all') return;
+    noteStale(this.#staleHosts, hostname, path);
     if (!isPattern(hostname)) return;
-    for (const other of this.#hosts.keys()) if (coversHost(hostname, other)) this.#staleHost(other, path);
-  }
-
-  #staleHost(hostname: string, path: PathMatch): void {
-    const known = this.#staleHosts.get(hostname);
-    if (known === undefined) this.#staleHosts.set(hostname, [path]);
-    else if (known !== 'all') known.push(path);
+    for (const other of this.#hosts.keys()) if (coversHost(hostname, other)) noteStale(this.#staleHosts, other, path);
   }
 
   /** @param of a host that is sent in parts; undefined: the whole of one that is not */
   #write(table: TableWriter, hostname: string, of?: { readonly depth: number; readonly part: Part }): void {
     const described = this.#described as Described;
-    const { frontend } = described;
+    const { frontend, filters } = described;
+    const isOwn = of === undefined && !described.isOut && this.#patterns === 0 && filters.first.length === 0;
+    const only = isOwn ? this.#hosts.get(hostname)?.only : undefined;
+    if (only !== undefined) {
+      const routes = this.#routes(only, true);
+      table.host('', [], [routes, this.#head(described, { queries: [], told: only.told, parts: undefined }), noRoute]);
+      return;
+    }
     const pieces: Piece[] = [noRoute];
     const queries = new Set<string>();
     // Of a part that is not at hand, too.
@@ -242,12 +242,12 @@ export class HostRoutes {
     const parts =
       of?.part === 'general' ? { depth: of.depth, names: partName(frontend.bind, hostname, of.depth, '') } : undefined;
     pieces[0] = this.#head(described, { queries: [...queries].sort(), told, parts });
-    table.host(`${frontend.key}|${hostname}`, domainsOf(hostname), pieces);
+    table.host(hostName(frontend, hostname), domainsOf(hostname), pieces);
   }
 
   #head({ frontend, filters }: Described, told: Pick<GuardedHost, 'queries' | 'told' | 'parts'>): Piece {
     const isUsual = told.queries.length === 0 && told.parts === undefined;
-    const key = isUsual ? String(told.told) : JSON.stringify(told);
+    const key = isUsual ? (told.told ? 'told' : 'usual') : JSON.stringify(told);
     let head = this.#heads.get(key);
     if (head !== undefined) return head;
     const { before, fields, first, body } = filters;
@@ -280,25 +280,43 @@ export class HostRoutes {
     return found;
   }
 
-  #routes(placed: Placed): Piece {
-    if (placed.routes !== undefined) return placed.routes;
+  /** @param named with name and domains of its host: of hosts with one entry all that is theirs is one piece */
+  #routes(placed: Placed, named = false): Piece {
+    if (placed.routes !== undefined && placed.named === named) return placed.routes;
     const rule = this.#rule(placed.entry.rule);
     // What failed before may have left something.
     routeWriter.reset();
+    if (named) {
+      const { frontend } = this.#described as Described;
+      writeNames(routeWriter, hostName(frontend, placed.hostname), domainsOf(placed.hostname));
+    }
     if (rule !== undefined) this.#writeRoutes(placed, rule);
+    placed.named = named;
     return (placed.routes = new Piece(routeWriter.taken()));
   }
 
   #writeRoutes(placed: Placed, rule: Rule): void {
     const { entry } = placed;
-    const isRefused = this.#faults.ofRule(rule) !== undefined;
-    placed.told = isTold(rule, this.#settings.limits);
+    placed.told = false;
     if (this.#faults.ofEntry(entry) !== undefined) return;
-    const facts = this.#described?.facts as ListenerFacts;
+    const isRefused = this.#faults.ofRule(rule) !== undefined;
     const served: Rule = isRefused ? { ...rule, filters: [], action: { kind: 'respond', status: 500 } } : rule;
     if (writePlainRoute(routeWriter, entry, served)) return;
+    placed.told = isTold(rule, this.#settings.limits);
+    const facts = this.#described?.facts as ListenerFacts;
     codec.write(routeWriter, VIRTUAL_HOST, { routes: routesOf(entry, served, facts, this.#settings.limits) });
   }
+}
+
+function hostName({ key }: Frontend, hostname: string): string {
+  return `${key}|${hostname}`;
+}
+
+/** With repetitions. */
+function noteStale(stale: Map<string, PathMatch[]>, hostname: string, path: PathMatch): void {
+  const known = stale.get(hostname);
+  if (known === undefined) stale.set(hostname, [path]);
+  else known.push(path);
 }
 
 function isPattern(hostname: string): boolean {

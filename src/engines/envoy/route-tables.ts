@@ -9,10 +9,10 @@
 import { HostTable } from '../../routing/match/frontends.ts';
 import { isWildcard } from '../../routing/match/hostnames.ts';
 import type { Frontend, PathMatch } from '../../routing/model.ts';
-import type { Resource } from '../stream/resource.ts';
+import type { Asked, Resource } from '../stream/resource.ts';
 import { codec } from './encode.ts';
 import { partName, partOf, PARTS } from './host-entries.ts';
-import type { HostRoutes, Stale } from './host-routes.ts';
+import type { HostRoutes } from './host-routes.ts';
 import { messageOf, types } from './names.ts';
 import { spread } from './spread.ts';
 import { TableWriter } from './table-writer.ts';
@@ -33,8 +33,16 @@ export function tableName(bind: string, shard: string): string {
 
 /** Which of them a hostname is in. The script reckons the same, octet by octet. */
 export function shardOf(hostname: string): string {
-  if (hostname === '' || isWildcard(hostname)) return PATTERNS;
-  return String(spread(hostname) % SHARDS);
+  return shardName(shardNumber(hostname));
+}
+
+/** -1: that of patterns. */
+function shardNumber(hostname: string): number {
+  return hostname === '' || isWildcard(hostname) ? -1 : spread(hostname) % SHARDS;
+}
+
+function shardName(number: number): string {
+  return number < 0 ? PATTERNS : String(number);
 }
 
 export interface Owner {
@@ -53,20 +61,27 @@ export interface TableChanges {
 }
 
 /** Writes the hosts of a RouteConfiguration; undefined: there is none. */
-type Contents = ((table: TableWriter) => void) | undefined;
+type Contents = { readonly write: (table: TableWriter) => void } | undefined;
 
 /** Hosts of one RouteConfiguration. */
-interface Shard {
+class Shard {
   readonly name: string;
   /** By hostname: in this order. */
-  readonly hosts: Map<string, HostRoutes>;
-  readonly write: (table: TableWriter) => void;
+  readonly hosts = new Map<string, HostRoutes>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  write(table: TableWriter): void {
+    for (const [hostname, each] of this.hosts) each.write(table, hostname);
+  }
 }
 
 export class RouteTables {
   readonly #bind: string;
-  /** By key; none is empty. */
-  readonly #shards = new Map<string, Shard>();
+  /** By number; none is empty. */
+  readonly #shards = new Map<number, Shard>();
   /** Hosts that have tables of their own for parts of their paths, by so many elements. */
   readonly #depths = new Map<string, number>();
   /** Names of tables that Envoy was told of. */
@@ -97,8 +112,11 @@ export class RouteTables {
   /** What changed in the routes of listeners that stay. */
   refresh(): TableChanges {
     const tables = new Map<string, Contents>();
-    for (const owner of this.#owners.values()) {
-      for (const [hostname, stale] of owner.hosts.takeStale()) this.#put(owner, hostname, stale, tables);
+    const owners = [...this.#owners.values()];
+    for (const owner of owners) {
+      const stale = owner.hosts.takeStale();
+      if (stale === 'all') return this.rebuild(owners);
+      for (const [hostname, paths] of stale) this.#put(owner, hostname, paths, tables);
     }
     return this.#changes(tables);
   }
@@ -109,30 +127,31 @@ export class RouteTables {
   }
 
   /** Notes the tables that the host is in. */
-  #put(owner: Owner, hostname: string, stale: Stale, tables: Map<string, Contents>): void {
+  #put(owner: Owner, hostname: string, stale: readonly PathMatch[] | 'all', tables: Map<string, Contents>): void {
     // A pattern is looked up like a host: what covers all of it.
     if (this.#owners.lookUp(hostname) !== owner) return;
-    const key = shardOf(hostname);
+    const key = shardNumber(hostname);
     const isThere = owner.hosts.has(hostname);
     const shard = this.#shards.get(key) ?? (isThere ? this.#newShard(key) : undefined);
     if (isThere) shard?.hosts.set(hostname, owner.hosts);
     else shard?.hosts.delete(hostname);
-    if (shard !== undefined) tables.set(shard.name, shard.hosts.size > 0 ? shard.write : undefined);
+    if (shard !== undefined) tables.set(shard.name, shard.hosts.size > 0 ? shard : undefined);
     if (shard?.hosts.size === 0) this.#shards.delete(key);
     this.#putParts(owner, hostname, stale, tables);
   }
 
-  #newShard(key: string): Shard {
-    const hosts = new Map<string, HostRoutes>();
-    const write = (table: TableWriter): void => {
-      for (const [hostname, each] of hosts) each.write(table, hostname);
-    };
-    const shard = { name: tableName(this.#bind, key), hosts, write };
+  #newShard(key: number): Shard {
+    const shard = new Shard(tableName(this.#bind, shardName(key)));
     this.#shards.set(key, shard);
     return shard;
   }
 
-  #putParts({ hosts }: Owner, hostname: string, stale: Stale, tables: Map<string, Contents>): void {
+  #putParts(
+    { hosts }: Owner,
+    hostname: string,
+    stale: readonly PathMatch[] | 'all',
+    tables: Map<string, Contents>,
+  ): void {
     const before = this.#depths.get(hostname) ?? 0;
     const depth = hosts.depth(hostname);
     // Other depths have other names, so that what serves is whole until the host points to the new ones.
@@ -146,13 +165,14 @@ export class RouteTables {
     this.#depths.set(hostname, depth);
     const changed = stale === 'all' || before !== depth ? everyPart : partsOf(stale, depth);
     for (const part of changed) {
-      const contents = (table: TableWriter): void => hosts.writePart(table, hostname, depth, part);
-      tables.set(partName(this.#bind, hostname, depth, part), contents);
+      const write = (table: TableWriter): void => hosts.writePart(table, hostname, depth, part);
+      tables.set(partName(this.#bind, hostname, depth, part), { write });
     }
   }
 
   #changes(tables: ReadonlyMap<string, Contents>): TableChanges {
     const [routes, scopes, gone]: [Resource[], Resource[], string[]] = [[], [], []];
+    const through = { typeUrl: types.listener, name: this.#bind };
     for (const [name, contents] of tables) {
       if (contents === undefined) {
         if (this.#known.delete(name)) gone.push(name);
@@ -161,7 +181,7 @@ export class RouteTables {
       routes.push(writer.table(name, contents));
       if (this.#known.has(name)) continue;
       this.#known.add(name);
-      scopes.push(scope(name, this.#bind));
+      scopes.push(scope(name, through));
     }
     return { routes, scopes, gone };
   }
@@ -194,9 +214,9 @@ const scopeWriter = new WireWriter();
 
 /**
  * What leads from the header to the configuration. Of one name there never is another, so that it needs no version.
- * @param bind whose listener leads to it
+ * @param through the listener that leads to it
  */
-function scope(name: string, bind: string): Resource {
+function scope(name: string, through: NonNullable<Asked['through']>): Resource {
   scopeWriter.varint(scopeTags.name);
   scopeWriter.text(name);
   scopeWriter.varint(scopeTags.table);
@@ -209,6 +229,5 @@ function scope(name: string, bind: string): Resource {
   scopeWriter.text(name);
   scopeWriter.close(fragment);
   scopeWriter.close(key);
-  const asked = { typeUrl: types.routes, name, through: { typeUrl: types.listener, name: bind } };
-  return { name, version: 'scope', bytes: scopeWriter.finish(), asks: [asked] };
+  return { name, version: 'scope', bytes: scopeWriter.finish(), asks: [{ typeUrl: types.routes, name, through }] };
 }

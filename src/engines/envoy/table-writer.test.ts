@@ -20,12 +20,13 @@ const hosts: fc.Arbitrary<readonly Host[]> = fc.array(
 );
 
 function tableOf(table: TableWriter, of: readonly Host[]): ReturnType<TableWriter['table']> {
-  return table.table('table', () => {
+  const write = (): void => {
     for (const [name, pieces] of of) {
       const fields = pieces.map((names) => pieceOf(HOST, { routes: names.map((route) => ({ name: route })) }));
       table.host(name, [name, `${name}.`], fields);
     }
-  });
+  };
+  return table.table('table', { write });
 }
 
 test('a table is what its pieces say', () => {
@@ -64,9 +65,11 @@ test('a table that failed leaves nothing in the next', () => {
   const of: readonly Host[] = [['a', [['r']]]];
   const whole = tableOf(table, of);
   assert.throws(() =>
-    table.table('broken', () => {
-      table.host('b', ['b'], []);
-      throw new Error('no host');
+    table.table('broken', {
+      write: () => {
+        table.host('b', ['b'], []);
+        throw new Error('no host');
+      },
     }),
   );
   assert.deepEqual(tableOf(table, of), whole);

@@ -29,6 +29,16 @@ export function pieceOf(type: string, fields: Message): Piece {
   return new Piece(writer.taken());
 }
 
+/** Name and domains of a VirtualHost. */
+export function writeNames(writer: WireWriter, name: string, domains: readonly string[]): void {
+  writer.varint(tags.hostName);
+  writer.text(name);
+  for (const domain of domains) {
+    writer.varint(tags.domain);
+    writer.text(domain);
+  }
+}
+
 /** Octets up to which reading a table again costs less than the digests of its pieces. */
 const SMALL = 4096;
 
@@ -48,54 +58,56 @@ const common = pieceOf(TABLE, {
   max_direct_response_body_size_bytes: 65_536,
 });
 
-interface Host {
-  /** Says which domains it has, too. */
-  readonly name: string;
-  readonly pieces: readonly Piece[];
-}
-
 export class TableWriter {
   readonly #octets = new WireWriter();
   readonly #digests = new WireWriter();
-  /** Of the table that is being written. */
-  #hosts: Host[] = [];
+  /** Of the table that is being written: names of its hosts, their pieces, and after which of these each host ends. */
+  readonly #names: string[] = [];
+  readonly #pieces: Piece[] = [];
+  readonly #ends: number[] = [];
 
-  /** @param write calls `host` for each */
-  table(name: string, write: (table: TableWriter) => void): Resource {
+  /** @param contents calls `host` for each */
+  table(name: string, contents: { readonly write: (table: TableWriter) => void }): Resource {
     // A table that failed may have left something.
     this.#octets.reset();
-    this.#hosts = [];
+    this.#names.length = 0;
+    this.#pieces.length = 0;
+    this.#ends.length = 0;
     this.#octets.varint(tags.name);
     this.#octets.text(name);
-    write(this);
+    contents.write(this);
     this.#octets.octets(common.octets);
     const bytes = this.#octets.finish();
     return { name, version: bytes.length <= SMALL ? digest(bytes) : this.#digestOfPieces(), bytes };
   }
 
-  /** @param pieces its other fields */
+  /**
+   * @param name says which domains it has, too; '': they are among the pieces
+   * @param pieces its other fields; the list is not kept
+   */
   host(name: string, domains: readonly string[], pieces: readonly Piece[]): void {
-    this.#hosts.push({ name, pieces });
     const octets = this.#octets;
     octets.varint(tags.host);
     const start = octets.open();
-    octets.varint(tags.hostName);
-    octets.text(name);
-    for (const domain of domains) {
-      octets.varint(tags.domain);
-      octets.text(domain);
+    if (name !== '') writeNames(octets, name, domains);
+    for (let at = 0; at < pieces.length; at++) {
+      const piece = pieces[at] as Piece;
+      octets.octets(piece.octets);
+      this.#pieces.push(piece);
     }
-    for (const piece of pieces) octets.octets(piece.octets);
     octets.close(start);
+    this.#names.push(name);
+    this.#ends.push(this.#pieces.length);
   }
 
   #digestOfPieces(): string {
     const digests = this.#digests;
     digests.reset();
-    for (const { name, pieces } of this.#hosts) {
-      digests.text(name);
-      digests.varint(pieces.length);
-      for (const piece of pieces) digests.octets(piece.digest);
+    let at = 0;
+    for (const [host, end] of this.#ends.entries()) {
+      digests.text(this.#names[host] ?? '');
+      digests.varint(end - at);
+      for (; at < end; at++) digests.octets((this.#pieces[at] as Piece).digest);
     }
     digests.octets(common.digest);
     return digest(digests.written());

@@ -121,7 +121,7 @@ export class Translation {
       const name = certificateSecret(key);
       for (const scope of this.#secretUsers.scopesOf(name)) this.#sendSecret(scope, name, batch);
     }
-    const bundles = merge(this.#bundles, trustBundles);
+    const bundles = new Set(merge(this.#bundles, trustBundles));
     if (bundles.size === 0) return;
     for (const [name, keys] of this.#trusts) {
       if (!keys.some((key) => bundles.has(key))) continue;
@@ -263,7 +263,8 @@ export class Translation {
 
   #takeRoutes({ rules, virtualHosts }: Update, stale: Stale): void {
     const standing = [...this.#hosts].filter(([, hosts]) => !hosts.isEmpty);
-    for (const key of merge(this.#rules, rules)) {
+    const changed = merge(this.#rules, rules);
+    for (const key of standing.length === 0 ? [] : changed) {
       for (const [frontend, hosts] of standing) {
         const row = this.#frontends.get(frontend);
         const { room } = hosts;
@@ -372,13 +373,13 @@ class Stale {
 function merge<T extends { readonly key: string }>(
   into: Map<string, T>,
   changes: RowChanges<T> | undefined,
-): Set<string> {
-  const keys = new Set<string>();
+): readonly string[] {
+  const keys: string[] = [];
   for (const row of changes?.set ?? []) {
     into.set(row.key, row);
-    keys.add(row.key);
+    keys.push(row.key);
   }
-  for (const key of changes?.delete ?? []) if (into.delete(key)) keys.add(key);
+  for (const key of changes?.delete ?? []) if (into.delete(key)) keys.push(key);
   return keys;
 }
 

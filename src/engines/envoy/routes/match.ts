@@ -20,9 +20,6 @@ export const grpcHeaders: readonly Message[] = [
 
 export function routeMatch(match: Match): Message {
   const { method } = match;
-  // Most say nothing but a path.
-  if (method === undefined && match.protocol === 'http' && match.headers.length + match.query.length === 0)
-    return pathMatch(match.path);
   const headers = [
     ...(match.protocol === 'grpc' ? grpcHeaders : []),
     ...(method === undefined ? [] : [{ name: ':method', string_match: { exact: method } }]),
@@ -40,23 +37,40 @@ export function routeMatch(match: Match): Message {
   };
 }
 
+/** Where a match says nothing but a path, and Envoy has a field for it: most do. */
+export function plainPath({ path, method, protocol, headers, query }: Match): PlainPath | undefined {
+  const isAll = method === undefined && protocol === 'http' && headers.length + query.length === 0;
+  return isAll ? plain(path) : undefined;
+}
+
+interface PlainPath {
+  /** Of a RouteMatch. */
+  readonly field: 'path' | 'path_separated_prefix';
+  readonly text: string;
+}
+
+function plain(path: PathMatch): PlainPath | undefined {
+  if (path.type === 'exact') return { field: 'path', text: pathKey(path) };
+  if (path.type !== 'prefix') return undefined;
+  const text = pathKey(path);
+  // What Envoy does not take for the beginning of a path by elements.
+  return /^[^?#]+[^?#/]$/.test(text) ? { field: 'path_separated_prefix', text } : undefined;
+}
+
 function pathMatch(path: PathMatch): Message {
+  const named = plain(path);
+  if (named !== undefined) return { [named.field]: named.text };
   const key = pathKey(path);
   switch (path.type) {
-    case 'exact':
-      return { path: key };
     case 'regex':
       return { safe_regex: { regex: expression(path.value) } };
     case 'grpc-method':
       return { safe_regex: { regex: `/[^/]*/${quoted(path.value)}` } };
     case 'prefix':
       // '' takes the target `*` as well.
-      if (key === '') return { prefix: '' };
-      // What Envoy does not take for the beginning of a path by elements.
-      if (!/^[^?#]+[^?#/]$/.test(key)) return { safe_regex: { regex: `(?s)${quoted(key)}(?:/.*)?` } };
-      return { path_separated_prefix: key };
+      return key === '' ? { prefix: '' } : { safe_regex: { regex: `(?s)${quoted(key)}(?:/.*)?` } };
     default:
-      return path satisfies never;
+      return { path: key };
   }
 }
 

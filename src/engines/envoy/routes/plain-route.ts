@@ -6,7 +6,7 @@ import { codec } from '../encode.ts';
 import { writeDuration } from '../scalars.ts';
 import { duration } from '../tree.ts';
 import type { WireWriter } from '../wire.ts';
-import { routeMatch } from './match.ts';
+import { plainPath, routeMatch } from './match.ts';
 import { usualRetries } from './retries.ts';
 import { routeName, UNRESOLVED } from './route.ts';
 
@@ -17,6 +17,8 @@ const tags = {
   name: codec.tag(`${V3}.Route`, 'name'),
   match: codec.tag(`${V3}.Route`, 'match'),
   action: codec.tag(`${V3}.Route`, 'route'),
+  path: codec.tag(MATCH, 'path'),
+  path_separated_prefix: codec.tag(MATCH, 'path_separated_prefix'),
   cluster: codec.tag(`${V3}.RouteAction`, 'cluster'),
   weighted: codec.tag(`${V3}.RouteAction`, 'weighted_clusters'),
   timeout: codec.tag(`${V3}.RouteAction`, 'timeout'),
@@ -48,7 +50,12 @@ export function writePlainRoute(writer: WireWriter, entry: Entry, rule: Rule): b
   writer.close(action);
   writer.varint(tags.match);
   const match = writer.open();
-  codec.write(writer, MATCH, routeMatch(entry.match));
+  const plain = plainPath(entry.match);
+  if (plain === undefined) codec.write(writer, MATCH, routeMatch(entry.match));
+  else {
+    writer.varint(tags[plain.field]);
+    writer.text(plain.text);
+  }
   writer.close(match);
   writer.close(route);
   return true;
@@ -59,16 +66,22 @@ function plainBackends({ protocol, filters, timeouts, retry, action }: Rule): re
   if (protocol !== 'http' || action.kind !== 'forward') return undefined;
   if (filters.length > 0 || retry !== undefined || (timeouts.backendRequest ?? 0) !== 0) return undefined;
   const { backends } = action;
-  for (const { filters: own, session } of backends) if (own.length > 0 || session !== undefined) return undefined;
-  const live = backends.every(({ weight }) => weight > 0) ? backends : backends.filter(({ weight }) => weight > 0);
-  const [first, ...others] = live;
+  let isWhole = true;
+  // By index, here and in what all routes pass: a program that has just begun makes objects for every step of an iterator.
+  for (let at = 0; at < backends.length; at++) {
+    const { filters: own, session, weight } = backends[at] as WeightedBackend;
+    if (own.length > 0 || session !== undefined) return undefined;
+    isWhole &&= weight > 0;
+  }
+  const live = isWhole ? backends : backends.filter(({ weight }) => weight > 0);
+  const first = live[0];
   if (first === undefined) return undefined;
   // Answered, not forwarded.
-  return others.length === 0 && first.target.kind === 'unresolved' ? undefined : live;
+  return live.length === 1 && first.target.kind === 'unresolved' ? undefined : live;
 }
 
 function writeTarget(writer: WireWriter, backends: readonly WeightedBackend[]): void {
-  const [first] = backends;
+  const first = backends[0];
   if (first !== undefined && backends.length === 1) {
     writer.varint(tags.cluster);
     writer.text(clusterOf(first));

@@ -212,7 +212,9 @@ function rulesOf(rule: Rule): readonly Rule[] {
 }
 
 function isFiltered(filters: readonly Filter[], backends: readonly WeightedBackend[]): boolean {
-  return filters.length > 0 || backends.some((backend) => backend.filters.length > 0);
+  if (filters.length > 0) return true;
+  for (let at = 0; at < backends.length; at++) if ((backends[at] as WeightedBackend).filters.length > 0) return true;
+  return false;
 }
 
 function filterConfigs(configs: Message): Message {

@@ -10,7 +10,7 @@ const nothing: readonly Fault[] = [];
 export function differencesOfRule({ action, filters }: Rule): readonly Fault[] {
   if (action.kind !== 'forward') return nothing;
   const found = sessionDifferences(action.backends);
-  const own = pathOf(filters);
+  const own = filters.length === 0 ? undefined : pathOf(filters);
   if (own === undefined) return found;
   const lost = action.backends.some((backend) => isLost(own, pathOf(backend.filters)));
   if (!lost) return found;
@@ -21,7 +21,9 @@ export function differencesOfRule({ action, filters }: Rule): readonly Fault[] {
 }
 
 function sessionDifferences(backends: readonly WeightedBackend[]): readonly Fault[] {
-  if (backends.every(({ session }) => session === undefined)) return nothing;
+  let isAny = false;
+  for (let at = 0; at < backends.length; at++) isAny ||= backends[at]?.session !== undefined;
+  if (!isAny) return nothing;
   const sessions = backends.flatMap(({ session }) => session ?? []);
   const [first] = sessions;
   if (first === undefined) return nothing;

@@ -32,8 +32,9 @@ export function refusedRule({ filters, action, timeouts, retry }: Rule): string 
   const late = isLate ? 'a timeout is out of range' : undefined;
   const backends = action.kind === 'forward' ? action.backends : [];
   // Most have no filters.
-  if (action.kind !== 'redirect' && filters.length === 0 && backends.every((backend) => backend.filters.length === 0))
-    return late;
+  let isPlain = action.kind !== 'redirect' && filters.length === 0;
+  for (let at = 0; isPlain && at < backends.length; at++) isPlain = backends[at]?.filters.length === 0;
+  if (isPlain) return late;
   if (late !== undefined) return late;
   if (action.kind === 'redirect') {
     const wrong = refusedChange(action.redirect.path) ?? refusedHostname(action.redirect.hostname);

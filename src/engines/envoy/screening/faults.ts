@@ -91,8 +91,10 @@ export class Faults {
 
   /** Why nothing can be routed by it; undefined: it can. */
   ofEntry({ rule, rank, match }: Entry): string | undefined {
-    const key = matchName(rule, rank.match);
-    if (this.isOut('matches', key)) return this.#blamed.get(`matches ${key}`) ?? 'on trial';
+    if (this.#blamed.size + this.#held.size > 0) {
+      const key = matchName(rule, rank.match);
+      if (this.isOut('matches', key)) return this.#blamed.get(`matches ${key}`) ?? 'on trial';
+    }
     return this.#ofMatch(match);
   }
 
@@ -175,12 +177,15 @@ export class Faults {
   }
 
   #takeRules({ rules, virtualHosts }: Update): void {
+    const nothingSaid = this.#told.size + this.#blamed.size + this.#clusters.size === 0;
     for (const row of rules?.set ?? []) {
-      if (!equal(this.#rows.get(row.key), row)) this.#renew('rules', row.key);
-      this.#rows.set(row.key, row);
       const reason = this.#screens ? refusedRule(row) : undefined;
-      if (reason === undefined) this.#refused.delete(row.key);
-      else this.#refused.set(row.key, reason);
+      // Most: nothing was said of any row, and nothing is to be said of this one.
+      const isFine = nothingSaid && reason === undefined && differencesOfRule(row).length === 0;
+      if (!isFine && !equal(this.#rows.get(row.key), row)) this.#renew('rules', row.key);
+      this.#rows.set(row.key, row);
+      if (reason !== undefined) this.#refused.set(row.key, reason);
+      else if (this.#refused.size > 0) this.#refused.delete(row.key);
     }
     for (const key of rules?.delete ?? []) {
       this.#renew('rules', key);
@@ -310,6 +315,7 @@ export class Faults {
 }
 
 function hasExpressions({ path, headers, query }: Match): boolean {
+  if (headers.length + query.length === 0) return path.type === 'regex';
   const isExpression = ({ type }: { readonly type: string }): boolean => type === 'regex';
   return isExpression(path) || headers.some(isExpression) || query.some(isExpression);
 }

@@ -94,9 +94,8 @@ class AllInOne implements Serving {
     });
   }
 
-  withdraw(gateway: string, why: 'left' | 'gone'): void {
-    if (why === 'left') this.#provisioner.withdraw(gateway);
-    else this.#provisioner.forget(gateway);
+  withdraw(gateway: string): void {
+    this.#provisioner.withdraw(gateway);
   }
 
   expected(): Iterable<string> {

@@ -379,7 +379,7 @@ export class Controller {
       if (gateway?.managed === true) this.#provideFor(pipeline, gateway);
       else if (before !== undefined) {
         this.#provided.delete(key);
-        this.#serving.withdraw(key, gateway === undefined ? 'gone' : 'left');
+        this.#serving.withdraw(key);
       }
     }
   }

@@ -12,10 +12,11 @@ import { list, record, text } from '../support/untrusted.ts';
 import type { FleetPlane } from './fleet-plane.ts';
 import { Authority } from './identity/authority.ts';
 import { ensureIdentity } from './identity/identities.ts';
+import type { Failure } from './infrastructure/exposure.ts';
 import { addressesOf, clusterIPsOf, exposureOf } from './infrastructure/exposure.ts';
 import type { Owner, Plural, Provided } from './infrastructure/owned.ts';
 import { managedByLabel, manager, metadataOf, resourceName } from './infrastructure/owned.ts';
-import { Provisioner, RefusedAddressError } from './infrastructure/provisioner.ts';
+import { isRefusal, Provisioner, RefusedAddressError } from './infrastructure/provisioner.ts';
 import { Refusals } from './infrastructure/refusals.ts';
 import { serviceAccountOf, serviceOfPods } from './infrastructure/service.ts';
 import type { WorkloadOptions } from './infrastructure/workload.ts';
@@ -64,7 +65,7 @@ class Provisioned implements Serving {
   readonly #gateways = new Map<string, string>();
   readonly #names = new Map<string, string>();
   readonly #placements = new Map<string, readonly Placement[]>();
-  readonly #failures = new Map<string, string>();
+  readonly #failures = new Map<string, Failure>();
   readonly #refusals: Refusals;
   /** Gateways whose objects changed in the cluster. */
   #touched = new Set<string>();
@@ -151,11 +152,10 @@ class Provisioned implements Serving {
     });
   }
 
-  withdraw(gateway: string, why: 'left' | 'gone'): void {
+  withdraw(gateway: string): void {
     this.#provided.delete(gateway);
     this.#failures.delete(gateway);
-    if (why === 'left') this.#provisioner.withdraw(gateway);
-    else this.#provisioner.forget(gateway);
+    this.#provisioner.withdraw(gateway);
   }
 
   *expected({ tables }: Pipeline): Iterable<string> {
@@ -204,10 +204,10 @@ class Provisioned implements Serving {
     const refused = error instanceof RefusedAddressError ? error.address : undefined;
     if (refused !== undefined) this.#refusals.refuse(gateway, refused);
     const message = error?.message;
-    if (message === this.#failures.get(gateway)) return;
-    if (message === undefined) this.#failures.delete(gateway);
+    if (message === this.#failures.get(gateway)?.message) return;
+    if (error === undefined) this.#failures.delete(gateway);
     else {
-      this.#failures.set(gateway, message);
+      this.#failures.set(gateway, { message: error.message, refused: isRefusal(error) });
       const { log } = this.#ports;
       log({ level: 'error', message: `what Gateway ${gateway} needs could not be provided: ${message}` });
     }

@@ -36,8 +36,8 @@ export interface Serving {
   place(pipeline: Pipeline, changes: Changes | undefined): boolean;
   /** Gives the Gateway what it needs. Only where this replica writes. */
   provide(owner: Owner): void;
-  /** It is not ours any more (`left`), or gone: then the server removes what it owned. */
-  withdraw(gateway: string, why: 'left' | 'gone'): void;
+  /** It is gone, not ours any more, or left out of what is read, which looks as if it were gone: what it was given goes, too. */
+  withdraw(gateway: string): void;
   /** Gateways with data planes that are up, of which something is to be heard. */
   expected(pipeline: Pipeline): Iterable<string>;
   /** This replica writes now, or does not any more. */

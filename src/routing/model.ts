@@ -44,6 +44,8 @@ export interface Exposure {
     readonly reason: 'NoResources' | 'Pending' | 'AddressNotAssigned';
     readonly message: string;
   };
+  /** Why what stands in the cluster is older than what is asked for: the words of who refused it. */
+  readonly outdated?: string;
 }
 
 /** What a listener with TLS asks of its clients (GEP-91). */

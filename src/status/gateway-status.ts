@@ -35,6 +35,7 @@ export function gatewayStatus(bound: BoundGateway, facts: GatewayFacts): ObjectS
         programmedOf(bound, facts, accepted, subject),
         ...referencesOf(bound, subject),
         ...othersOf(bound, facts, subject),
+        ...outdatedOf(facts, subject),
       ],
       listeners,
       ...(sets === 0 ? {} : { attachedListenerSets: sets }),
@@ -79,6 +80,13 @@ function referencesOf({ clientCertificate, problems }: BoundGateway, subject: Su
       : holds('ResolvedRefs', 'ResolvedRefs', 'All references are resolved', subject));
   const insecure = conditionOf('InsecureFrontendValidationMode', problems, subject);
   return [resolved, insecure].filter((condition) => condition !== undefined);
+}
+
+/** Only where newer wishes than those that are served cannot be had. */
+function outdatedOf({ exposure }: GatewayFacts, subject: Subject): readonly Condition[] {
+  if (exposure?.outdated === undefined) return [];
+  const message = `What was applied before stands, and this cannot be: ${exposure.outdated}`;
+  return [fails('portolan.dev/Complete', 'NoResources', message, subject)];
 }
 
 /** GEP-3793 and GEP-5093. */

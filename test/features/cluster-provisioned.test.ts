@@ -11,6 +11,8 @@ import { eventually } from '../eventually.ts';
 import {
   name,
   world,
+  ready,
+  serverWith,
   startReplica,
   gateway,
   config,
@@ -217,6 +219,52 @@ test('a Gateway that is not ours any more loses everything, and one of another c
   await eventually(() => left().length === 0, 'nothing is left').catch(() => assert.deepEqual(left(), []));
 });
 
+test('a Gateway that is not selected any more loses everything, and is given it again when it is', async (t) => {
+  const labelled = (tenant: string): Stored => ({
+    ...gateway(),
+    metadata: { name: 'gw', namespace: 'default', labels: { tenant } },
+  });
+  const server = await serverWith(t, labelled('a'));
+  await ready(startReplica(t, server, { selection: { selector: 'tenant=a' } }));
+  const kinds = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'Secret'];
+  const left = (): readonly string[] => kinds.filter((kind) => server.get(kind, name) !== undefined);
+  await provided(server);
+  server.apply(labelled('b'));
+  await eventually(() => left().length === 0, 'nothing is left').catch(() => assert.deepEqual(left(), []));
+  server.apply(labelled('a'));
+  await eventually(() => left().length === kinds.length, 'all of it').catch(() => assert.deepEqual(left(), kinds));
+});
+
+test('what the cluster refuses of a Gateway that serves is told beside it, until it takes it', async (t) => {
+  const { server } = await world(t, config({ replicas: 2 }), gateway(withConfig));
+  await provided(server);
+  bringUp(server, 2);
+  await programmed(server);
+  const refused = 'Deployment.apps "gw-portolan" is invalid: spec.template.labels';
+  const told = (): unknown =>
+    list(record(server.get('Gateway', 'gw')?.['status'])['conditions'])
+      .map(record)
+      .find(({ type }) => type === 'portolan.dev/Complete')?.['message'];
+  server.refuse = (method, path) =>
+    method === 'PATCH' && path.endsWith(`/deployments/${name}`) ? { status: 422, message: refused } : undefined;
+  server.apply(config({ replicas: 3 }));
+  await eventually(() => told() !== undefined, 'it is told');
+  assert.equal(told(), `What was applied before stands, and this cannot be: ${refused}`);
+  assert.ok(conditions(server).includes('portolan.dev/Complete=False NoResources'));
+  assert.ok(conditions(server).includes('Programmed=True Programmed'));
+  server.refuse = () => undefined;
+  server.apply(config({ replicas: 2 }));
+  await eventually(() => told() === undefined, 'it is taken back');
+  // A rollout whose new Pods nobody lets in.
+  const deployment = server.get('Deployment', name) as Stored;
+  const conditionsOfPods = [
+    { type: 'ReplicaFailure', status: 'True', message: 'pods "gw" is forbidden: exceeded quota' },
+  ];
+  server.apply({ ...deployment, status: { replicas: 2, readyReplicas: 2, conditions: conditionsOfPods } });
+  await eventually(() => String(told()).endsWith(`Deployment default/${name}: ${conditionsOfPods[0]?.message}`), 'why');
+  assert.ok(conditions(server).includes('Programmed=True Programmed'));
+});
+
 test('with replicas of 0 the data planes run elsewhere: what they report counts, and they are told the parameters', async (t) => {
   const spec = { replicas: 0, proxy: { trustedHops: 2 } };
   const { server, fleet } = await world(t, gateway(withConfig), config(spec));
@@ -239,7 +287,7 @@ test('of two replicas one writes, and the other passes on to it what data planes
   const { server, controller } = await world(t, gateway());
   await provided(server);
   await eventually(() => server.get('Secret', 'portolan-ca', 'portolan') !== undefined, 'the authority');
-  const follower = startReplica(t, server, 'follower');
+  const follower = startReplica(t, server, { authorization: 'follower' });
   await eventually(() => follower.controller.waiting().length === 0, 'the follower is ready');
   assert.ok(controller.leads && !follower.controller.leads);
   await eventually(() => follower.fleet().relays.includes('10.0.0.1:9443'), 'the relay');

@@ -2,6 +2,7 @@
 // the test says so; the real one is in cluster-proxies.test.ts.
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import type { ControllerOptions } from '../../src/controller/controller.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { Fleet, FleetOptions } from '../../src/controller/fleet-plane.ts';
 import { FleetPlane } from '../../src/controller/fleet-plane.ts';
@@ -94,8 +95,17 @@ export async function ready(replica: Omit<World, 'server'>): Promise<Omit<World,
   return replica;
 }
 
-/** @param authorization what it says to the server, which tells it from others */
-export function startReplica(t: TestContext, server: FakeApiServer, authorization?: string): Omit<World, 'server'> {
+export interface ReplicaOptions {
+  /** What it says to the server, which tells it from others. */
+  readonly authorization?: string;
+  readonly selection?: NonNullable<ControllerOptions['selection']>;
+}
+
+export function startReplica(
+  t: TestContext,
+  server: FakeApiServer,
+  { authorization, selection = {} }: ReplicaOptions = {},
+): Omit<World, 'server'> {
   const log: LogEntry[] = [];
   let fleet: StubFleet | undefined;
   const controller = new Controller({
@@ -122,6 +132,7 @@ export function startReplica(t: TestContext, server: FakeApiServer, authorizatio
         }),
     }),
     namespace: 'portolan',
+    selection,
     electsLeader: true,
     streamAddress: '10.0.0.1:9443',
     log: (entry) => log.push(entry),

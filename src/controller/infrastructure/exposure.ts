@@ -15,8 +15,14 @@ export interface Observed {
   readonly elsewhere: boolean;
   /** Addresses that the load balancer was asked for and did not give in time. */
   readonly refused: readonly string[];
-  /** Why something could not be applied. */
-  readonly failure: string | undefined;
+  readonly failure: Failure | undefined;
+}
+
+/** Why something could not be applied. */
+export interface Failure {
+  readonly message: string;
+  /** The cluster refused it, and will again; else it was a matter of the moment, as a server that is away. */
+  readonly refused: boolean;
 }
 
 type Address = Exposure['addresses'][number];
@@ -26,19 +32,21 @@ export function exposureOf(observed: Observed): Exposure {
   const addresses = service === undefined ? [] : addressesOf(service.object, service.status);
   const cluster = service === undefined ? [] : clusterIPsOf(service.object);
   const missing = missingOf(observed) ?? unaddressed(name, addresses);
+  const outdated = missing?.reason === 'NoResources' ? undefined : outdatedOf(observed);
   return {
     gateway,
     addresses,
     ...(cluster.length === 0 ? {} : { cluster }),
     ...(refused.length === 0 ? {} : { refused }),
     ...(missing === undefined ? {} : { missing }),
+    ...(outdated === undefined ? {} : { outdated }),
   };
 }
 
 function missingOf({ name, service, deployment, elsewhere, failure }: Observed): Exposure['missing'] {
   if (service === undefined || deployment === undefined) {
     const kind = deployment === undefined ? 'Deployment' : 'Service';
-    if (failure !== undefined) return { reason: 'NoResources', message: failure };
+    if (failure !== undefined) return { reason: 'NoResources', message: failure.message };
     return { reason: 'Pending', message: `${kind} ${name} is not there yet` };
   }
   const ready = numberOf(deployment.status['readyReplicas']);
@@ -47,6 +55,13 @@ function missingOf({ name, service, deployment, elsewhere, failure }: Observed):
   const why = refusal(deployment.status);
   const message = `No Pod of Deployment ${name} is ready (0 of ${wanted})`;
   return why === undefined ? { reason: 'Pending', message } : { reason: 'NoResources', message: `${message}: ${why}` };
+}
+
+/** What stands goes on, and newer wishes cannot be had. */
+function outdatedOf({ name, deployment, failure }: Observed): string | undefined {
+  if (failure?.refused === true) return failure.message;
+  const why = deployment === undefined ? undefined : refusal(deployment.status);
+  return why === undefined ? undefined : `Deployment ${name}: ${why}`;
 }
 
 /** Why no Pod comes: a quota, an admission, a deadline. */

@@ -45,6 +45,14 @@ export class RefusedAddressError extends Error {
   }
 }
 
+/** The cluster does not take the object as it is: trying again alone does not help. An address that is refused is another matter. */
+export function isRefusal(error: Error): boolean {
+  return error instanceof ForeignObjectError || (error instanceof ApiError && REFUSALS.has(error.status));
+}
+
+/** Not well-formed, not allowed (rights, a quota, an admission), too large, invalid. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 403, 413, 422]);
+
 /** Milliseconds. */
 const LONGEST_PAUSE = 300_000;
 
@@ -103,15 +111,10 @@ export class Provisioner {
     if (!isSame) this.#applySoon(state);
   }
 
-  /** The Gateway is not ours any more: what it was given goes. */
+  /** The Gateway is not ours any more: what it was given goes. Of one that is deleted the server removes it as well, and either may be first. */
   withdraw(key: string): void {
     const state = this.#forget(key);
     if (state !== undefined) this.#removeSoon(state.wanted);
-  }
-
-  /** The Gateway is gone, and the server removes what it owned. */
-  forget(key: string): void {
-    this.#forget(key);
   }
 
   /** An object of the Gateway was changed or deleted by somebody: it is brought back, unless it was our own hand. */
@@ -245,7 +248,7 @@ export class Provisioner {
     const found = await this.#read(plural, namespace, name);
     if (found === undefined || !ownedBy(found, uid)) return;
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: found.metadata.uid } };
-    await this.#options.client.request('DELETE', pathOf(plural, namespace, name), { body }).catch(ignoreAbsent);
+    await this.#options.client.request('DELETE', pathOf(plural, namespace, name), { body }).catch(ignoreGone);
   }
 
   async #read(plural: Plural, namespace: string, name: string): Promise<KubeObject | undefined> {
@@ -274,4 +277,9 @@ function ownedBy({ metadata }: KubeObject, uid: string): boolean {
 
 function ignoreAbsent(error: unknown): void {
   if (!(error instanceof ApiError && error.status === 404)) throw error;
+}
+
+/** Or another object has its name by now, which is not the one that was to be deleted. */
+function ignoreGone(error: unknown): void {
+  if (!(error instanceof ApiError && error.status === 409)) ignoreAbsent(error);
 }

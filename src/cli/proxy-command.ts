@@ -49,7 +49,7 @@ export function proxyCommand(serving: readonly Flag[], misuse: readonly [number,
       {
         what: 'As a Pod does',
         command:
-          'portolan proxy --controller portolan-controller.portolan-system:9901 --tls-dir /etc/portolan/tls --state /var/lib/portolan --admin 0.0.0.0:9900',
+          'portolan proxy --controller portolan-controller.portolan:9443 --tls-dir /etc/portolan/identity --state /var/lib/portolan --admin :9902',
       },
     ],
     exitCodes: [[0, 'It was told to stop, and every request in flight ended.'], [1, 'It could not start.'], misuse],

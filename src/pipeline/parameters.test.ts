@@ -94,7 +94,7 @@ test('a Gateway that was served goes on with its last good parameters, and says 
   assert.deepEqual(broken.tables.gateways.get('shop/gw')?.parameters, { replicas: 7 });
   assert.equal(broken.tables.binds.size, 1);
   assert.deepEqual(conditions(broken), [
-    'Accepted=False InvalidParameters: spec.infrastructure.parametersRef: GatewayConfig shop/gone does not exist; the Gateway is served with its last good parameters; create it, or remove parametersRef',
+    'Accepted=False InvalidParameters: spec.infrastructure.parametersRef: GatewayConfig shop/gone does not exist; the Gateway is served with its last good parameters; create it (its CRD is in deploy/crds), or remove parametersRef',
     'Programmed=True Programmed',
   ]);
   broken.apply(config('shop', 'gone', { replicas: 1 }));

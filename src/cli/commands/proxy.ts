@@ -23,7 +23,7 @@ import { version } from '../version.ts';
 export const run: Run = async (args) => {
   const controller = parseHostPort(
     '--controller',
-    required(args, 'controller', 'as portolan-controller.portolan:9901'),
+    required(args, 'controller', 'as portolan-controller.portolan:9443'),
   );
   const tls = required(args, 'tls-dir', 'a folder with tls.crt, tls.key and ca.crt');
   const state = args.text('state');

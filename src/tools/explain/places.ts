@@ -5,6 +5,7 @@ import { HostTable } from '../../routing/match/frontends.ts';
 import { coversHost } from '../../routing/match/hostnames.ts';
 import type { Bind, Frontend, Placement } from '../../routing/model.ts';
 import { refKey, type ObjectRef } from '../../routing/origin.ts';
+import type { Problem } from '../../routing/problem.ts';
 import type { Table } from '../../incremental/table.ts';
 import type { Tables } from '../../pipeline/tables.ts';
 import { listenersOf } from '../listeners.ts';
@@ -45,7 +46,7 @@ export function placesFor(tables: Tables, wanted: Wanted, named?: string): reado
   const ported = secured.length > 0 ? secured : onPort;
   // A URL without a port that no gateway listens on: any port of the scheme will do.
   const meant = ported.length > 0 || isGiven ? ported : places.filter(({ bind }) => bind.security === security);
-  if (meant.length === 0) return unreachable(gateways, all, { named, port });
+  if (meant.length === 0) return unreachable(tables, gateways, all, { named, port });
   const covering = meant.filter(({ frontends }) => frontends.lookUp(host) !== undefined);
   return covering.length > 0 ? covering : meant;
 }
@@ -141,6 +142,7 @@ function placeOf(tables: Tables, gateway: BoundGateway, bind: Bind): Place {
 }
 
 function unreachable(
+  tables: Tables,
   gateways: readonly BoundGateway[],
   places: readonly Place[],
   asked: { readonly named: string | undefined; readonly port: number },
@@ -152,6 +154,7 @@ function unreachable(
         gateway: gateway.written,
         port: listener.port,
         ...describe(listener, owner, { verdict: 'not-served', connection: false }),
+        problems: whyUnserved(tables, gateway, listener),
       })),
   );
   return {
@@ -165,6 +168,12 @@ function unreachable(
     })),
     unserved,
   };
+}
+
+/** What is wrong with the listener; else with its Gateway, or with the class of that. */
+function whyUnserved({ classes }: Tables, gateway: BoundGateway, { problems }: BoundListener): readonly Problem[] {
+  if (problems.length > 0) return problems;
+  return [...gateway.problems, ...(classes.get(gateway.className)?.problems ?? [])];
 }
 
 function isNamed(named: string | undefined, ref: { readonly namespace: string; readonly name: string }): boolean {

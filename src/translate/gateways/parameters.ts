@@ -68,7 +68,8 @@ export function resolveParameters(
   }
   const state = config(`${namespace}/${name}`);
   const named = `GatewayConfig ${namespace}/${name}`;
-  if (state === undefined) return invalid(`${named} does not exist`, 'create it, or remove parametersRef');
+  if (state === undefined)
+    return invalid(`${named} does not exist`, 'create it (its CRD is in deploy/crds), or remove parametersRef');
   if (state.parameters !== undefined) return { parameters: state.parameters };
   const [first] = state.problems;
   const what = first === undefined ? '' : `: ${first.at.path} ${sentence(first)}`;

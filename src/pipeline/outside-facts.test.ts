@@ -80,7 +80,13 @@ test('in a cluster a name outside must not lead to this machine or its link', ()
   assert.deepEqual(addressesOf(pipeline), ['192.0.2.7 8080']);
 });
 
-function statusWith(addresses: string): { readonly conditions: readonly string[]; readonly addresses: unknown } {
+interface Told {
+  readonly conditions: readonly string[];
+  readonly messages: readonly string[];
+  readonly addresses: unknown;
+}
+
+function statusWith(addresses: string): Told {
   const pipeline = pipelineOf(
     outside.replace('gatewayClassName: portolan', `gatewayClassName: portolan\n  addresses: ${addresses}`),
   );
@@ -88,11 +94,19 @@ function statusWith(addresses: string): { readonly conditions: readonly string[]
   pipeline.settle();
   const { status } = pipeline.tables.statuses.get('gateway.networking.k8s.io/Gateway/default/gw') ?? { status: {} };
   const { conditions, addresses: given } = status as { conditions: readonly Condition[]; addresses?: unknown };
-  return { conditions: conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`), addresses: given };
+  return {
+    conditions: conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`),
+    messages: conditions.map(({ message }) => message),
+    addresses: given,
+  };
 }
 
 test('GatewayAddressRoutability: addresses and their routability (GEP-5093)', () => {
-  assert.deepEqual(statusWith('[]'), {
+  const statusOf = (asked: string): Omit<Told, 'messages'> => {
+    const { conditions, addresses } = statusWith(asked);
+    return { conditions, addresses };
+  };
+  assert.deepEqual(statusOf('[]'), {
     conditions: ['Accepted=True Accepted', 'Programmed=True Programmed', 'AddressesAssigned=True AddressesAssigned'],
     addresses: [{ type: 'IPAddress', value: '192.0.2.1', routability: '' }],
   });
@@ -100,13 +114,13 @@ test('GatewayAddressRoutability: addresses and their routability (GEP-5093)', ()
     { type: 'IPAddress', value: '192.0.2.1', routability: 'testing.x-k8s.io/sentinel' },
   ]);
   assert.deepEqual(
-    statusWith('[{ type: IPAddress, value: 192.0.2.1 }, { type: IPAddress, value: 192.0.2.9, routability: Cluster }]'),
+    statusOf('[{ type: IPAddress, value: 192.0.2.1 }, { type: IPAddress, value: 192.0.2.9, routability: Cluster }]'),
     {
       conditions: ['Accepted=True Accepted', 'Programmed=True Programmed', 'AddressesAssigned=False PartiallyAssigned'],
       addresses: [{ type: 'IPAddress', value: '192.0.2.1', routability: '' }],
     },
   );
-  assert.deepEqual(statusWith('[{ type: IPAddress, routability: Cluster }]'), {
+  assert.deepEqual(statusOf('[{ type: IPAddress, routability: Cluster }]'), {
     conditions: [
       'Accepted=True Accepted',
       'Programmed=False AddressNotAssigned',
@@ -114,4 +128,6 @@ test('GatewayAddressRoutability: addresses and their routability (GEP-5093)', ()
     ],
     addresses: undefined,
   });
+  const { messages } = statusWith('[{ type: example.com/thing, value: x }]');
+  assert.match(messages.at(-1) ?? '', /^spec\.addresses\[0\]: addresses of type example\.com\/thing are not supported/);
 });

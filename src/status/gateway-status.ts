@@ -3,6 +3,7 @@ import type { Address } from '../routing/addresses.ts';
 import { reachedAt } from '../routing/addresses.ts';
 import type { BoundGateway } from '../routing/bound.ts';
 import type { Exposure, Placement } from '../routing/model.ts';
+import type { Problem } from '../routing/problem.ts';
 import type { Subject } from './conditions.ts';
 import { conditionOf, fails, firstGeneration, holds, messageOf, pending } from './conditions.ts';
 import { acceptedSet } from './listener-set-status.ts';
@@ -96,6 +97,12 @@ function othersOf(bound: BoundGateway, facts: GatewayFacts, subject: Subject): r
   return [...(bound.isDefault ? [isDefault] : []), ...(assigned === undefined ? [] : [assigned])];
 }
 
+const aboutAddresses: ReadonlySet<Problem['code']> = new Set([
+  'AddressNotUsable',
+  'UnsatisfiedRoutability',
+  'UnsupportedAddress',
+]);
+
 /** Omitted until anything is placed: before that nothing is known of addresses. */
 function assignedOf(
   { addresses, binds, problems }: BoundGateway,
@@ -108,7 +115,7 @@ function assignedOf(
     return holds('AddressesAssigned', 'AddressesAssigned', 'Every address is assigned', subject);
   }
   const message = messageOf(
-    problems.filter(({ code }) => code === 'UnsatisfiedRoutability' || code === 'AddressNotUsable'),
+    problems.filter(({ code }) => aboutAddresses.has(code)),
     subject,
   );
   const reason = missing.length < addresses.length ? 'PartiallyAssigned' : 'NotAssigned';

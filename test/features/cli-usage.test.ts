@@ -62,6 +62,27 @@ for (const [args, says] of misuses) {
   });
 }
 
+/** Of a cluster that nobody answers for. */
+const kubeconfig = JSON.stringify({
+  'current-context': 'c',
+  contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+  clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }],
+  users: [{ name: 'u', user: {} }],
+});
+
+for (const [flags, says, exit] of [
+  [['--limit', 'head-byte=5'], /--limit knows no "head-byte"\n {2}did you mean --limit head-bytes=5\?/, 2],
+  [['--controller-name', 'portolan'], /--controller-name takes DOMAIN\/PATH, not "portolan"/, 2],
+  [['--engine', 'envoy', '--envoy', 'nothing-here'], /nothing-here does not run/, 1],
+] as const) {
+  test(`a controller that cannot serve ends, and says why: ${flags.join(' ')}`, async (t) => {
+    const args = ['controller', '--kubeconfig', 'kubeconfig', '--address-pool', '127.0.0.1', ...flags];
+    const { code, err } = await portolan(args, { cwd: folderWith(t, { kubeconfig }) });
+    assert.equal(code, exit, err);
+    assert.match(err, says);
+  });
+}
+
 test('help and versions go to standard output, without colour when that is no terminal', async (t) => {
   const cwd = folderWith(t);
   for (const args of [['--help'], ['help', 'run'], ['run', '--help'], ['lint', '-h']]) {

@@ -21,10 +21,11 @@ export const run: Run = async (args) => {
   const access = accessOf(args);
   const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
   const namespace = args.text('lease-namespace') ?? access.namespace;
+  const { failed, ...mode } = controllerMode(args, namespace);
   const controller = new Controller({
     client: new KubeClient(access),
-    controllerName: args.text('controller-name') ?? 'portolan.dev/gateway-controller',
-    ...controllerMode(args, namespace),
+    controllerName: controllerNameOf(args),
+    ...mode,
     selection: selectionOf(args),
     namespace,
     electsLeader: !args.on('no-leader-election'),
@@ -35,16 +36,27 @@ export const run: Run = async (args) => {
     const admin = await openAdmin(args, controller);
     controller.start();
     logLine({ level: 'info', message: `watching ${access.server}` });
-    await told;
+    await (failed === undefined ? told : Promise.race([told, failed]));
     logLine({ level: 'info', message: `stopping: requests in flight have ${drain} s` });
     await controller.stop(drain * 1000);
     admin?.close();
     return 0;
+  } catch (error) {
+    // Another replica may take over at once.
+    await controller.stop(0);
+    throw error;
   } finally {
     await controller.plane.close();
     leaveSoon();
   }
 };
+
+/** In the form that the CRD of GatewayClasses asks for: a class could name no other. */
+function controllerNameOf(args: Arguments): string {
+  const name = args.text('controller-name') ?? 'portolan.dev/gateway-controller';
+  if (/^[a-z0-9.-]+\/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/.test(name)) return name;
+  throw new Misuse(`--controller-name takes DOMAIN/PATH, not "${name}"`, 'for example example.com/gateways');
+}
 
 /** What is left out of the cluster. */
 function selectionOf(args: Arguments): NonNullable<ControllerOptions['selection']> {

@@ -21,6 +21,8 @@ export interface ControllerMode {
   readonly mode: Mode;
   /** HOST:PORT at which other replicas reach the stream of this one; in one process there is none. */
   readonly streamAddress?: string;
+  /** Rejects when what serves in this process does not start; never resolved. */
+  readonly failed?: Promise<never>;
 }
 
 const service = 'portolan-controller';
@@ -35,7 +37,7 @@ export function controllerMode(args: Arguments, namespace: string): ControllerMo
   }
   if (range !== undefined && args.text('envoy-image') !== undefined)
     throw new Misuse('--envoy-image is for Deployments', '--engine envoy is for --address-pool');
-  if (range !== undefined) return { mode: inThisProcess(args, range) };
+  if (range !== undefined) return inThisProcess(args, range);
   if (args.text('engine') === 'envoy') {
     throw new Misuse('--engine envoy is for --address-pool', 'a GatewayConfig says engine: envoy for Deployments');
   }
@@ -47,13 +49,21 @@ export function controllerMode(args: Arguments, namespace: string): ControllerMo
   );
 }
 
-function inThisProcess(args: Arguments, range: string): Mode {
+function inThisProcess(args: Arguments, range: string): ControllerMode {
   const settings = { ...engineSettings(args), embedded: { youngSpace: YOUNG_SPACE } };
-  return allInOne({
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  // Whoever does not wait for it is told by the log.
+  failed.catch(() => {});
+  const mode = allInOne({
     pool: poolOf(range),
     engine: args.text('engine') === 'envoy' ? 'envoy' : 'embedded',
-    start: (events) => startLocalEngine(args, settings, events),
+    start: (events) => {
+      const engine = startLocalEngine(args, settings, events);
+      engine.catch(reject);
+      return engine;
+    },
   });
+  return { mode, failed };
 }
 
 function poolOf(range: string): AddressPool {

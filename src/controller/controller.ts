@@ -1,5 +1,6 @@
 // The loop of the cluster: what changed there becomes the model, the model goes to the data planes, and what they have in force is
 // written into statuses. Nothing is served or written before everything was listed once.
+import { gatewayGroup } from '../api/kinds.ts';
 import type { KubeObject } from '../api/objects.ts';
 import type { Changes } from '../incremental/table.ts';
 import { mergeUpdates } from '../pipeline/merged-update.ts';
@@ -224,6 +225,9 @@ export class Controller {
     this.#provide(pipeline, undefined);
     const [gateways, routes] = [pipeline.tables.gateways.size, pipeline.tables.routes.size];
     this.#options.log({ level: 'info', message: 'everything is listed', gateways, routes, channel: this.#channel });
+    if ([...this.#source.kinds()].some((kind) => kind.startsWith(`${gatewayGroup}/`))) return;
+    const message = 'no CRDs of Gateway API are installed: Gateways and routes are served as soon as they are';
+    this.#options.log({ level: 'warn', message });
   }
 
   /** Another channel has other fields: everything is read anew, and only what differs goes to the engine. */

@@ -29,9 +29,8 @@ test('a Gateway is given a Deployment, a Service, a ServiceAccount, a budget and
     gateway({ infrastructure: { labels: { team: 'edge' }, annotations: { note: 'x' } } }),
   );
   await provided(server);
-  const objects = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'Secret'].map(
-    (kind) => server.get(kind, name) as Stored,
-  );
+  const kinds = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'Secret'];
+  const objects = kinds.map((kind) => server.get(kind, name) as Stored);
   for (const { kind, metadata } of objects) {
     const labels = texts(metadata['labels']);
     assert.equal(labels['team'], 'edge', kind);
@@ -51,6 +50,17 @@ test('a Gateway is given a Deployment, a Service, a ServiceAccount, a budget and
   assert.equal(leaf.subjectAltName, 'URI:spiffe://portolan.dev/gateway/default/gw');
   const authority = texts(server.get('Secret', 'portolan-ca', 'portolan')?.['data']);
   assert.ok(leaf.verify(new X509Certificate(Buffer.from(authority['tls.crt'] ?? '', 'base64')).publicKey));
+  server.apply(gateway({ infrastructure: { labels: { team: 'core' } } }));
+  const marks = (): readonly string[] =>
+    kinds.map((kind) => {
+      const { labels, annotations } = record(server.get(kind, name)?.metadata);
+      return `${texts(labels)['team']} ${texts(annotations)['note']}`;
+    });
+  const marked = kinds.map(() => 'core undefined');
+  await eventually(() => marks().join() === marked.join(), 'the new marks').catch(() =>
+    assert.deepEqual(marks(), marked),
+  );
+  assert.equal(texts(server.get('Secret', name)?.['data'])['tls.crt'], secret['tls.crt'], 'the same certificate');
 });
 
 test('a Gateway is programmed when a Pod is ready, an address is there and the configuration is in force', async (t) => {
@@ -353,4 +363,21 @@ test('the features of kinds that the API server lacks are not claimed', async (t
   server.apply(definition('GRPCRoute', 'grpcroutes'));
   await eventually(() => features().includes('GRPCRoute'), 'the kind that came later');
   assert.equal(group, 'gateway.networking.k8s.io');
+});
+
+test('without CRDs of Gateway API it says so, and serves what comes with them later', async (t) => {
+  const server = await FakeApiServer.start(t);
+  server.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
+  const { log } = await ready(startReplica(t, server));
+  const said = (): boolean => log.some(({ message }) => message.startsWith('no CRDs of Gateway API are installed'));
+  await eventually(said, 'that there are none');
+  for (const object of [
+    definition('GatewayClass', 'gatewayclasses', 'Cluster'),
+    definition('Gateway', 'gateways'),
+    definition('HTTPRoute', 'httproutes'),
+    gatewayClass,
+    gateway(),
+  ])
+    server.apply(object);
+  await provided(server);
 });

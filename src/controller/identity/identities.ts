@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../api/objects.ts';
 import type { KubeClient } from '../../sources/cluster/client.ts';
 import { ApiError } from '../../sources/cluster/client.ts';
+import { equal } from '../../support/equal.ts';
 import { list, record } from '../../support/untrusted.ts';
 import type { ProvidedMetadata } from '../infrastructure/owned.ts';
 import { manager, pathOf } from '../infrastructure/owned.ts';
@@ -27,13 +28,20 @@ export async function ensureIdentity(
   const stored = await client.request<KubeObject>('GET', path).catch(absent);
   if (stored !== undefined) refuseForeign(stored, metadata);
   const wish = { state, uri, subject: gateway, now: Date.now() };
-  const values = await renewedIdentity(secretTexts(stored), wish);
-  if (values === undefined) return;
+  const before = secretTexts(stored);
+  const renewed = await renewedIdentity(before, wish);
+  if (renewed === undefined && isMarked(stored, metadata)) return;
   await client.request('PATCH', path, {
     query: { fieldManager: manager, force: 'true' },
     type: 'application/apply-patch+yaml',
-    body: { apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data: secretData(values) },
+    body: { apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data: secretData(renewed ?? before) },
   });
+}
+
+/** What users ask for on all that belongs to a Gateway is on it. */
+function isMarked(stored: KubeObject | undefined, { labels, annotations }: ProvidedMetadata): boolean {
+  const { metadata } = stored ?? {};
+  return equal(metadata?.labels ?? {}, labels) && equal(metadata?.annotations ?? {}, annotations);
 }
 
 /** Somebody else's Secret is neither read nor written over. */

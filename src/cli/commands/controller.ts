@@ -21,7 +21,7 @@ export const run: Run = async (args) => {
   const access = accessOf(args);
   const drain = args.number('drain', { min: 0, max: 3600 }) ?? 10;
   const namespace = args.text('lease-namespace') ?? access.namespace;
-  const { failed, ...mode } = controllerMode(args, namespace);
+  const { failed, ...mode } = await controllerMode(args, namespace);
   const controller = new Controller({
     client: new KubeClient(access),
     controllerName: controllerNameOf(args),

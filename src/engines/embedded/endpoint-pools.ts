@@ -19,9 +19,10 @@ export class EndpointPools implements SecuredPools {
   readonly #thread: Thread;
   #http1: Connector | null = null;
   #http2: Connector | null = null;
-  readonly #byTls = new Map<BackendTls, Connector>();
-  /** Of clusters with the PROXY protocol; null: connections for nobody. */
-  readonly #byClient = new Map<Client | null, OwnPool[]>();
+  /** null: there is none, as at most endpoints, of which there may be tens of thousands. */
+  #byTls: Map<BackendTls, Connector> | null = null;
+  /** Of clusters with the PROXY protocol; the key null: connections for nobody. */
+  #byClient: Map<Client | null, OwnPool[]> | null = null;
 
   constructor(endpoint: Endpoint, thread: Thread) {
     this.#endpoint = endpoint;
@@ -44,10 +45,11 @@ export class EndpointPools implements SecuredPools {
   }
 
   #securedPool(tls: BackendTls, row: Cluster): Connector {
-    let pool = this.#byTls.get(tls);
+    const byTls = (this.#byTls ??= new Map<BackendTls, Connector>());
+    let pool = byTls.get(tls);
     if (pool === undefined) {
       pool = this.#newPool({ row, tls, client: null });
-      this.#byTls.set(tls, pool);
+      byTls.set(tls, pool);
       tls.join(this);
     }
     return pool;
@@ -55,10 +57,11 @@ export class EndpointPools implements SecuredPools {
 
   #ownPool(way: Way): Connector {
     const { row, tls, client } = way;
-    let own = this.#byClient.get(client);
+    const byClient = (this.#byClient ??= new Map<Client | null, OwnPool[]>());
+    let own = byClient.get(client);
     if (own === undefined) {
       own = [];
-      this.#byClient.set(client, own);
+      byClient.set(client, own);
       if (client !== null) this.#thread.dedicate(client, this);
     }
     const known = own.find(
@@ -77,17 +80,17 @@ export class EndpointPools implements SecuredPools {
 
   /** The client is gone. */
   leave(client: Client): void {
-    for (const { pool } of this.#byClient.get(client) ?? []) pool.close();
-    this.#byClient.delete(client);
+    for (const { pool } of this.#byClient?.get(client) ?? []) pool.close();
+    this.#byClient?.delete(client);
   }
 
   /** What was established with these settings takes nothing new. */
   retire(tls: BackendTls): void {
-    this.#byTls.get(tls)?.close();
-    this.#byTls.delete(tls);
-    for (const [client, own] of this.#byClient) {
+    this.#byTls?.get(tls)?.close();
+    this.#byTls?.delete(tls);
+    for (const [client, own] of this.#byClient ?? []) {
       for (const { way, pool } of own) if (way.tls === tls) pool.close();
-      this.#byClient.set(
+      this.#byClient?.set(
         client,
         own.filter(({ way }) => way.tls !== tls),
       );
@@ -98,17 +101,17 @@ export class EndpointPools implements SecuredPools {
   close(): void {
     this.#http1?.close();
     this.#http2?.close();
-    for (const [tls, pool] of this.#byTls) {
+    for (const [tls, pool] of this.#byTls ?? []) {
       pool.close();
       tls.leave(this);
     }
-    this.#byTls.clear();
-    for (const own of this.#byClient.values()) {
+    this.#byTls = null;
+    for (const own of this.#byClient?.values() ?? []) {
       for (const { way, pool } of own) {
         pool.close();
         way.tls?.leave(this);
       }
     }
-    this.#byClient.clear();
+    this.#byClient = null;
   }
 }

@@ -7,7 +7,7 @@ type Frontend = {
 
 /** The sum of what several workers counted. */
 export function sumSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
-  const routes = new Map<string, { frontend: string; route: string; responses: Float64Array; streams: Streams }>();
+  const routes = new Map<string, { frontend: string; route: string; responses: number[]; streams: Streams }>();
   const frontends = new Map<string, Frontend>();
   const refusals: Record<string, number> = {};
   const failures: Record<string, number> = {};
@@ -17,8 +17,7 @@ export function sumSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnap
     for (const { frontend, route, responses, streams } of snapshot.routes) {
       const key = `${frontend}|${route}`;
       const sum = routes.get(key);
-      if (sum === undefined)
-        routes.set(key, { frontend, route, responses: responses.slice(), streams: { ...streams } });
+      if (sum === undefined) routes.set(key, { frontend, route, responses: [...responses], streams: { ...streams } });
       else {
         addAll(sum.responses, responses);
         addStreams(sum.streams, streams);
@@ -214,7 +213,7 @@ function addFrontend(into: Frontend, { buckets, sum, active, streams, activeStre
   into.activeStreams += activeStreams;
 }
 
-function addAll(into: Float64Array, values: Float64Array): void {
+function addAll(into: Float64Array | number[], values: ArrayLike<number>): void {
   for (let i = 0; i < into.length; i++) into[i] = (into[i] as number) + (values[i] as number);
 }
 

@@ -118,7 +118,11 @@ function compileBackend(
   };
 }
 
+/** Of most backends, so there is one for all of them. */
+const noEdit: HeaderEdit = { dropped: [], lowered: [], text: '' };
+
 function headerEdit({ dropped, appended }: HeaderPlan): HeaderEdit {
+  if (dropped.size === 0 && appended.length === 0) return noEdit;
   const lowered = appended.map((part, i) => (i % 2 === 0 ? part.toLowerCase() : part));
   return { dropped: [...dropped], lowered, text: fieldPairs(appended) };
 }

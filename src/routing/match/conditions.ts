@@ -68,8 +68,8 @@ export function compileMatch(match: Match): CompiledMatch {
   return {
     grpc: match.protocol === 'grpc',
     method: match.method,
-    headers: match.headers.map((header) => compileCondition(header, toOctets)),
-    query: match.query.map((parameter) => compileCondition(parameter, same)),
+    headers: compileConditions(match.headers, toOctets),
+    query: compileConditions(match.query, same),
   };
 }
 
@@ -111,6 +111,13 @@ export function startsWithElements(path: string, prefix: string): boolean {
 }
 
 const SLASH = 47;
+
+/** Of most matches there are none, and all of those have one list. */
+const noConditions: readonly Condition[] = [];
+
+function compileConditions(matches: readonly ValueMatch[], form: (value: string) => string): readonly Condition[] {
+  return matches.length === 0 ? noConditions : matches.map((match) => compileCondition(match, form));
+}
 
 function compileCondition(match: ValueMatch, form: (value: string) => string): Condition {
   const regex = match.type === 'regex' ? compileRegex(match.value) : undefined;

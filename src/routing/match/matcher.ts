@@ -59,11 +59,11 @@ function compile(entry: Entry): CompiledEntry {
   return { ...compileMatch(entry.match), entry, path: path.type === 'regex' ? compileRegex(path.value) : undefined };
 }
 
-/** The entries of routes of one hostname. */
+/** The entries of routes of one hostname. There may be tens of thousands, so what has no entries takes no memory. */
 class Tier {
   readonly hostname: string;
-  readonly #grpc = new PathTable();
-  readonly #http = new PathTable();
+  #grpc: PathTable | null = null;
+  #http: PathTable | null = null;
   /** Entries with an explicit rank. While there are none, the kind of path alone says where to look first. */
   #ranked = 0;
 
@@ -72,37 +72,37 @@ class Tier {
   }
 
   get size(): number {
-    return this.#grpc.size + this.#http.size;
+    return (this.#grpc?.size ?? 0) + (this.#http?.size ?? 0);
   }
 
   insert(compiled: CompiledEntry): void {
-    (compiled.grpc ? this.#grpc : this.#http).insert(compiled);
+    const table = compiled.grpc ? (this.#grpc ??= new PathTable()) : (this.#http ??= new PathTable());
+    table.insert(compiled);
     if ((compiled.entry.rank.explicit ?? 0) !== 0) this.#ranked++;
   }
 
   remove(compiled: CompiledEntry): boolean {
-    if (!(compiled.grpc ? this.#grpc : this.#http).remove(compiled)) return false;
+    const table = compiled.grpc ? this.#grpc : this.#http;
+    if (table === null || !table.remove(compiled)) return false;
     if ((compiled.entry.rank.explicit ?? 0) !== 0) this.#ranked--;
     return true;
   }
 
   match(request: MatchRequest): CompiledEntry | undefined {
-    if (this.#ranked === 0) {
-      return (request.grpc ? this.#grpc.first(request) : undefined) ?? this.#http.first(request);
-    }
-    const http = this.#http.best(request);
-    return request.grpc ? better(this.#grpc.best(request), http) : http;
+    const [grpc, http] = [request.grpc ? this.#grpc : null, this.#http];
+    if (this.#ranked === 0) return grpc?.first(request) ?? http?.first(request);
+    return better(grpc?.best(request), http?.best(request));
   }
 }
 
 /** Entries of one protocol and hostname, by path. */
 class PathTable {
-  readonly #exact = new Map<string, CompiledEntry[]>();
-  readonly #regexes: CompiledEntry[] = [];
-  readonly #prefixes = new PrefixTable<CompiledEntry>();
-  readonly #methods = new Map<string, CompiledEntry[]>();
+  #exact: Map<string, CompiledEntry[]> | null = null;
+  #regexes: CompiledEntry[] | null = null;
+  #prefixes: PrefixTable<CompiledEntry> | null = null;
+  #methods: Map<string, CompiledEntry[]> | null = null;
   /** Those of the prefix `/`. */
-  readonly #rest: CompiledEntry[] = [];
+  #rest: CompiledEntry[] | null = null;
   size = 0;
 
   insert(compiled: CompiledEntry): void {
@@ -117,29 +117,31 @@ class PathTable {
     if (bucket.length > 0) return true;
     const { path } = compiled.entry.match;
     const key = pathKey(path);
-    if (path.type === 'exact') this.#exact.delete(key);
-    else if (path.type === 'grpc-method') this.#methods.delete(key);
-    else if (path.type === 'prefix') this.#prefixes.delete(key);
+    if (path.type === 'exact') this.#exact?.delete(key);
+    else if (path.type === 'grpc-method') this.#methods?.delete(key);
+    else if (path.type === 'prefix') this.#prefixes?.delete(key);
     return true;
   }
 
   /** The first taker, where exact paths go before regular expressions, these before prefixes, long before short. */
   first(request: MatchRequest): CompiledEntry | undefined {
-    if (this.size === 0) return undefined;
     const { path } = request;
-    if (this.#exact.size > 0) {
+    if (this.#exact !== null) {
       const found = firstOf(this.#exact.get(path), request);
       if (found !== undefined) return found;
     }
-    if (this.#regexes.length > 0) {
-      const found = this.#firstRegex(request);
+    if (this.#regexes !== null) {
+      const found = firstRegex(this.#regexes, request);
       if (found !== undefined) return found;
     }
-    for (let at = this.#prefixes.next(path, 0); at >= 0; at = this.#prefixes.next(path, at)) {
-      const found = firstOf(this.#prefixes.found, request);
-      if (found !== undefined) return found;
+    const prefixes = this.#prefixes;
+    if (prefixes !== null) {
+      for (let at = prefixes.next(path, 0); at >= 0; at = prefixes.next(path, at)) {
+        const found = firstOf(prefixes.found, request);
+        if (found !== undefined) return found;
+      }
     }
-    if (this.#methods.size > 0) {
+    if (this.#methods !== null) {
       const found = firstOf(this.#methods.get(methodOf(path)), request);
       if (found !== undefined) return found;
     }
@@ -149,21 +151,15 @@ class PathTable {
   /** The best of the first takers of every kind of path: explicit ranks go above the kind. */
   best(request: MatchRequest): CompiledEntry | undefined {
     const { path } = request;
-    let best = better(firstOf(this.#exact.get(path), request), this.#firstRegex(request));
-    for (let at = this.#prefixes.next(path, 0); at >= 0; at = this.#prefixes.next(path, at)) {
-      best = better(best, firstOf(this.#prefixes.found, request));
+    let best = better(firstOf(this.#exact?.get(path), request), firstRegex(this.#regexes, request));
+    const prefixes = this.#prefixes;
+    if (prefixes !== null) {
+      for (let at = prefixes.next(path, 0); at >= 0; at = prefixes.next(path, at)) {
+        best = better(best, firstOf(prefixes.found, request));
+      }
     }
-    if (this.#methods.size > 0) best = better(best, firstOf(this.#methods.get(methodOf(path)), request));
+    if (this.#methods !== null) best = better(best, firstOf(this.#methods.get(methodOf(path)), request));
     return better(best, firstOf(this.#rest, request));
-  }
-
-  #firstRegex(request: MatchRequest): CompiledEntry | undefined {
-    for (let i = 0; i < this.#regexes.length; i++) {
-      const compiled = this.#regexes[i] as CompiledEntry;
-      // The expression last: it is the dearest of the conditions.
-      if (takesRest(compiled, request) && compiled.path?.test(request.path) === true) return compiled;
-    }
-    return undefined;
   }
 
   #bucket({ entry: { match } }: CompiledEntry): CompiledEntry[] | undefined {
@@ -171,13 +167,13 @@ class PathTable {
     const { type } = match.path;
     switch (type) {
       case 'exact':
-        return this.#exact.get(key);
+        return this.#exact?.get(key);
       case 'regex':
-        return this.#regexes;
+        return this.#regexes ?? undefined;
       case 'prefix':
-        return key === '' ? this.#rest : this.#prefixes.get(key);
+        return key === '' ? (this.#rest ?? undefined) : this.#prefixes?.get(key);
       case 'grpc-method':
-        return this.#methods.get(key);
+        return this.#methods?.get(key);
       default:
         return type satisfies never;
     }
@@ -185,15 +181,31 @@ class PathTable {
 
   #newBucket({ entry: { match } }: CompiledEntry): CompiledEntry[] {
     const key = pathKey(match.path);
-    if (match.path.type === 'prefix') return this.#prefixes.add(key);
+    const { type } = match.path;
+    if (type === 'regex') return (this.#regexes = []);
+    if (type === 'prefix') return key === '' ? (this.#rest = []) : (this.#prefixes ??= new PrefixTable()).add(key);
     const bucket: CompiledEntry[] = [];
-    (match.path.type === 'exact' ? this.#exact : this.#methods).set(key, bucket);
+    if (type === 'exact') (this.#exact ??= new Map<string, CompiledEntry[]>()).set(key, bucket);
+    else (this.#methods ??= new Map<string, CompiledEntry[]>()).set(key, bucket);
     return bucket;
   }
 }
 
-function firstOf(bucket: readonly CompiledEntry[] | undefined, request: MatchRequest): CompiledEntry | undefined {
-  if (bucket === undefined) return undefined;
+function firstRegex(entries: readonly CompiledEntry[] | null, request: MatchRequest): CompiledEntry | undefined {
+  if (entries === null) return undefined;
+  for (let i = 0; i < entries.length; i++) {
+    const compiled = entries[i] as CompiledEntry;
+    // The expression last: it is the dearest of the conditions.
+    if (takesRest(compiled, request) && compiled.path?.test(request.path) === true) return compiled;
+  }
+  return undefined;
+}
+
+function firstOf(
+  bucket: readonly CompiledEntry[] | undefined | null,
+  request: MatchRequest,
+): CompiledEntry | undefined {
+  if (bucket === undefined || bucket === null) return undefined;
   for (let i = 0; i < bucket.length; i++) {
     const compiled = bucket[i] as CompiledEntry;
     if (takesRest(compiled, request)) return compiled;

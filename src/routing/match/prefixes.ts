@@ -17,39 +17,48 @@ interface Length {
   prefixes: number;
 }
 
+/** What many prefixes are looked up in. */
+interface Index<T> {
+  readonly places: Map<string, Place<T>>;
+  /** The lengths that occur, longest first. */
+  readonly lengths: Length[];
+}
+
 export class PrefixTable<T> {
-  readonly #places = new Map<string, Place<T>>();
   /** Longest first. */
   readonly #list: Place<T>[] = [];
-  /** The lengths that occur, longest first. */
-  readonly #lengths: Length[] = [];
+  /** null: they are few. */
+  #index: Index<T> | null = null;
   /** What `next` found. */
   found: readonly T[] = [];
 
   get(prefix: string): T[] | undefined {
-    return this.#places.get(prefix)?.bucket;
+    return this.#placeOf(prefix)?.bucket;
   }
 
   /** @param prefix without a trailing slash, not ''. */
   add(prefix: string): T[] {
     const place: Place<T> = { prefix, bucket: [] };
-    this.#places.set(prefix, place);
     insertSorted(this.#list, place, byLength);
-    const length = this.#lengths.find(({ characters }) => characters === prefix.length);
-    if (length === undefined) {
-      insertSorted(this.#lengths, { characters: prefix.length, prefixes: 1 }, (a, b) => b.characters - a.characters);
-    } else length.prefixes++;
+    if (this.#index !== null) enter(this.#index, place);
+    else if (this.#list.length > few) {
+      const index: Index<T> = (this.#index = { places: new Map(), lengths: [] });
+      for (const each of this.#list) enter(index, each);
+    }
     return place.bucket;
   }
 
   delete(prefix: string): void {
-    const place = this.#places.get(prefix);
+    const place = this.#placeOf(prefix);
     if (place === undefined) return;
-    this.#places.delete(prefix);
     removeSorted(this.#list, place, byLength);
-    const at = this.#lengths.findIndex(({ characters }) => characters === prefix.length);
-    const length = this.#lengths[at] as Length;
-    if (--length.prefixes === 0) this.#lengths.splice(at, 1);
+    if (this.#index === null) return;
+    if (this.#list.length <= few) this.#index = null;
+    else leave(this.#index, prefix);
+  }
+
+  #placeOf(prefix: string): Place<T> | undefined {
+    return this.#index === null ? this.#list.find((place) => place.prefix === prefix) : this.#index.places.get(prefix);
   }
 
   /**
@@ -57,7 +66,7 @@ export class PrefixTable<T> {
    * `for (let at = t.next(path, 0); at >= 0; at = t.next(path, at)) … t.found …`
    */
   next(path: string, from: number): number {
-    return this.#list.length <= few ? this.#try(path, from) : this.#lookUp(path, from);
+    return this.#index === null ? this.#try(path, from) : this.#lookUp(this.#index, path, from);
   }
 
   #try(path: string, from: number): number {
@@ -70,17 +79,32 @@ export class PrefixTable<T> {
     return -1;
   }
 
-  #lookUp(path: string, from: number): number {
-    for (let i = from; i < this.#lengths.length; i++) {
-      const { characters } = this.#lengths[i] as Length;
+  #lookUp({ places, lengths }: Index<T>, path: string, from: number): number {
+    for (let i = from; i < lengths.length; i++) {
+      const { characters } = lengths[i] as Length;
       if (characters > path.length || (characters < path.length && path.charCodeAt(characters) !== SLASH)) continue;
-      const place = this.#places.get(characters === path.length ? path : path.slice(0, characters));
+      const place = places.get(characters === path.length ? path : path.slice(0, characters));
       if (place === undefined) continue;
       this.found = place.bucket;
       return i + 1;
     }
     return -1;
   }
+}
+
+function enter<T>({ places, lengths }: Index<T>, place: Place<T>): void {
+  const characters = place.prefix.length;
+  places.set(place.prefix, place);
+  const length = lengths.find((each) => each.characters === characters);
+  if (length !== undefined) length.prefixes++;
+  else insertSorted(lengths, { characters, prefixes: 1 }, (a, b) => b.characters - a.characters);
+}
+
+function leave<T>({ places, lengths }: Index<T>, prefix: string): void {
+  places.delete(prefix);
+  const at = lengths.findIndex(({ characters }) => characters === prefix.length);
+  const length = lengths[at] as Length;
+  if (--length.prefixes === 0) lengths.splice(at, 1);
 }
 
 function byLength(a: { readonly prefix: string }, b: { readonly prefix: string }): number {

@@ -47,6 +47,7 @@ function check(kind: Kind, version: string, object: KubeObject): Validation {
   ];
   const warnings = [...meta.warnings, ...body.warnings];
   if (problems.length > 0 || !isRecord(body.value)) return { ok: false, problems, warnings };
+  if (body.value === rest) return { ok: true, object, warnings };
   return {
     ok: true,
     object: { apiVersion, kind: name, metadata, ...body.value, ...(status === undefined ? {} : { status }) },

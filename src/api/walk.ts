@@ -1,5 +1,6 @@
 // The walk of a value along a compiled schema, as the API server does it: unknown fields are dropped, defaults filled in,
-// every field is checked, and then the CEL rules, unless something was found that makes them pointless.
+// every field is checked, and then the CEL rules, unless something was found that makes them pointless. What lacks nothing stays the
+// same object: an API server has filled in defaults already, and thousands of copies would be kept.
 import { isRecord, type UnknownRecord } from '../support/untrusted.ts';
 import { celMessage, type CelRule } from './cel/rules.ts';
 import { codePoints } from './cel/values.ts';
@@ -88,28 +89,36 @@ export class Walk {
   #object(node: Node, value: UnknownRecord): unknown {
     const { schema, properties, values, defaults } = node;
     const result: Record<string, unknown> = {};
+    let isSame = true;
     for (const name of Object.keys(value)) {
       const given = value[name];
+      let checked: unknown;
       const property = properties.get(name) ?? values;
       if (property === undefined) {
-        if (node.open) put(result, name, given);
+        if (node.open) checked = given;
         else this.#unknownField(name, node);
       } else if (given === null && property === values && property.standard !== undefined) {
-        put(result, name, property.standard);
+        checked = property.standard;
       } else if (given !== undefined && (given !== null || property.schema.nullable === true)) {
         // A null that may not be one counts as absent.
         this.#path.push(name);
         // Of the wrong type it stays as it is: branches look at it.
-        put(result, name, this.#visit(property, given) ?? given);
+        checked = this.#visit(property, given) ?? given;
         this.#path.pop();
       }
+      if (checked !== undefined) put(result, name, checked);
+      if (checked !== given || checked === undefined) isSame = false;
     }
-    for (const [name, standard] of defaults) if (!Object.hasOwn(result, name)) result[name] = standard;
+    for (const [name, standard] of defaults) {
+      if (Object.hasOwn(result, name)) continue;
+      result[name] = standard;
+      isSame = false;
+    }
     for (const name of schema.required ?? []) {
       if (!Object.hasOwn(result, name)) this.#problem('required', 'is required', name);
     }
     if (schema.minProperties !== undefined || schema.maxProperties !== undefined) this.#countFields(schema, result);
-    return result;
+    return isSame ? value : result;
   }
 
   #countFields({ minProperties = 0, maxProperties = Infinity }: Schema, value: UnknownRecord): void {
@@ -138,7 +147,7 @@ export class Walk {
       return checked ?? given;
     });
     this.#checkUnique(schema, result);
-    return result;
+    return result.every((item, at) => item === value[at]) ? value : result;
   }
 
   /** list-type set: no two items alike; list-type map: no two items with the same keys. */

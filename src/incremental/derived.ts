@@ -5,6 +5,8 @@ import type { Changes, Read, Stage, Table } from './table.ts';
 
 /** Tables and keys in turn, each pair once: most rows read a handful, for which a list is smaller and faster than maps. */
 type Reads = (Table<unknown> | string)[];
+/** Of most rows there is one, for which a set would be four times as large as the rest of its entry. */
+type Readers = string | Set<string>;
 
 export class Derived<In, Out> implements Table<Out>, Stage {
   readonly name: string;
@@ -12,7 +14,7 @@ export class Derived<In, Out> implements Table<Out>, Stage {
   readonly #compute: (input: In, read: Read, key: string) => Out | undefined;
   readonly #rows = new Map<string, Out>();
   readonly #readsOf = new Map<string, Reads>();
-  readonly #readersOf = new Map<Table<unknown>, Map<string, Set<string>>>();
+  readonly #readersOf = new Map<Table<unknown>, Map<string, Readers>>();
 
   constructor(name: string, input: Table<In>, compute: (input: In, read: Read, key: string) => Out | undefined) {
     this.name = name;
@@ -46,7 +48,11 @@ export class Derived<In, Out> implements Table<Out>, Stage {
   update(changes: Changes): void {
     const dirty = new Set(changes.of(this.#input));
     for (const [table, readers] of this.#readersOf) {
-      for (const key of changes.of(table)) for (const reader of readers.get(key) ?? []) dirty.add(reader);
+      for (const key of changes.of(table)) {
+        const found = readers.get(key);
+        if (typeof found === 'string') dirty.add(found);
+        else for (const reader of found ?? []) dirty.add(reader);
+      }
     }
     for (const key of dirty) this.#refresh(key, changes);
   }
@@ -73,23 +79,25 @@ export class Derived<In, Out> implements Table<Out>, Stage {
     for (let i = 0; i < before.length; i += 2) this.#leave(before[i] as Table<unknown>, before[i + 1] as string, key);
     for (let i = 0; i < reads.length; i += 2) this.#enter(reads[i] as Table<unknown>, reads[i + 1] as string, key);
     if (reads.length === 0) this.#readsOf.delete(key);
-    else this.#readsOf.set(key, reads);
+    // A list that grew has room for more than it will ever need.
+    else this.#readsOf.set(key, reads.slice());
   }
 
   #enter(table: Table<unknown>, at: string, reader: string): void {
     let byKey = this.#readersOf.get(table);
-    if (byKey === undefined) this.#readersOf.set(table, (byKey = new Map<string, Set<string>>()));
+    if (byKey === undefined) this.#readersOf.set(table, (byKey = new Map<string, Readers>()));
     const readers = byKey.get(at);
-    if (readers) readers.add(reader);
-    else byKey.set(at, new Set([reader]));
+    if (readers === undefined) byKey.set(at, reader);
+    else if (typeof readers !== 'string') readers.add(reader);
+    else if (readers !== reader) byKey.set(at, new Set([readers, reader]));
   }
 
   #leave(table: Table<unknown>, at: string, reader: string): void {
     const byKey = this.#readersOf.get(table);
     const readers = byKey?.get(at);
     if (byKey === undefined || readers === undefined) return;
-    readers.delete(reader);
-    if (readers.size === 0) byKey.delete(at);
+    if (typeof readers !== 'string') readers.delete(reader);
+    if (typeof readers === 'string' ? readers === reader : readers.size === 0) byKey.delete(at);
     if (byKey.size === 0) this.#readersOf.delete(table);
   }
 }

@@ -74,7 +74,8 @@ export class Grouped<Row, Member> implements Table<readonly Member[]>, Stage {
             : Array.from(input.split(row, key), ([group, member]) => ({ group, member, kept: false }));
         this.#replace(before, after);
         if (after.length === 0) membersOf.delete(key);
-        else membersOf.set(key, after);
+        // A list that grew has room for more than it will ever need.
+        else membersOf.set(key, after.slice());
       }
     });
     for (const [group, delta] of this.#deltas) {
@@ -94,8 +95,12 @@ export class Grouped<Row, Member> implements Table<readonly Member[]>, Stage {
   }
 
   #change(group: string, { inserted, removed }: Delta<Member>): void {
-    let members = this.#rows.get(group);
-    if (members === undefined) this.#rows.set(group, (members = []));
+    const members = this.#rows.get(group);
+    if (members === undefined) {
+      // Of a group that does not exist nothing can be removed.
+      if (inserted.length > 0) this.#rows.set(group, inserted.toSorted(this.#compare));
+      return;
+    }
     if (inserted.length + removed.length > many) {
       // One sort is quicker than so many insertions; the array stays the same one.
       const left = removed.length === 0 ? [...members] : without(members, removed);

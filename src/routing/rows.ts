@@ -7,8 +7,8 @@ import type { RowChanges, Update, VirtualHostChange } from './update.ts';
 interface Host {
   readonly frontend: string;
   readonly hostname: string;
-  /** By what tells the entries of a host apart. */
-  readonly entries: Map<string, Entry>;
+  /** The only one, as of most hosts, or all by what tells the entries of a host apart. */
+  readonly entries: Entry | Map<string, Entry>;
 }
 
 type Tables = Omit<Required<Update>, 'version' | 'virtualHosts'>;
@@ -68,17 +68,20 @@ export class Rows {
         frontend,
         hostname,
         removed: [],
-        inserted: [...entries.values()].sort(compareEntries),
+        inserted: entries instanceof Map ? [...entries.values()].sort(compareEntries) : [entries],
       })),
     };
   }
 
   #change({ key, frontend, hostname, removed, inserted }: VirtualHostChange): void {
-    let host = this.#hosts.get(key);
-    if (host === undefined) this.#hosts.set(key, (host = { frontend, hostname, entries: new Map() }));
-    for (const entry of removed) host.entries.delete(entryKey(entry));
-    for (const entry of inserted) host.entries.set(entryKey(entry), entry);
-    if (host.entries.size === 0) this.#hosts.delete(key);
+    const host = this.#hosts.get(key);
+    const entries = host?.entries instanceof Map ? host.entries : new Map<string, Entry>();
+    if (host !== undefined && !(host.entries instanceof Map)) entries.set(entryKey(host.entries), host.entries);
+    for (const entry of removed) entries.delete(entryKey(entry));
+    for (const entry of inserted) entries.set(entryKey(entry), entry);
+    const [first] = entries.values();
+    if (first === undefined) this.#hosts.delete(key);
+    else this.#hosts.set(key, { frontend, hostname, entries: entries.size === 1 ? first : entries });
   }
 }
 

@@ -43,7 +43,7 @@ export async function reflect(
   watcher: Watcher,
   signal: AbortSignal,
 ): Promise<void> {
-  const known = new Map<string, KubeObject>();
+  const known = new Set<string>();
   let version = '';
   /** In a row, without a watch that worked. */
   let failures = 0;
@@ -88,7 +88,8 @@ async function backOff(failures: number, signal: AbortSignal): Promise<void> {
 }
 
 interface Reading {
-  readonly known: Map<string, KubeObject>;
+  /** namespace/name. */
+  readonly known: Set<string>;
   readonly watcher: Watcher;
   readonly signal: AbortSignal;
 }
@@ -114,14 +115,14 @@ async function relist(client: KubeClient, resource: Resource, { known, watcher, 
       if (object === undefined) continue;
       const key = keyOf(object);
       seen.add(key);
-      known.set(key, stub(object));
+      known.add(key);
       watcher.applied(object);
     }
   } while (next !== undefined);
-  for (const [key, object] of known) {
+  for (const key of known) {
     if (seen.has(key)) continue;
     known.delete(key);
-    watcher.deleted(object);
+    watcher.deleted(stub(resource, key));
   }
   return version;
 }
@@ -172,7 +173,7 @@ function tell(type: unknown, object: KubeObject, { known, watcher }: Pick<Readin
     known.delete(key);
     watcher.deleted(object);
   } else {
-    known.set(key, stub(object));
+    known.add(key);
     watcher.applied(object);
   }
 }
@@ -183,8 +184,9 @@ function objectOf(value: unknown): KubeObject | undefined {
 }
 
 /** All that is needed to tell that it is gone. */
-function stub({ apiVersion, kind, metadata: { name, namespace } }: KubeObject): KubeObject {
-  return { apiVersion, kind, metadata: namespace === undefined ? { name } : { name, namespace } };
+function stub({ apiVersion, kind }: Resource, key: string): KubeObject {
+  const [namespace = '', name = ''] = key.split('/');
+  return { apiVersion, kind, metadata: namespace === '' ? { name } : { name, namespace } };
 }
 
 function keyOf({ metadata }: KubeObject): string {

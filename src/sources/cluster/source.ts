@@ -7,6 +7,7 @@ import { list, record, text } from '../../support/untrusted.ts';
 import type { KubeClient } from './client.ts';
 import { ApiError } from './client.ts';
 import { reflect } from './reflector.ts';
+import { SharedText } from './shared-text.ts';
 import type { Live, WatchedKind } from './watched.ts';
 import {
   channelOf,
@@ -63,6 +64,7 @@ export class ClusterSource {
   readonly #running = new Map<string, Running>();
   readonly #objects = new Map<string, KubeObject>();
   readonly #live = new Map<string, Live>();
+  readonly #shared = new SharedText();
   readonly #channels = new Map<string, string>();
   #applied = new Map<string, KubeObject>();
   #deleted = new Map<string, KubeObject>();
@@ -154,7 +156,7 @@ export class ClusterSource {
   wrote(object: KubeObject): void {
     const key = objectKey(object);
     const before = this.#live.get(key);
-    const live = liveOf(object);
+    const live = this.#liveOf(object);
     if (before !== undefined && isNewer(before.resourceVersion, live.resourceVersion)) return;
     this.#live.set(key, live);
   }
@@ -258,9 +260,15 @@ export class ClusterSource {
     }
   }
 
+  #liveOf(object: KubeObject): Live {
+    const live = liveOf(object);
+    this.#shared.share(live.status);
+    return live;
+  }
+
   #apply(object: KubeObject): void {
     const key = objectKey(object);
-    const live = liveOf(object);
+    const live = this.#liveOf(object);
     const before = this.#live.get(key);
     if (before?.resourceVersion === live.resourceVersion && this.#objects.has(key)) return;
     this.#live.set(key, live);
@@ -270,7 +278,7 @@ export class ClusterSource {
     // Only its status changed, as a rule by our own hand.
     const isNew = !this.#objects.has(key);
     if (!equal(this.#objects.get(key), next)) {
-      this.#objects.set(key, next);
+      this.#objects.set(key, this.#shared.share(next));
       this.#deleted.delete(key);
       if (this.#isSelected(next)) this.#applied.set(key, next);
       if (isNew && next.kind === 'Namespace') this.#reselect(next.metadata.name);

@@ -118,13 +118,19 @@ export interface Live {
   readonly status: Readonly<Record<string, unknown>>;
 }
 
+const none: readonly string[] = [];
+
+function textOf(value: unknown): readonly string[] {
+  return typeof value === 'string' ? [value] : none;
+}
+
 export function liveOf(object: KubeObject): Live {
   const metadata = record(object.metadata);
   return {
     resourceVersion: text(metadata['resourceVersion']) ?? '',
     uid: text(metadata['uid']) ?? '',
     generation: typeof metadata['generation'] === 'number' ? metadata['generation'] : 0,
-    finalizers: list(metadata['finalizers']).flatMap((name) => text(name) ?? []),
+    finalizers: metadata['finalizers'] === undefined ? none : list(metadata['finalizers']).flatMap(textOf),
     deleting: metadata['deletionTimestamp'] !== undefined,
     status: record(object['status']),
   };

@@ -42,7 +42,7 @@ export function attach(applicant: Applicant, parentRef: ParentRef, offer: Offer,
     const hosts = commonHosts(listener.hostname, applicant.hostnames);
     if (hosts.length > 0) attachments.push({ frontend: listener.key, hosts });
   }
-  if (attachments.length > 0) return { attachments };
+  if (attachments.length > 0) return { attachments: attachments.slice() };
   return refused({
     code: 'NoMatchingListenerHostname',
     at: { object: origin.object, path: 'spec.hostnames' },

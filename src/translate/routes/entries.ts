@@ -40,7 +40,8 @@ export function serve(sourced: Sourced<AnyRoute>, servings: readonly Serving[]):
       for (const cluster of used) clusters.set(cluster.key, cluster);
     }
   }
-  return { rules: [...rules.values()], entries, clusters: [...clusters.values()] };
+  // Copies: lists that grew have room for more than they will ever need, and there are thousands.
+  return { rules: [...rules.values()], entries: entries.slice(), clusters: [...clusters.values()] };
 }
 
 /** Two parentRefs may mean the same listener. */

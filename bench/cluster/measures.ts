@@ -149,7 +149,7 @@ export async function probeWhileAdding(bench: Bench, count: number, bars: Bars):
     percentiles(probes),
     judged(bench, '  p99 over the watcher: ', over(probes, 0.99), bars.addingP99),
   ];
-  await bench.removeRoutes('scale', 'busy');
+  await bench.removeRoutes('busy');
   return lines.join('\n');
 }
 
@@ -159,8 +159,8 @@ export async function churn(bench: Bench, minutes: number, bars: Bars): Promise<
   const told: number[] = [];
   let changed = 0;
   do {
-    await bench.addRoutes('scale', `churn`, 500);
-    await bench.removeRoutes('scale', `churn`);
+    await bench.addRoutes('scale', 'churn', 500);
+    await bench.removeRoutes('churn');
     changed += 1000;
     await bench.quiet();
     told.push(bench.controller.memory());

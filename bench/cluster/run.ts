@@ -56,7 +56,8 @@ const { values } = parseArgs({
   },
 });
 
-process.exitCode = await main();
+// Without where in the program it was: what is printed is kept as a result.
+process.exitCode = await main().catch((error: unknown) => stop((error as Error).message));
 
 async function main(): Promise<number> {
   if (values.help) {
@@ -82,6 +83,7 @@ async function main(): Promise<number> {
     backend: values.backend,
     ownServices: values['own-services'],
     runtime: values.runtime?.split(',') ?? [],
+    passing: values.here && !values.keep,
   });
   const lines: string[] = [];
   const print = (line: string): void => {
@@ -92,16 +94,20 @@ async function main(): Promise<number> {
     heading(print);
     await measure(bench, print);
     print(`load averages at the end: ${loads()}`);
+    // Before everything is taken down: a result that is whole stays, whatever comes after it.
+    if (values.write) keep(lines);
   } finally {
     await bench.close();
   }
-  if (values.write) {
-    const folder = join(import.meta.dirname, '../results');
-    mkdirSync(folder, { recursive: true });
-    const name = values.mode === 'all-in-one' && values.engine === 'embedded' ? '' : `-${values.mode}-${values.engine}`;
-    writeFileSync(join(folder, `cluster${name}.txt`), `${lines.join('\n')}\n`);
-  }
   return bench.missed.length === 0 ? 0 : 1;
+}
+
+/** In bench/results. */
+function keep(lines: readonly string[]): void {
+  const folder = join(import.meta.dirname, '../results');
+  mkdirSync(folder, { recursive: true });
+  const name = values.mode === 'all-in-one' && values.engine === 'embedded' ? '' : `-${values.mode}-${values.engine}`;
+  writeFileSync(join(folder, `cluster${name}.txt`), `${lines.join('\n')}\n`);
 }
 
 /** How Gateways are served, or why that cannot be. */

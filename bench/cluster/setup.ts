@@ -26,6 +26,8 @@ export interface Setup {
   readonly ownServices?: boolean;
   /** Flags of V8 for the controller, for trials. */
   readonly runtime?: readonly string[];
+  /** The cluster is taken down afterwards, with all that is in it. */
+  readonly passing?: boolean;
 }
 
 /** How Gateways are served. */
@@ -40,6 +42,9 @@ export const namespace = 'bench';
 export const publishedImage = 'portolan-published';
 const gateways = ['attached', 'scale', 'probe'] as const;
 export type GatewayName = (typeof gateways)[number];
+
+/** @param empty removes what was added since */
+type Close = (empty: () => Promise<void>) => Promise<void>;
 
 /** Requests at a time to the API server. */
 export const PARALLEL = 8;
@@ -56,7 +61,7 @@ export class Bench {
   readonly missed: string[] = [];
   /** Names of routes that stand, in order. */
   readonly routes: { readonly name: string; readonly gateway: GatewayName }[] = [];
-  readonly #close: () => Promise<void>;
+  readonly #close: Close;
 
   constructor(parts: {
     readonly cluster: Cluster;
@@ -64,7 +69,7 @@ export class Bench {
     readonly addresses: ReadonlyMap<GatewayName, string>;
     readonly setup: Setup;
     readonly port: number;
-    readonly close: () => Promise<void>;
+    readonly close: Close;
   }) {
     this.way = parts.setup.way;
     this.#ownServices = parts.setup.ownServices ?? false;
@@ -75,8 +80,9 @@ export class Bench {
     this.#close = parts.close;
   }
 
-  close(): Promise<void> {
-    return this.#close();
+  /** Ends what was started, and leaves nothing in a cluster that goes on. */
+  async close(): Promise<void> {
+    await this.#close(async () => this.removeRoutes());
   }
 
   /** Creates routes, each with a hostname of its own. */
@@ -93,14 +99,16 @@ export class Bench {
     this.routes.push(...names.map((name) => ({ name, gateway })));
   }
 
-  async removeRoutes(gateway: GatewayName, prefix: string): Promise<void> {
-    const gone = this.routes.filter(({ name }) => name.startsWith(`${prefix}-`));
-    await this.cluster.each(gone, PARALLEL, async ({ name }) => {
+  /** @param prefix of their names, as they were added; undefined: all */
+  async removeRoutes(prefix?: string): Promise<void> {
+    const isGone = (name: string): boolean => prefix === undefined || name.startsWith(`${prefix}-`);
+    const gone = this.routes.filter(({ name }) => isGone(name));
+    await this.cluster.each(gone, PARALLEL, async ({ name, gateway }) => {
       await this.cluster.delete(routeObject({ namespace, name, gateway, hostname: hostnameOf(name) }));
       if (!this.#ownServices) return;
       for (const object of backendObjects(namespace, name, '', 0)) await this.cluster.delete(object);
     });
-    const kept = this.routes.filter(({ name }) => !name.startsWith(`${prefix}-`));
+    const kept = this.routes.filter(({ name }) => !isGone(name));
     this.routes.splice(0, this.routes.length, ...kept);
   }
 
@@ -175,15 +183,13 @@ export async function prepare(setup: Setup): Promise<Bench> {
     published: true,
     runtime,
   });
-  const close = async (): Promise<void> => {
+  const close: Close = async (empty) => {
     await controller.stop();
     await Promise.all([first.close(), second.close()]);
-    await cluster.delete(namespaceObject(namespace));
-    await until(
-      'the namespace is gone',
-      120,
-      async () => (await cluster.get(namespaceObject(namespace))) === undefined,
-    );
+    if (setup.passing !== true) {
+      await empty();
+      await removeNamespace(cluster);
+    }
     cluster.client.close();
   };
   try {
@@ -197,9 +203,19 @@ export async function prepare(setup: Setup): Promise<Bench> {
     }
     return new Bench({ cluster, controller, addresses, setup, port: first.port, close });
   } catch (error) {
-    await close();
+    await close(async () => {});
     throw error;
   }
+}
+
+/**
+ * A server removes what is in a namespace kind by kind and one object after the other, up to its limit for one request, and then again:
+ * thousands of Services and routes take it minutes. So they are removed before, several at a time, and a namespace with little in it goes.
+ */
+async function removeNamespace(cluster: Cluster): Promise<void> {
+  await cluster.delete(namespaceObject(namespace));
+  const gone = async (): Promise<boolean> => (await cluster.get(namespaceObject(namespace))) === undefined;
+  await until('the namespace is gone', 300, gone);
 }
 
 function flagsOf(way: Way): readonly string[] {

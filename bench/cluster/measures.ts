@@ -166,8 +166,13 @@ export async function churn(bench: Bench, minutes: number, bars: Bars): Promise<
     told.push(bench.controller.memory());
   } while (nowMs() < end);
   const list = told.filter((_, n) => n % Math.ceil(told.length / 12) === 0).map((mib) => mib.toFixed(0));
+  const quarter = Math.trunc(told.length / 4);
+  const mean = (from: number): string =>
+    shown(told.slice(from, from + quarter).reduce((sum, mib) => sum + mib, 0) / quarter);
+  const quarters = Array.from({ length: quarter === 0 ? 0 : 4 }, (_, n) => mean(told.length - (4 - n) * quarter));
   return [
     `churn: ${changed} routes created or deleted; memory of the controller after each round of 1,000: ${list.join(' ')} MiB`,
+    ...(quarters.length === 0 ? [] : [`  mean of each quarter of the rounds: ${quarters.join(' ')} MiB`]),
     bench.judge('  memory at the end: ', told.at(-1) ?? 0, bars.controller, 'MiB'),
     ...planes(bench, bars),
   ].join('\n');

@@ -43,8 +43,8 @@ export interface Engine {
   apply(update: Update): Promise<void>;
   /** Nothing is served at present, whatever was reported. Absent: that cannot be. */
   isDown?(): boolean;
-  /** It is going soon: everything is served, and kept connections are told to end with their next response. Absent: they are not. */
-  retire?(): void;
+  /** It is going soon: everything is served, and kept connections are told to end with their next response. */
+  retire(): void;
   /** In the text format of Prometheus. */
   metrics(): Promise<string>;
   /**

@@ -308,6 +308,7 @@ async function startScreened(events: EngineEvents): Promise<Engine> {
       return engine.apply(update);
     },
     metrics: () => engine.metrics(),
+    retire: () => engine.retire(),
     drain: (deadline) => engine.drain(deadline),
     close: () => engine.close(),
   };

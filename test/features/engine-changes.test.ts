@@ -255,6 +255,26 @@ test('draining: no new connections, requests in flight are answered and told to 
   assert.ok(performance.now() - start < 10_000);
 });
 
+test('before it drains: connections are told to end with their next response, new ones too, and nobody is turned away', async (t) => {
+  const { engine, port } = await draining(t);
+  const [kept, fresh] = [new RawClient(port), new RawClient(port)];
+  t.after(() => {
+    kept.close();
+    fresh.close();
+  });
+  kept.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const first = await kept.until((text) => text.includes('done'));
+  assert.doesNotMatch(first, /^connection: close/im);
+  engine.retire();
+  const isTold = async (): Promise<boolean> =>
+    (await fetch(`http://127.0.0.1:${port}/`)).headers.get('connection') === 'close';
+  await eventually(isTold, 'it goes soon');
+  kept.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(await kept.rest(), /^HTTP\/1.1 200 [^]*\r\nconnection: close\r\n[^]*done$/im);
+  fresh.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(await fresh.rest(), /^HTTP\/1.1 200 [^]*\r\nconnection: close\r\n[^]*done$/im);
+});
+
 test('draining ends at its deadline', async (t) => {
   const { engine, port, held } = await draining(t);
   const busy = new RawClient(port);

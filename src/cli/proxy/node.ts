@@ -160,7 +160,7 @@ export class ProxyNode {
   /** Not ready from now on; still serves what comes, for as long as it takes others to hear of it. */
   retire(): void {
     this.#stopping = true;
-    this.engine.retire?.();
+    this.engine.retire();
     this.#report();
   }
 

@@ -145,6 +145,11 @@ class EmbeddedEngine implements Engine {
     return exposition(sumSnapshots([...this.#retired, ...known]), { running, crashes: this.#crashes });
   }
 
+  /** Of HTTP/1.1, whose clients may otherwise be in the middle of a request when their connection ends; HTTP/2 says which were served. */
+  retire(): void {
+    for (const worker of this.#workers) worker.retire();
+  }
+
   async drain(deadline: number = this.#drainTimeout): Promise<void> {
     this.#taken.close();
     await this.#queue;

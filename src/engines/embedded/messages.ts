@@ -7,6 +7,7 @@ export type ToWorker =
   | { readonly kind: 'update'; readonly sequence: number; readonly update: string }
   | { readonly kind: 'metrics'; readonly request: number }
   | { readonly kind: 'session-keys'; readonly keys: readonly Uint8Array[] }
+  | { readonly kind: 'retire' }
   /** @param deadline milliseconds */
   | { readonly kind: 'drain'; readonly deadline: number };
 

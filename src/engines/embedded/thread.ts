@@ -50,7 +50,9 @@ export class Thread {
   /** For heads that come in one piece, which is nearly all. A connection whose head does not takes it along and leaves a new one. */
   requestHead: Head;
   responseHead: Head;
-  /** Responses say that the connection ends, and connections between two requests do. */
+  /** Responses say that their connection ends. */
+  retiring = false;
+  /** Connections end that are between two requests, too. */
   draining = false;
   /** For a head and the content that goes with it. Whoever leaves it with a socket that has not written it yet renews it. */
   scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH);

@@ -77,6 +77,10 @@ export class WorkerHandle {
     });
   }
 
+  retire(): void {
+    if (this.#running && !this.#closing) this.#tell({ kind: 'retire' });
+  }
+
   async drain(deadline: number): Promise<void> {
     this.#closing = true;
     if (!this.#running) return;

@@ -35,6 +35,9 @@ port.on('message', (message: ToWorker) => {
     case 'session-keys':
       thread.sessions.renew(message.keys);
       break;
+    case 'retire':
+      thread.retiring = true;
+      break;
     case 'drain':
       drain(message.deadline);
       break;
@@ -45,6 +48,7 @@ port.on('message', (message: ToWorker) => {
 
 /** What is between two requests ends now, the rest with its response, at the deadline everything. */
 function drain(deadline: number): void {
+  thread.retiring = true;
   thread.draining = true;
   listeners.close();
   for (const connection of thread.connections) connection.drain();

@@ -52,7 +52,7 @@ export class ResponseWriter {
 
   /** See Downstream.respondInPlace. */
   respondInPlace(head: Head, buf: Buffer, framing: number, added: string): number {
-    if (this.#thread.draining) this.keepAlive = false;
+    if (this.#thread.retiring) this.keepAlive = false;
     if (head.status === 101) {
       this.#hold(composeFrom(head, buf, switchedLines(head, buf) + added));
       return head.base + head.size;
@@ -81,7 +81,7 @@ export class ResponseWriter {
 
   /** See Downstream.respond. */
   respond(status: number, fields: FieldList, length: number): void {
-    if (this.#thread.draining) this.keepAlive = false;
+    if (this.#thread.retiring) this.keepAlive = false;
     const bodiless = this.#toHead || status === 204 || status === 304;
     let framing = '';
     if (length >= 0) {

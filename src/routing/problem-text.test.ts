@@ -52,3 +52,14 @@ test('a sentence is the message and the fix', () => {
     'the route names no parent, so nothing serves it; name a Gateway in parentRefs',
   );
 });
+
+test('a port that something has: another one, and what has it where that is known', () => {
+  const fix = (port: number, message: string): string | undefined =>
+    describe({ code: 'PortUnavailable', at, port, message }).fix;
+  assert.equal(
+    fix(80, 'listen EADDRINUSE: address already in use 0.0.0.0:80'),
+    'choose another port, or end what has it',
+  );
+  assert.match(fix(9902, "cannot bind '0.0.0.0:9902': Address already in use") ?? '', /probes and metrics/);
+  assert.equal(fix(80, 'listen EACCES: permission denied 0.0.0.0:80'), undefined);
+});

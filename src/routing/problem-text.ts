@@ -180,7 +180,11 @@ function listenerTexts(): Pick<
       message: `port, protocol and hostname are the same as those of ${listenersNamed(listeners)}`,
       fix: 'give the listeners different hostnames or ports',
     }),
-    PortUnavailable: ({ port, message }) => ({ message: `port ${port} cannot be opened: ${message}` }),
+    PortUnavailable: ({ port, message }) => ({
+      message: `port ${port} cannot be opened: ${message}`,
+      // Told by the embedded engine and by Envoy, each in its way.
+      ...(/EADDRINUSE|address already in use/i.test(message) ? { fix: freePort(port) } : {}),
+    }),
     InvalidRouteKinds: ({ kinds }) => ({
       message: `routes of kind ${kinds.join(', ')} cannot attach to a listener of this protocol`,
       fix: 'remove them from allowedRoutes.kinds',
@@ -294,6 +298,12 @@ function referenceTexts(): Pick<
 
 function listenersNamed(names: readonly string[]): string {
   return `listener${names.length === 1 ? '' : 's'} ${names.join(', ')}`;
+}
+
+function freePort(port: number): string {
+  const what =
+    port === 9902 ? 'this one is that of probes and metrics of data planes in a cluster' : 'or end what has it';
+  return `choose another port, ${what}`;
 }
 
 function kindNamed({ group, kind }: ObjectRef): string {

@@ -38,7 +38,7 @@ export async function startEnvoy(envoy: string, splits: boolean): Promise<DataPl
   const engine = await startEnvoyEngine({
     envoy,
     onRefusal: (refusal) => refusals.push(JSON.stringify(refusal)),
-    ...(splits ? { splitting: { from: 2, share: 0 } } : {}),
+    ...(splits ? { splitting: { from: 2, share: 0, parts: [2, 8], crowd: 2 } } : {}),
   });
   const client = new Client(port);
   return {

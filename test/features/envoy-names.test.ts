@@ -48,13 +48,22 @@ test('hosts and their configurations', () => {
 
 test('tables are traced back to their bind', () => {
   const bind = 'test/gateway:80/tcp';
-  const names = [tableName(bind, PATTERNS), tableName(bind, shardOf('a.test')), partName(bind, '*.a.test', 2, 17)];
+  const names = [
+    tableName(bind, PATTERNS),
+    tableName(bind, shardOf('a.test')),
+    partName(bind, '*.a.test', { depth: 2, parts: 256 }, 17),
+  ];
   assert.deepEqual(names.map(bindOfTable), [bind, bind, bind]);
+});
+
+test('parts of hosts', () => {
+  const bind = 'default/gateway:80/tcp';
+  assert.equal(partName(bind, '*.a.test', { depth: 2, parts: 1024 }, 17), `${bind}/host/*.a.test/2-1024/17`);
 });
 
 test('paths and the parts of their hosts', () => {
   const part = (type: 'exact' | 'prefix', value: string): readonly unknown[] =>
-    [1, 2, 3].map((depth) => partOf({ type, value }, depth));
+    [1, 2, 3].map((depth) => partOf({ type, value }, { depth, parts: 256 }));
   assert.deepEqual(part('prefix', '/'), ['general', 'general', 'general']);
   assert.deepEqual(part('prefix', '/a/b'), [part('exact', '/a')[0], part('exact', '/a/b')[1], 'general']);
   assert.deepEqual(
@@ -62,8 +71,8 @@ test('paths and the parts of their hosts', () => {
     ['/a', '/a/b', '/a/b/c'].map((path, at) => part('exact', path)[at]),
   );
   assert.deepEqual(part('exact', '/a'), [18, 18, 18]);
-  assert.equal(partOf({ type: 'regex', value: '/a.*' }, 1), 'general');
-  assert.equal(partOf({ type: 'grpc-method', value: 'Get' }, 1), 'general');
+  assert.equal(partOf({ type: 'regex', value: '/a.*' }, { depth: 1, parts: 256 }), 'general');
+  assert.equal(partOf({ type: 'grpc-method', value: 'Get' }, { depth: 1, parts: 256 }), 'general');
 });
 
 test('rules and virtual hosts are called as in the model', () => {

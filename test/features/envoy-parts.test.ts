@@ -10,8 +10,8 @@ import { envoyBinary, noEnvoy } from './envoy-binary.ts';
 import { freePort } from '../free-port.ts';
 
 const FRONTEND = 'test/gateway/http';
-/** Small, so that it is quick; by a third of the routes all may be in every part. */
-const splitting = { from: 8, share: 3 };
+/** Small, so that it is quick; a third of the routes may be in every part. */
+const splitting = { from: 8, share: 3, parts: [4, 16, 64], crowd: 2 };
 
 test('a host in parts answers as a whole, also while it changes', { skip: noEnvoy, timeout: 60_000 }, async (t) => {
   const backend = await httpBackend(t, (_, response) => response.end());
@@ -44,11 +44,12 @@ test('a host in parts answers as a whole, also while it changes', { skip: noEnvo
       }
     }),
   );
-  // By three elements, by two of them, by one, and as a whole again.
+  // In 4 parts by three elements, in 16 by two of them, by one, in 64, and as a whole again.
   const batches = [
     Array.from({ length: 12 }, (_, at) => `/api/v1/item-${at}`),
     Array.from({ length: 12 }, (_, at) => `/two/item-${at}`),
     Array.from({ length: 24 }, (_, at) => `/item-${at}`),
+    Array.from({ length: 24 }, (_, at) => `/more-${at}`),
   ];
   let version = 1;
   const change = async (paths: readonly string[], what: 'inserted' | 'removed'): Promise<void> => {

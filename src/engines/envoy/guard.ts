@@ -1,6 +1,6 @@
 // What Envoy has no setting for, as a Lua filter in front of all others: the one form of a path (routing/match/path.ts, step by step),
 // 421, query parameters decoded for the matches, and methods that end here. What fails in it refuses the request.
-import { PARTS } from './host-entries.ts';
+import type { Split } from './host-entries.ts';
 import { GUARD, luaFilter, luaText } from './lua.ts';
 import { SHARD_HEADER } from './names.ts';
 import { METADATA, queryKey } from './routes/match.ts';
@@ -35,8 +35,8 @@ export interface GuardedHost {
   readonly before: HeaderPlan;
   /** Octets of a body that a service is told as a whole. */
   readonly body?: number | undefined;
-  /** Its routes are elsewhere, by so many elements of paths: the beginning of the names of their tables. */
-  readonly parts?: { readonly depth: number; readonly names: string } | undefined;
+  /** Its routes are elsewhere: the beginning of the names of their tables. */
+  readonly parts?: (Split & { readonly names: string }) | undefined;
 }
 
 export function guardFilter(connection: GuardedConnection): Message {
@@ -60,7 +60,7 @@ export function guardMetadata(host: GuardedHost): Message {
         ...(host.insists === undefined ? {} : { insists: host.insists }),
         ...(host.queries.length > 0 ? { queries: [...host.queries] } : {}),
         ...(host.told ? { told: true } : {}),
-        ...(host.parts === undefined ? {} : { parts: host.parts.names, depth: host.parts.depth }),
+        ...(host.parts === undefined ? {} : { parts: host.parts.names, depth: host.parts.depth, of: host.parts.parts }),
         ...(host.body === undefined ? {} : { body: host.body }),
         ...changes(host.before),
       },
@@ -108,7 +108,7 @@ function constants({ frontend, validation, targetBytes, settles }: GuardedConnec
     `local FRONTEND = ${frontend === undefined ? 'nil' : luaText(frontend)}`,
     `local VALIDATION = ${luaText(validation)}`,
     `local LONGEST, SETTLES = ${targetBytes}, ${settles}`,
-    `local HEADER, PARTS = ${luaText(SHARD_HEADER)}, ${PARTS}`,
+    `local HEADER = ${luaText(SHARD_HEADER)}`,
     '',
   ].join('\n');
 }
@@ -259,11 +259,11 @@ local function parameter(query, name)
 end
 
 -- Which part of a host takes the path (host-entries.ts).
-local function partOf(path, depth)
+local function partOf(path, depth, parts)
   local at, hash = 1, 0
   for _ = 1, depth do at = at and find(path, "/", at + 1, true) end
   for i = 1, at and at - 1 or #path do hash = (hash * 31 + byte(path, i)) % 65536 end
-  return string.format("%d", hash % PARTS)
+  return string.format("%d", hash % parts)
 end
 
 -- The status that ends the request and why, or nothing.
@@ -318,7 +318,7 @@ local function judge(handle)
   end
   local parts = host:get("parts")
   if parts then
-    headers:replace(HEADER, parts .. partOf(path, host:get("depth")))
+    headers:replace(HEADER, parts .. partOf(path, host:get("depth"), host:get("of")))
     changed = true
   end
   if change(headers, host) or changed then handle:clearRouteCache() end

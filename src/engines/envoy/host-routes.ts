@@ -5,7 +5,15 @@ import type { Frontend, PathMatch, Rule } from '../../routing/model.ts';
 import type { VirtualHostChange } from '../../routing/update.ts';
 import { codec } from './encode.ts';
 import { type GuardedHost, guardMetadata } from './guard.ts';
-import { defaultSplitting, HostEntries, type Part, type Placed, partName, type Splitting } from './host-entries.ts';
+import {
+  defaultSplitting,
+  HostEntries,
+  type Part,
+  type Placed,
+  partName,
+  type Split,
+  type Splitting,
+} from './host-entries.ts';
 import type { EnvoyLimits } from './limits.ts';
 import { answer } from './routes/answers.ts';
 import { type StreamHost, validationOf } from './listeners.ts';
@@ -89,7 +97,7 @@ export class HostRoutes {
     const steps = this.#described?.filters.steps ?? 0;
     this.#room = roomier(this.#room, { ...leastRoom, listener: roomFor(steps) });
     this.#heads.clear();
-    for (const entries of this.#hosts.values()) for (const placed of entries.all()) placed.routes = undefined;
+    for (const entries of this.#hosts.values()) for (const placed of entries.each()) placed.routes = undefined;
     this.#staleHosts = 'all';
   }
 
@@ -117,7 +125,7 @@ export class HostRoutes {
   /** Of all hosts, with repetitions. */
   *matches(): Iterable<readonly [rule: string, match: number]> {
     for (const entries of this.#hosts.values()) {
-      for (const { entry } of entries.all()) yield [entry.rule, entry.rank.match];
+      for (const { entry } of entries.each()) yield [entry.rule, entry.rank.match];
     }
   }
 
@@ -153,28 +161,24 @@ export class HostRoutes {
     );
   }
 
-  /**
-   * Elements of paths by which the host is sent in parts: what `write` makes of it is then only what all of them have. 0: it is
-   * sent as a whole.
-   */
-  depth(hostname: string): number {
+  /** How the host is sent in parts: what `write` makes of it is then only what all of them have. undefined: it is sent as a whole. */
+  split(hostname: string): Split | undefined {
     const entries = this.#hosts.get(hostname);
+    if (entries === undefined || this.#described === undefined || this.#described.isOut) return undefined;
     const splitting = this.#settings.splitting ?? defaultSplitting;
-    if (entries === undefined || entries.size < splitting.from) return 0;
-    return this.#described === undefined || this.#described.isOut
-      ? 0
-      : entries.depth(this.#reachable(hostname).slice(1), splitting);
+    const others = entries.size < splitting.from ? [] : this.#reachable(hostname).slice(1);
+    return entries.split(others, splitting);
   }
 
   /** What requests for paths of the part can meet, of a host that is there (`has`). */
-  writePart(table: TableWriter, hostname: string, depth: number, part: number): void {
-    this.#write(table, hostname, { depth, part });
+  writePart(table: TableWriter, hostname: string, split: Split, part: number): void {
+    this.#write(table, hostname, { split, part });
   }
 
   /** A host that is there (`has`). */
   write(table: TableWriter, hostname: string): void {
-    const depth = this.depth(hostname);
-    this.#write(table, hostname, depth > 0 ? { depth, part: 'general' } : undefined);
+    const split = this.split(hostname);
+    this.#write(table, hostname, split === undefined ? undefined : { split, part: 'general' });
   }
 
   /** Of a listener for streams: for each name the rule that takes every connection, if there is one. */
@@ -215,7 +219,7 @@ export class HostRoutes {
   }
 
   /** @param of a host that is sent in parts; undefined: the whole of one that is not */
-  #write(table: TableWriter, hostname: string, of?: { readonly depth: number; readonly part: Part }): void {
+  #write(table: TableWriter, hostname: string, of?: { readonly split: Split; readonly part: Part }): void {
     const described = this.#described as Described;
     const { frontend, filters } = described;
     const isOwn = of === undefined && !described.isOut && this.#patterns === 0 && filters.first.length === 0;
@@ -233,14 +237,14 @@ export class HostRoutes {
       for (const placed of entries.asking()) {
         if (this.#routes(placed).octets !== '') for (const { name } of placed.entry.match.query) queries.add(name);
       }
-      for (const placed of of === undefined ? entries.all() : entries.of(of.part, of.depth)) {
+      for (const placed of of === undefined ? entries.all() : entries.of(of.part, of.split)) {
         pieces.push(this.#routes(placed));
         told ||= placed.told;
       }
     }
     pieces.push(noRoute);
     const parts =
-      of?.part === 'general' ? { depth: of.depth, names: partName(frontend.bind, hostname, of.depth, '') } : undefined;
+      of?.part === 'general' ? { ...of.split, names: partName(frontend.bind, hostname, of.split, '') } : undefined;
     pieces[0] = this.#head(described, { queries: [...queries].sort(), told, parts });
     table.host(hostName(frontend, hostname), domainsOf(hostname), pieces);
   }

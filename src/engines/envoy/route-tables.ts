@@ -11,7 +11,7 @@ import { isWildcard } from '../../routing/match/hostnames.ts';
 import type { Frontend, PathMatch } from '../../routing/model.ts';
 import type { Asked, Resource } from '../stream/resource.ts';
 import { codec } from './encode.ts';
-import { partName, partOf, PARTS } from './host-entries.ts';
+import { partName, partOf, sameSplit, type Split } from './host-entries.ts';
 import type { HostRoutes } from './host-routes.ts';
 import { messageOf, types } from './names.ts';
 import { spread } from './spread.ts';
@@ -82,8 +82,8 @@ export class RouteTables {
   readonly #bind: string;
   /** By number; none is empty. */
   readonly #shards = new Map<number, Shard>();
-  /** Hosts that have tables of their own for parts of their paths, by so many elements. */
-  readonly #depths = new Map<string, number>();
+  /** Hosts that have tables of their own for parts of their paths. */
+  readonly #splits = new Map<string, Split>();
   /** Names of tables that Envoy was told of. */
   readonly #known = new Set<string>();
   #owners = new HostTable<Owner>();
@@ -99,7 +99,7 @@ export class RouteTables {
       if (this.#owners.get(owner.frontend.hostname) === undefined) this.#owners.set(owner.frontend.hostname, owner);
     }
     this.#shards.clear();
-    this.#depths.clear();
+    this.#splits.clear();
     const tables = new Map<string, Contents>();
     for (const name of this.#known) tables.set(name, undefined);
     for (const owner of this.#owners.values()) {
@@ -152,21 +152,22 @@ export class RouteTables {
     stale: readonly PathMatch[] | 'all',
     tables: Map<string, Contents>,
   ): void {
-    const before = this.#depths.get(hostname) ?? 0;
-    const depth = hosts.depth(hostname);
-    // Other depths have other names, so that what serves is whole until the host points to the new ones.
-    if (before > 0 && before !== depth) {
-      for (const part of everyPart) tables.set(partName(this.#bind, hostname, before, part), undefined);
+    const before = this.#splits.get(hostname);
+    const split = hosts.split(hostname);
+    const isSame = sameSplit(before, split);
+    // Another split has other names, so that what serves is whole until the host points to the new ones.
+    if (before !== undefined && !isSame) {
+      for (const part of everyPart(before)) tables.set(partName(this.#bind, hostname, before, part), undefined);
     }
-    if (depth === 0) {
-      this.#depths.delete(hostname);
+    if (split === undefined) {
+      if (before !== undefined) this.#splits.delete(hostname);
       return;
     }
-    this.#depths.set(hostname, depth);
-    const changed = stale === 'all' || before !== depth ? everyPart : partsOf(stale, depth);
+    this.#splits.set(hostname, split);
+    const changed = stale === 'all' || !isSame ? everyPart(split) : partsOf(stale, split);
     for (const part of changed) {
-      const write = (table: TableWriter): void => hosts.writePart(table, hostname, depth, part);
-      tables.set(partName(this.#bind, hostname, depth, part), { write });
+      const write = (table: TableWriter): void => hosts.writePart(table, hostname, split, part);
+      tables.set(partName(this.#bind, hostname, split, part), { write });
     }
   }
 
@@ -187,13 +188,15 @@ export class RouteTables {
   }
 }
 
-const everyPart: readonly number[] = Array.from({ length: PARTS }, (_, part) => part);
+function everyPart({ parts }: Split): readonly number[] {
+  return Array.from({ length: parts }, (_, part) => part);
+}
 
-function partsOf(paths: readonly PathMatch[], depth: number): Iterable<number> {
+function partsOf(paths: readonly PathMatch[], split: Split): Iterable<number> {
   const parts = new Set<number>();
   for (const path of paths) {
-    const part = partOf(path, depth);
-    if (part === 'general') return everyPart;
+    const part = partOf(path, split);
+    if (part === 'general') return everyPart(split);
     parts.add(part);
   }
   return parts;

@@ -62,7 +62,8 @@ export function sliceRow({ object, written }: Sourced<EndpointSlice>, loopback: 
       name: name ?? '',
       ...(port === undefined ? {} : { port }),
     })),
-    endpoints,
+    // A copy: a list that grew has room for more than it will ever need, and there are thousands.
+    endpoints: endpoints.slice(),
     problems,
   };
 }
@@ -120,7 +121,7 @@ export function endpointSet(key: string, port: ServicePortRow, slices: readonly 
     if (uid !== undefined) families.set(uid, family);
     endpoints.push({ id: uid === undefined || other === family ? hashOf(at) : uid, ...endpoint });
   }
-  return { key, endpoints };
+  return { key, endpoints: endpoints.slice() };
 }
 
 function hashOf(text: string): string {

@@ -2,9 +2,10 @@
 // Credentials that expire (tokens in files, plugins) are asked for anew.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parse } from 'yaml';
+import type * as Yaml from 'yaml';
 import { list, record, text } from '../../support/untrusted.ts';
 
 export interface Credentials {
@@ -90,8 +91,12 @@ function fromKubeconfig(file: string, context?: string): Access {
 
 type Part = Readonly<Record<string, unknown>>;
 
+const require = createRequire(import.meta.url);
+
 function readConfig(file: string): Part {
   try {
+    // Only where there is a kubeconfig: in a Pod there is none, and nothing else of a controller reads YAML.
+    const { parse } = require('yaml') as typeof Yaml;
     return record(parse(readFileSync(file, 'utf8')));
   } catch (error) {
     throw new AccessError(`${file} cannot be read: ${(error as Error).message}`);

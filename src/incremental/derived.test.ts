@@ -128,3 +128,27 @@ test('many reads of one row are recorded, each once', () => {
   settle([sums], changes);
   assert.equal(sums.get('a'), 2);
 });
+
+test('each of several readers of a row is woken, and none that left', () => {
+  const { lines, prices, totals, computed } = shop();
+  const names = ['a', 'b', 'c'];
+  const first = new Changes();
+  prices.apply('tea', 1, first);
+  for (const name of names) lines.apply(name, { item: 'tea', count: 1 }, first);
+  settle([totals], first);
+  for (let price = 2; names.length > 0; price++) {
+    computed.length = 0;
+    const changes = new Changes();
+    prices.apply('tea', price, changes);
+    settle([totals], changes);
+    assert.deepEqual(computed.toSorted(), names);
+    const leaves = new Changes();
+    lines.delete(names.pop() ?? '', leaves);
+    settle([totals], leaves);
+  }
+  computed.length = 0;
+  const last = new Changes();
+  prices.apply('tea', 99, last);
+  settle([totals], last);
+  assert.deepEqual(computed, []);
+});

@@ -23,7 +23,8 @@ export interface AllInOneOptions {
 }
 
 export function allInOne(options: AllInOneOptions): Mode {
-  return { kinds: [], engine: options.engine, begin: (ports) => new AllInOne(options, ports) };
+  const { engine } = options;
+  return { kinds: [], engine, engines: { only: engine }, begin: (ports) => new AllInOne(options, ports) };
 }
 
 class AllInOne implements Serving {

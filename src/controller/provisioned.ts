@@ -50,7 +50,7 @@ export function provisioned(options: ProvisionedOptions): Mode {
   return {
     kinds: [deployments],
     engine: 'embedded',
-    engines: options.envoyImage === undefined ? ['embedded'] : ['embedded', 'envoy'],
+    engines: { deployed: options.envoyImage === undefined ? ['embedded'] : ['embedded', 'envoy'] },
     begin: (ports) => new Provisioned(options, ports),
   };
 }

@@ -4,6 +4,7 @@ import type { Changes } from '../incremental/table.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { LeftOut } from '../routing/engine.ts';
 import type { BindReport } from '../routing/model.ts';
+import type { Engines } from '../routing/parameters.ts';
 import type { Update } from '../routing/update.ts';
 import type { KubeClient } from '../sources/cluster/client.ts';
 import type { ClusterChange, ClusterSource } from '../sources/cluster/source.ts';
@@ -65,7 +66,7 @@ export interface Mode {
   readonly kinds: readonly WatchedKind[];
   /** What serves: classes say what it supports. */
   readonly engine: 'embedded' | 'envoy';
-  /** Which of them parameters may ask for; absent: they do not choose. */
-  readonly engines?: readonly ('embedded' | 'envoy')[];
+  /** Which of them parameters may name. */
+  readonly engines: Engines;
   readonly begin: (ports: ServingPorts) => Serving;
 }

@@ -86,7 +86,7 @@ export function gatewayStages({ current, references, facts, options }: Inputs, a
     namespaces,
     presume: options.presume,
     engines: options.engines,
-    clusterAddresses: options.engines !== undefined,
+    clusterAddresses: options.engines !== undefined && 'deployed' in options.engines,
     configs: current.configs,
     ...facts,
   };

@@ -113,19 +113,47 @@ test('a class that goes wrong keeps new Gateways waiting, and the others as they
 
 test('the engine envoy needs an image, which the condition says, of a Gateway and of a class', () => {
   const objects = [gatewayClass, config('shop', 'own', { engine: 'envoy' }), gateway('own')];
-  const without = settledWith({ engines: ['embedded'] }, config('system', 'edge', {}), ...objects);
+  const without = settledWith({ engines: { deployed: ['embedded'] } }, config('system', 'edge', {}), ...objects);
   assert.match(conditions(without)[0] ?? '', /^Accepted=False InvalidParameters: .*--envoy-image/);
-  const both = { engines: ['embedded', 'envoy'] } as const;
+  const both = { engines: { deployed: ['embedded', 'envoy'] } } as const;
   const served = settledWith(both, config('system', 'edge', {}), ...objects);
   assert.equal(served.tables.gateways.get('shop/gw')?.parameters?.engine, 'envoy');
   assert.match(conditions(served)[0] ?? '', /^Accepted=True/);
-  const ofClass = settledWith({ engines: ['embedded'] }, config('system', 'edge', { engine: 'envoy' }), ...objects);
+  const ofClass = settledWith(
+    { engines: { deployed: ['embedded'] } },
+    config('system', 'edge', { engine: 'envoy' }),
+    ...objects,
+  );
   const status = JSON.stringify(ofClass.tables.statuses.get(`${group}/GatewayClass//edge`)?.status['conditions']);
   assert.match(status, /"InvalidParameters".*--envoy-image/);
 });
 
+test('where the controller serves by itself, a class or Gateway that names another engine is told how to get it', () => {
+  const named = (engine: 'embedded' | 'envoy', only: 'embedded' | 'envoy'): Pipeline =>
+    settledWith(
+      { engine: only, engines: { only } },
+      gatewayClass,
+      config('system', 'edge', {}),
+      config('shop', 'own', { engine }),
+      gateway('own'),
+    );
+  assert.equal(
+    conditions(named('envoy', 'embedded'))[0],
+    'Accepted=False InvalidParameters: spec.infrastructure.parametersRef: spec.engine asks for envoy, and the controller serves all Gateways by itself, with the engine embedded; start the controller with --engine envoy, or leave the field out',
+  );
+  assert.match(conditions(named('embedded', 'envoy'))[0] ?? '', /InvalidParameters: .*--engine embedded, or leave/);
+  for (const engine of ['embedded', 'envoy'] as const)
+    assert.match(conditions(named(engine, engine))[0] ?? '', /^Accepted=True/);
+  const engines = { only: 'embedded' } as const;
+  const ofClass = settledWith({ engines }, config('system', 'edge', { engine: 'envoy' }), gatewayClass, gateway());
+  const status = JSON.stringify(ofClass.tables.statuses.get(`${group}/GatewayClass//edge`)?.status['conditions']);
+  assert.match(status, /"InvalidParameters".*--engine envoy/);
+  const run = settledWith({}, config('system', 'edge', { engine: 'envoy' }), gatewayClass, gateway());
+  assert.match(conditions(run)[0] ?? '', /^Accepted=True/);
+});
+
 test('limits that Envoy does not have are refused, also when class and Gateway say them together', () => {
-  const both = { engines: ['embedded', 'envoy'] } as const;
+  const both = { engines: { deployed: ['embedded', 'envoy'] } } as const;
   const limited = (limits: object): Pipeline =>
     settledWith(
       both,

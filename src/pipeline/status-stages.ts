@@ -3,6 +3,7 @@ import { Derived } from '../incremental/derived.ts';
 import { Prefixed } from '../incremental/prefixed.ts';
 import type { Read, Table } from '../incremental/table.ts';
 import type { BoundClass, BoundGateway, BoundListenerSet, BoundRoute } from '../routing/bound.ts';
+import type { Engines } from '../routing/parameters.ts';
 import { classStatus } from '../status/class-status.ts';
 import { gatewayStatus } from '../status/gateway-status.ts';
 import { ingressStatus } from '../status/ingress-status.ts';
@@ -28,7 +29,7 @@ interface Inputs {
   readonly options: {
     readonly channel: 'standard' | 'experimental';
     readonly engine: 'embedded' | 'envoy';
-    readonly engines?: readonly ('embedded' | 'envoy')[] | undefined;
+    readonly engines?: Engines | undefined;
     readonly controllerName: string;
     readonly awaitEngine: boolean;
   };

@@ -45,6 +45,11 @@ export interface ProxyParameters {
   readonly limits?: Readonly<Record<string, number>>;
 }
 
+/** Engines that parameters may name: those that Deployments can be of, or the one that serves all Gateways in the controller itself. */
+export type Engines =
+  | { readonly deployed: readonly ('embedded' | 'envoy')[] }
+  | { readonly only: 'embedded' | 'envoy' };
+
 /** Those limits that Envoy has as well. */
 export const limitsOfEnvoy: ReadonlySet<string> = new Set([
   'headBytes',

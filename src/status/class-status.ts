@@ -1,5 +1,6 @@
 // BoundClass → status of a GatewayClass.
 import type { BoundClass } from '../routing/bound.ts';
+import type { Engines } from '../routing/parameters.ts';
 import type { Subject } from './conditions.ts';
 import { conditionOf, firstGeneration, holds } from './conditions.ts';
 import type { Channel, Engine } from './features.ts';
@@ -10,7 +11,7 @@ export interface ClassStatusOptions {
   /** What serves where parameters do not say it. */
   readonly engine: Engine;
   /** What they may say; absent: nothing that counts. */
-  readonly engines?: readonly Engine[] | undefined;
+  readonly engines?: Engines | undefined;
   readonly channel: Channel;
 }
 
@@ -28,8 +29,9 @@ export function classStatus(
   const accepted =
     conditionOf('Accepted', bound.problems, subject) ??
     holds('Accepted', 'Accepted', 'Portolan serves Gateways of this class', subject);
-  const serving = engines === undefined ? engine : (bound.parameters?.engine ?? engine);
-  const around = { kinds: told.kinds, provisioned: engines !== undefined };
+  const provisioned = engines !== undefined && 'deployed' in engines;
+  const serving = provisioned ? (bound.parameters?.engine ?? engine) : engine;
+  const around = { kinds: told.kinds, provisioned };
   const version = versionOf(bound, subject);
   return {
     ref: bound.ref,

@@ -89,7 +89,7 @@ export class Model {
       presume: true,
       engine: options.engine ?? 'embedded',
       // A cluster has an image of each, as far as files can tell; where this process serves, parameters do not choose.
-      engines: options.serving ? undefined : ['embedded', 'envoy'],
+      engines: options.serving ? undefined : { deployed: ['embedded', 'envoy'] },
       awaitEngine: options.serving,
     });
     this.backends = new LocalBackends(options.backends);

@@ -4,9 +4,10 @@ import type { Sourced } from '../../api/sourced.ts';
 import { originOf } from '../../api/sourced.ts';
 import type { BoundClass } from '../../routing/bound.ts';
 import type { ObjectRef } from '../../routing/origin.ts';
+import type { Engines } from '../../routing/parameters.ts';
 import type { Problem } from '../../routing/problem.ts';
 import { isRecognised } from './bundle-versions.ts';
-import type { ConfigState, Engines } from './parameters.ts';
+import type { ConfigState } from './parameters.ts';
 import { engineProblem, resolveParameters } from './parameters.ts';
 
 export interface ClassOptions {
@@ -14,8 +15,8 @@ export interface ClassOptions {
   /** `any`: whatever the class; `named`: one class, whatever its controller; `by-controller`: those that name us. */
   readonly classes: 'any' | { readonly named: string } | 'by-controller';
   readonly presume: boolean;
-  /** That Deployments can be of. Absent: there are none (and no Services before them), and parameters do not say which engine serves. */
-  readonly engines?: Engines;
+  /** Which of them parameters may name. Absent: what they say of it is not heeded. */
+  readonly engines?: Engines | undefined;
 }
 
 export interface ClassLookups {
@@ -79,7 +80,7 @@ function isManaged(name: string, controllerName: string, options: ClassOptions):
 function parametersOf(
   sourced: Sourced<GatewayClass>,
   config: ClassLookups['config'],
-  engines: Engines,
+  engines: Engines | undefined,
 ): ReturnType<typeof resolveParameters> {
   const ref = sourced.object.spec.parametersRef;
   if (ref === undefined) return { parameters: {} };

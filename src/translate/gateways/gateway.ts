@@ -7,7 +7,7 @@ import type { Read, Table } from '../../incremental/table.ts';
 import type { BoundClass, BoundGateway, BoundListenerSet } from '../../routing/bound.ts';
 import type { BindReport, Exposure, Placement } from '../../routing/model.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
-import type { Parameters } from '../../routing/parameters.ts';
+import type { Engines, Parameters } from '../../routing/parameters.ts';
 import type { Problem } from '../../routing/problem.ts';
 import type { BackendTables } from '../backends/scope.ts';
 import { backendLookups } from '../backends/scope.ts';
@@ -23,7 +23,7 @@ import { draftListener } from './listeners.ts';
 import type { LeftOutTable } from '../left-out.ts';
 import { listenerProblems, shownCertificateProblems } from '../left-out.ts';
 import { namespaceRule } from './namespaces.ts';
-import type { ConfigState, Engines, GatewayParameters } from './parameters.ts';
+import type { ConfigState, GatewayParameters } from './parameters.ts';
 import { parametersOf } from './parameters.ts';
 import { proxiedPorts } from './proxy-protocol.ts';
 import { bindsOf, clustersOf, finishListener, judgeSiblings, publicPortsOf, setRefusal } from './siblings.ts';
@@ -40,7 +40,7 @@ export interface GatewayTables extends BackendTables {
   readonly namespaces: Table<Readonly<Record<string, string>>>;
   /** Whether an absent Namespace has the label that the API server gives to each. */
   readonly presume: boolean;
-  readonly engines: Engines;
+  readonly engines: Engines | undefined;
   /** Whether Gateways have addresses within a cluster. */
   readonly clusterAddresses: boolean;
   readonly placements: Table<Placement>;

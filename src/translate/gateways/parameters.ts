@@ -9,7 +9,7 @@ import { originOf } from '../../api/sourced.ts';
 import type { BoundClass } from '../../routing/bound.ts';
 import type { ObjectRef, Origin } from '../../routing/origin.ts';
 import { nameOf } from '../../routing/origin.ts';
-import type { Parameters } from '../../routing/parameters.ts';
+import type { Engines, Parameters } from '../../routing/parameters.ts';
 import { limitsOfEnvoy, mergeParameters } from '../../routing/parameters.ts';
 import { sentence } from '../../routing/problem-text.ts';
 import type { Problem } from '../../routing/problem.ts';
@@ -76,14 +76,21 @@ export function resolveParameters(
   return invalid(`${named} is refused${what}`, `correct ${nameOf(state.ref)}`);
 }
 
-/** Engines that data planes can be of; undefined: what parameters say of it is not heeded. */
-export type Engines = readonly ('embedded' | 'envoy')[] | undefined;
-
 /** @param at where what is wrong with the engine is told */
-export function engineProblem({ engine, proxy }: Parameters, engines: Engines, at: Origin): Problem | undefined {
-  if (engine !== 'envoy' || engines === undefined) return undefined;
+export function engineProblem(
+  { engine, proxy }: Parameters,
+  engines: Engines | undefined,
+  at: Origin,
+): Problem | undefined {
+  if (engine === undefined || engines === undefined) return undefined;
   const invalid = (message: string, fix: string): Problem => ({ code: 'InvalidParameters', at, message, fix });
-  if (!engines.includes(engine)) {
+  if ('only' in engines) {
+    if (engine === engines.only) return undefined;
+    const message = `spec.engine asks for ${engine}, and the controller serves all Gateways by itself, with the engine ${engines.only}`;
+    return invalid(message, `start the controller with --engine ${engine}, or leave the field out`);
+  }
+  if (engine !== 'envoy') return undefined;
+  if (!engines.deployed.includes(engine)) {
     const message = 'the engine envoy is asked for, and the controller has no image of it';
     return invalid(message, 'start the controller with --envoy-image IMAGE, or set engine: embedded');
   }
@@ -108,7 +115,7 @@ export interface ParameterLookups {
   readonly config: (key: string) => ConfigState | undefined;
   /** The good ones of before; asked for only when there are none now. */
   readonly last: () => Parameters | undefined;
-  readonly engines: Engines;
+  readonly engines: Engines | undefined;
 }
 
 export function parametersOf(

@@ -105,6 +105,24 @@ test('GatewayInfrastructure: a class is accepted, a Gateway programmed at an add
   await eventually(() => finalizers(server).length === 0, 'the finalizer goes with the last Gateway');
 });
 
+test('a Gateway whose parameters name another engine than the one that serves is told so, and served as before', async (t) => {
+  const { server, port } = await world(t, definition('GatewayConfig', 'gatewayconfigs', 'Namespaced', 'portolan.dev'), {
+    apiVersion: 'portolan.dev/v1alpha1',
+    kind: 'GatewayConfig',
+    metadata: { name: 'other', namespace: 'default' },
+    spec: { engine: 'envoy' },
+  });
+  const plain = gateway(port);
+  const infrastructure = { parametersRef: { group: 'portolan.dev', kind: 'GatewayConfig', name: 'other' } };
+  server.apply({ ...plain, spec: { ...record(plain['spec']), infrastructure } });
+  await eventually(
+    () => conditionsOf(server.get('Gateway', 'gw')).includes('Accepted=False InvalidParameters'),
+    'its parameters are refused',
+  );
+  assert.ok(isProgrammed(server));
+  assert.equal((await ask({ port })).status, 404);
+});
+
 test('the finalizer of a class is written though its status was, at the same moment', async (t) => {
   const { server, port } = await world(t);
   await eventually(() => finalizers(server).length === 1, 'the finalizer of the class');

@@ -4,6 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { commands } from '../../src/cli/commands.ts';
+import { limitNames } from '../../src/cli/run/limits.ts';
+import { limitsOfEnvoy } from '../../src/routing/parameters.ts';
 import { list, record, text } from '../../src/support/untrusted.ts';
 import type { UnknownRecord } from '../../src/support/untrusted.ts';
 import { chartDigest } from '../../scripts/manifests.ts';
@@ -119,6 +121,20 @@ function assertStrict(schema: UnknownRecord, values: UnknownRecord, path: string
     if (part['properties'] !== undefined) assertStrict(part, record(values[name]), `${path}.${name}`);
   }
 }
+
+test('the schema knows the limits of the command line, and those that Envoy has', () => {
+  const named = (definition: string): readonly string[] => {
+    const [pattern = ''] = Object.keys(record(record(record(schema['definitions'])[definition])['patternProperties']));
+    return pattern.slice(2, -2).split('|');
+  };
+  const all = limitNames().map(({ name }) => name);
+  assert.deepEqual(named('limits'), all);
+  const camel = (name: string): string => name.replaceAll(/-[a-z]/g, ([, letter = '']) => letter.toUpperCase());
+  assert.deepEqual(
+    named('limitsOfEnvoy'),
+    all.filter((name) => limitsOfEnvoy.has(camel(name))),
+  );
+});
 
 test('docs/guides/install.md tells each value as the schema does (UPDATE_GOLDEN=1 writes it)', () => {
   const path = join(root, 'docs/guides/install.md');

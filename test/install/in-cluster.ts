@@ -216,6 +216,12 @@ test('whatever values there are, what comes out is YAML that the server takes', 
       'allInOne.addressPool=10.200.0.0/16',
       'allInOne.adminAddress=::1',
     ],
+    'all in one, with Envoy': [
+      'mode=all-in-one',
+      'allInOne.engine=envoy',
+      'envoyImage.repository=registry.example/portolan-envoy',
+      'allInOne.limits.head-bytes=16384',
+    ],
     'all in one, on each node': ['mode=all-in-one', 'admin.port=9911', 'allInOne.adminAddress=0.0.0.0'],
   };
   for (const [name, values] of Object.entries(variants)) {
@@ -228,6 +234,7 @@ test('whatever values there are, what comes out is YAML that the server takes', 
 });
 
 test('values that are wrong are refused by name', () => {
+  const allInOneEnvoy = 'mode=all-in-one,allInOne.engine=envoy,envoyImage.repository=portolan-envoy';
   for (const [value, named] of [
     ['mode=sidecar', '/mode'],
     ['replicas=-1', '/replicas'],
@@ -239,6 +246,12 @@ test('values that are wrong are refused by name', () => {
     ['stream.port=443', '/stream/port'],
     ['allInOne.addressPool=eth0', '/allInOne/addressPool'],
     ['allInOne.limits.body-bytes=many', '/allInOne/limits/body-bytes'],
+    ['allInOne.limits.body-octets=5', "at '/allInOne/limits': additional properties 'body-octets'"],
+    ['mode=all-in-one,allInOne.engine=nginx', '/allInOne/engine'],
+    ['mode=all-in-one,allInOne.engine=envoy', '/envoyImage/repository'],
+    [`${allInOneEnvoy},allInOne.limits.body-bytes=5`, "'/allInOne/limits': additional properties 'body-bytes'"],
+    ['admin.port=9443', 'stream.port and admin.port are both 9443'],
+    ['gatewayConfig.spec.replicas=3', '/gatewayConfig/spec'],
     ['podDisruptionBudget.maxUnavailable=0', '/podDisruptionBudget/maxUnavailable'],
     ['gatewayClass.create=false,gatewayConfig.create=true', '/gatewayClass/create'],
     ['watch.namespaces={a},watch.namespaceSelector=b=c', '/watch'],
@@ -407,4 +420,26 @@ test('all in one, as nobody and with addresses of a pool', async () => {
   apply(objectsIn(application(8080)));
   assert.match(await served(8080), /^10\.200\./);
   assertQuiet();
+});
+
+test('all in one, with an Envoy: as user 0 at a low port, and as nobody', async (t) => {
+  if (!envoyIsThere) {
+    t.skip('no Envoy for the image portolan-envoy of the lab: scripts/envoy.sh');
+    return;
+  }
+  for (const [lowPorts, port] of [
+    [true, 80],
+    [false, 8080],
+  ] as const) {
+    const engine = ['engine=envoy', 'kind=Deployment', `lowPorts=${lowPorts}`].map((value) => `allInOne.${value}`);
+    const values = ['mode=all-in-one', 'replicas=1', 'envoyImage.repository=portolan-envoy', ...engine];
+    mustRun('kubectl', ['-n', 'shop', 'delete', 'gateway', 'web', '--ignore-not-found', '--timeout=60s']);
+    mustRun(helm(), [...chartCommand('upgrade', ...values), '--install', '--reset-values']);
+    rollout('deployment/portolan-controller');
+    apply(objectsIn(application(port)));
+    await served(port);
+    const metrics = await fetch('http://127.0.0.1:9901/metrics').then((answer) => answer.text());
+    assert.match(metrics, /^envoy_server_uptime/m);
+    assertQuiet();
+  }
 });

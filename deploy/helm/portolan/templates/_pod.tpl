@@ -1,6 +1,11 @@
 {{- /* The Pod of the controller, in either mode. */ -}}
 {{- define "portolan.pod" -}}
 {{- $provisioned := eq .Values.mode "provisioned" -}}
+{{- $envoy := and (not $provisioned) (eq .Values.allInOne.engine "envoy") -}}
+{{- $image := ternary .Values.envoyImage .Values.image $envoy -}}
+{{- if and $provisioned (eq (int .Values.stream.port) (int .Values.admin.port)) -}}
+{{- fail (printf "stream.port and admin.port are both %d: the Pod needs two" (int .Values.admin.port)) -}}
+{{- end -}}
 {{- $root := and (not $provisioned) .Values.allInOne.lowPorts -}}
 {{- $admin := ternary "" .Values.allInOne.adminAddress $provisioned -}}
 {{- /* Kubelets ask at the address of the Pod, and know no other by themselves. */ -}}
@@ -41,7 +46,7 @@ spec:
   {{- end }}
   containers:
     - name: controller
-      image: {{ include "portolan.image" . | quote }}
+      image: {{ include "portolan.imageName" (dict "root" . "image" $image) | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       args:
         {{- include "portolan.arguments" . | nindent 8 }}
@@ -52,6 +57,11 @@ spec:
         - { name: POD_IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }
         {{- if not $provisioned }}
         - { name: HOST_IP, valueFrom: { fieldRef: { fieldPath: status.hostIP } } }
+        {{- end }}
+        {{- if $envoy }}
+        # The sockets between the controller and its Envoy, and nothing else that would lie in memory.
+        - { name: TMPDIR, value: /var/lib/portolan }
+        - { name: NODE_DISABLE_COMPILE_CACHE, value: "1" }
         {{- end }}
       ports:
         {{- if $provisioned }}
@@ -76,6 +86,12 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: { drop: [ALL]{{ if $root }}, add: [NET_BIND_SERVICE]{{ end }} }
+      {{- if $envoy }}
+      volumeMounts:
+        - { name: sockets, mountPath: /var/lib/portolan }
+  volumes:
+    - { name: sockets, emptyDir: { medium: Memory } }
+      {{- end }}
   {{- if or $provisioned (eq .Values.allInOne.kind "Deployment") }}
   topologySpreadConstraints:
     {{- with .Values.topologySpreadConstraints }}
@@ -127,6 +143,10 @@ spec:
 {{- with .Values.allInOne }}
 - --address-pool
 - {{ .addressPool | default "$(HOST_IP)" | quote }}
+{{- if eq .engine "envoy" }}
+- --engine
+- envoy
+{{- end }}
 - --workers
 - {{ .workers | quote }}
 - --trusted-hops

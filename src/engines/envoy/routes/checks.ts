@@ -224,11 +224,12 @@ function settings(auth: Asked, limits: EnvoyLimits, rematch: boolean): Message {
 function askedAgain({ authTimeout }: EnvoyLimits): Message {
   return {
     retry_on: 'connect-failure,refused-stream,reset',
-    // An endpoint that is down and connections that were about to end may come one after the other.
-    num_retries: 3,
+    // An endpoint that is down and a connection that was about to end may come one after the other. Then both have been asked, and either
+    // may be drawn: the pauses, which double, are as long as it takes until what is down is left out.
+    num_retries: 5,
     ...elsewhere,
     // The longest pause is how long Envoy waits for each answer, too.
-    retry_back_off: { base_interval: '0.001s', max_interval: duration(Math.max(1, authTimeout)) },
+    retry_back_off: { base_interval: '0.002s', max_interval: duration(Math.max(2, authTimeout)) },
   };
 }
 

@@ -173,7 +173,9 @@ export function bringUp(server: FakeApiServer, ready = 1): void {
 }
 
 export async function provided(server: FakeApiServer): Promise<void> {
-  await eventually(() => server.get('PodDisruptionBudget', name) !== undefined, 'all is provided');
+  // The last of them may be there while another one is refused.
+  const kinds = ['Service', 'Deployment', 'PodDisruptionBudget'];
+  await eventually(() => kinds.every((kind) => server.get(kind, name) !== undefined), 'all is provided');
 }
 
 export async function programmed(server: FakeApiServer, reason = 'Programmed'): Promise<void> {

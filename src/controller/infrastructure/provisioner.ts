@@ -1,5 +1,5 @@
 // Objects of Gateways → the API server, by server-side apply: when they differ from what was applied last, and again when somebody
-// edits or deletes one. What is not needed any more is deleted. An object of somebody else that has the same name is left alone, and
+// edits or deletes one; one that is refused keeps none of the others from it. What is not needed any more is deleted. An object of somebody else that has the same name is left alone, and
 // nothing goes over it. What fails is tried again, later each time.
 import type { KubeClient } from '../../sources/cluster/client.ts';
 import { ApiError } from '../../sources/cluster/client.ts';
@@ -45,13 +45,28 @@ export class RefusedAddressError extends Error {
   }
 }
 
-/** The cluster does not take the object as it is: trying again alone does not help. An address that is refused is another matter. */
+/** Several objects could not be applied. */
+export class SeveralObjectsError extends Error {
+  readonly code = 'SEVERAL_OBJECTS';
+  readonly errors: readonly Error[];
+
+  constructor(errors: readonly Error[]) {
+    super([...new Set(errors.map(({ message }) => message))].join('; '));
+    this.errors = errors;
+  }
+}
+
+/** The cluster does not take an object as it is: trying again alone does not help. An address that is refused is another matter. */
 export function isRefusal(error: Error): boolean {
+  if (error instanceof SeveralObjectsError) return error.errors.some(isRefusal);
   return error instanceof ForeignObjectError || (error instanceof ApiError && REFUSALS.has(error.status));
 }
 
 /** Not well-formed, not allowed (rights, a quota, an admission), too large, invalid. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 403, 413, 422]);
+
+/** Who asks, or the server as a whole: the next object would be told the same. */
+const NOT_OF_OBJECTS: ReadonlySet<number> = new Set([401, 429, 503, 504]);
 
 /** Milliseconds. */
 const LONGEST_PAUSE = 300_000;
@@ -220,20 +235,28 @@ export class Provisioner {
       state.checked = true;
     }
     await wanted.prepare?.();
+    // None of them is made of another one: what is wrong with a Service keeps no new image from the Pods.
+    const failures: Error[] = [];
     for (const object of wanted.objects) {
-      const path = pathOf(object.plural, wanted.namespace, wanted.name);
-      const applied = await this.#options.client
-        .request<KubeObject>('PATCH', path, {
-          query: { fieldManager: manager, force: 'true' },
-          type: 'application/apply-patch+yaml',
-          body: { ...object, plural: undefined },
-        })
-        .catch((error: unknown) => {
-          throw refusedAddress(object, error) ?? error;
-        });
-      state.versions.set(path, text(record(applied.metadata)['resourceVersion']) ?? '');
+      try {
+        await this.#applyOne(object, state);
+      } catch (error) {
+        if (!isOfOneObject(error)) throw error;
+        failures.push(refusedAddress(object, error) ?? error);
+      }
     }
     for (const plural of wanted.absent) await this.#delete(plural, wanted);
+    if (failures.length > 0) throw together(failures);
+  }
+
+  async #applyOne(object: Provided, { wanted, versions }: State): Promise<void> {
+    const path = pathOf(object.plural, wanted.namespace, wanted.name);
+    const applied = await this.#options.client.request<KubeObject>('PATCH', path, {
+      query: { fieldManager: manager, force: 'true' },
+      type: 'application/apply-patch+yaml',
+      body: { ...object, plural: undefined },
+    });
+    versions.set(path, text(record(applied.metadata)['resourceVersion']) ?? '');
   }
 
   async #refuseForeign(plural: Plural, { namespace, name, uid }: Infrastructure): Promise<void> {
@@ -261,10 +284,22 @@ export class Provisioner {
   }
 }
 
+/** The server answered, and with another object it may be otherwise. */
+function isOfOneObject(error: unknown): error is ApiError {
+  return error instanceof ApiError && !NOT_OF_OBJECTS.has(error.status);
+}
+
+/** An address that is refused goes first: with the next one the Service is another, and what else is wrong is told then. */
+function together(errors: readonly Error[]): Error {
+  const [only = new Error('nothing failed'), ...others] = errors;
+  if (others.length === 0) return only;
+  return errors.find((error) => error instanceof RefusedAddressError) ?? new SeveralObjectsError(errors);
+}
+
 /** Of a Service that asks for an address within the cluster that is taken, or none of the cluster's. */
-function refusedAddress({ spec }: Provided, error: unknown): RefusedAddressError | undefined {
+function refusedAddress({ spec }: Provided, error: ApiError): RefusedAddressError | undefined {
   const address = text(record(spec)['clusterIP']);
-  if (address === undefined || !(error instanceof ApiError) || error.status !== 422) return undefined;
+  if (address === undefined || error.status !== 422) return undefined;
   return /\bspec\.clusterIPs?\b/.test(error.message) ? new RefusedAddressError(address, error.message) : undefined;
 }
 

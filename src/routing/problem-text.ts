@@ -287,8 +287,9 @@ function referenceTexts(): Pick<
             fix: `create ${nameOf(backend)}, or correct the name`,
           }
         : { message: `${nameOf(backend)} has no port ${port}`, fix: `name one of its ports` },
-    InvalidKind: ({ target }) => ({
+    InvalidKind: ({ target, kinds }) => ({
       message: `${kindNamed(target)} ${target.name} cannot be referred to here: the kind is not supported`,
+      fix: kinds.length === 0 ? 'leave it out, no kind is supported here' : `name a ${kinds.join(' or ')}`,
     }),
     UnsupportedBackendProtocol: ({ protocol, backend }) => ({
       message: `${nameOf(backend)} asks for ${protocol}, which backends of this kind of route cannot be spoken to with`,

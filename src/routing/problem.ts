@@ -90,7 +90,8 @@ export type ProblemKind =
   /** CVE-2021-25740: a name outside the cluster must not become a backend. */
   | { readonly code: 'ExternalNameService'; readonly backend: ObjectRef }
   | { readonly code: 'BackendNotFound'; readonly backend: ObjectRef; readonly port?: number }
-  | { readonly code: 'InvalidKind'; readonly target: ObjectRef }
+  /** `kinds`: those that may stand there, as `Service` or `XBackend.gateway.networking.x-k8s.io`. */
+  | { readonly code: 'InvalidKind'; readonly target: ObjectRef; readonly kinds: readonly string[] }
   | { readonly code: 'UnsupportedBackendProtocol'; readonly protocol: string; readonly backend: ObjectRef }
   // Policies of any group, attached by targetRef.
   | { readonly code: 'InvalidPolicy'; readonly message: string }

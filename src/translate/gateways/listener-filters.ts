@@ -43,7 +43,7 @@ export function listenerFilters(spec: ListenerSpec, backends: BackendScope, orig
     if (type === 'ExtensionRef' && extensionRef !== undefined) {
       const { group, kind, name } = extensionRef;
       const target = { group, kind, namespace: backends.from.namespace, name };
-      const problem: Problem = { code: 'InvalidKind', at: at(here, 'extensionRef'), target };
+      const problem: Problem = { code: 'InvalidKind', at: at(here, 'extensionRef'), target, kinds: [] };
       problems.push({ code: 'InvalidListenerFilterRef', at: problem.at, problem });
     } else {
       problems.push({ code: 'UnsupportedValue', at: here, message: `filter type ${type} is not known here` });

@@ -92,6 +92,7 @@ export function orphanProblem(
   const parent: ObjectRef = { group, kind, namespace, name };
   const at = originOf(sourced, 'spec.parentRef');
   const gateway = gatewayOf(sourced);
-  if (gateway === undefined) return { code: 'InvalidKind', at, target: parent };
+  if (gateway === undefined)
+    return { code: 'InvalidKind', at, target: parent, kinds: ['Gateway.gateway.networking.k8s.io'] };
   return exists(gateway) ? undefined : { code: 'ParentNotFound', at, parent };
 }

@@ -46,7 +46,8 @@ export function resolveBackend(ref: BackendRef, scope: BackendScope, origin: Ori
   const target: ObjectRef = { group, kind, namespace: ref.namespace ?? scope.from.namespace, name };
   const isService = group === '' && kind === 'Service';
   if (!isService && !(group === experimentalGroup && kind === 'XBackend')) {
-    return { problem: { code: 'InvalidKind', at: at(origin, 'kind'), target } };
+    const kinds = ['Service', `XBackend.${experimentalGroup}`];
+    return { problem: { code: 'InvalidKind', at: at(origin, 'kind'), target, kinds } };
   }
   // Asked before the backend itself, so that nobody learns what stands in a namespace that did not grant it.
   if (!scope.permitted(target)) {

@@ -215,5 +215,5 @@ function extensionFilter(spec: FilterSpec['extensionRef'], origin: Origin): Tran
   const rewrite = regexRewriteOf(spec);
   if (rewrite !== undefined) return { filter: { kind: 'rewrite', path: rewrite, origin } };
   const target = { group: spec.group, kind: spec.kind, namespace: origin.object.namespace, name: spec.name };
-  return { refusal: { code: 'InvalidKind', at: origin, target } };
+  return { refusal: { code: 'InvalidKind', at: origin, target, kinds: [] } };
 }

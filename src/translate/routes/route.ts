@@ -177,7 +177,8 @@ function bindParent(route: Route, { parentRef, index, origin }: Candidate): Outc
     parent: { ...bound, outcome: 'unmanaged', attachments: [], problems },
   });
   if (parent.group !== group || (parent.kind !== 'Gateway' && parent.kind !== 'ListenerSet')) {
-    return unmanaged([{ code: 'InvalidKind', at: origin, target: parent }]);
+    const kinds = [`Gateway.${group}`, `ListenerSet.${group}`];
+    return unmanaged([{ code: 'InvalidKind', at: origin, target: parent, kinds }]);
   }
   const offer = route.offer(`${parent.kind}/${namespace}/${parent.name}`);
   if (offer === undefined) {

@@ -49,7 +49,11 @@ export function targetOf({ group, kind, namespace, name }: AuthorityRef, own: st
 function authorityOf(ref: AuthorityRef, scope: AuthorityScope, origin: Origin): string | Problem {
   const target = targetOf(ref, scope.from.namespace);
   const key = bundleKey(target);
-  if (key === undefined) return { code: scope.unknownKind, at: at(origin, 'kind'), target };
+  if (key === undefined) {
+    const here = at(origin, 'kind');
+    if (scope.unknownKind === 'InvalidCACertificateKind') return { code: scope.unknownKind, at: here, target };
+    return { code: 'InvalidKind', at: here, target, kinds: ['ConfigMap', 'ClusterTrustBundle.certificates.k8s.io'] };
+  }
   // Before everything else, so that nobody learns whether the object exists.
   if (target.namespace !== '' && !scope.permitted(target)) {
     return { code: 'RefNotPermitted', at: origin, from: scope.from, target };

@@ -130,6 +130,12 @@ interface NewerField {
 /** What the oldest Envoy that is served has (1.40), and the files of the package do not have yet. */
 const newer: readonly NewerField[] = [
   {
+    message: 'envoy.config.route.v3.VirtualHost',
+    name: 'request_body_buffer_limit',
+    id: 25,
+    type: 'google.protobuf.UInt64Value',
+  },
+  {
     message: 'envoy.extensions.filters.http.ext_authz.v3.HttpService',
     name: 'retry_policy',
     id: 9,

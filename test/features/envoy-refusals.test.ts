@@ -123,3 +123,12 @@ test('a certificate is to blame, and its secret alone is not sent', { skip: noEn
   await apply({ routes, clusters: { one: [9] } });
   assert.equal(await status('/0'), 503);
 });
+
+test('no field is sent that Envoy will not take one day', { skip: noEnvoy }, async (t) => {
+  const { engine, apply, status } = await served(t);
+  const retry = { attempts: 2, codes: [503], backoff: 5 };
+  await apply({ routes: [fine(0), { path: '/one', backends: [{ to: 'one' }], retry }], clusters: { one: [9] } });
+  assert.equal(await status('/0'), 503);
+  const [, used] = /^envoy_runtime_deprecated_feature_use\S* (\d+)$/m.exec(await engine.metrics()) ?? [];
+  assert.equal(used, '0');
+});

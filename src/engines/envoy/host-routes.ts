@@ -264,7 +264,7 @@ export class HostRoutes {
         before,
         body,
       }),
-      per_request_buffer_limit_bytes: this.#settings.limits.replayBytes,
+      request_body_buffer_limit: this.#settings.limits.replayBytes,
       ...fields,
       routes: first,
     });

@@ -1,9 +1,11 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { programOnPath } from './binary.ts';
+import { EnvoyProcess } from './envoy-process.ts';
 
 const cannot = programOnPath('setpriv') === undefined && 'setpriv (util-linux) is not on PATH';
 
@@ -21,6 +23,32 @@ test('a program does not outlive a process that was killed', { skip: cannot }, a
   parent.kill('SIGKILL');
   await eventually(() => (isRunning(pid) ? undefined : true), 'the program is gone');
 });
+
+const log = (level: string, text: string): string => `echo "[2026-01-01 00:00:00.000][7][${level}][misc] ${text}" >&2`;
+
+for (const [what, script, told] of [
+  ['a warning is no reason', [log('warning', 'deprecated'), 'kill -KILL $$'], /^Envoy: ended by SIGKILL$/],
+  [
+    'an error is one, whatever is said afterwards',
+    [log('critical', 'no memory'), log('warning', 'deprecated'), 'exit 3'],
+    /^Envoy: it ended with 3: .*no memory$/,
+  ],
+  [
+    'what the system says of a program that does not start is one',
+    ['echo "no such library" >&2', 'exit 127'],
+    /^Envoy: it ended with 127: no such library$/,
+  ],
+] as const)
+  test(`why a program ended: ${what}`, async (t) => {
+    const { promise: ended, resolve } = Promise.withResolvers<Error>();
+    // What it said is read before its end is noticed.
+    const [end, ...before] = [...script].toReversed();
+    const lines = [...before.toReversed(), 'sleep 0.2', end];
+    const program = new EnvoyProcess({ path: '/bin/sh', arguments: ['-c', lines.join('\n')], onCrash: resolve });
+    t.after(() => program.stop());
+    program.start();
+    assert.match((await ended).message, told);
+  });
 
 function pidIn(file: string): string {
   try {

@@ -76,14 +76,21 @@ export class EnvoyProcess {
     if (this.#child !== child) return;
     this.#child = null;
     if (this.#stopped) return;
-    const last = this.#said.findLast((line) => /\[(?:error|critical)\]/.test(line)) ?? this.#said.at(-1) ?? '';
+    const why = reasonIn(this.#said);
     this.#options.onCrash(
-      Object.assign(new Error(`Envoy: ${how}${last === '' ? '' : `: ${last}`}`), { code: 'EENVOY' }),
+      Object.assign(new Error(`Envoy: ${how}${why === undefined ? '' : `: ${why}`}`), { code: 'EENVOY' }),
     );
     if (Date.now() - this.#started > LIVED) this.#pause = FIRST_PAUSE;
     this.#timer = setTimeout(() => this.start(), this.#pause);
     this.#pause = Math.min(LONGEST_PAUSE, this.#pause * 2);
   }
+}
+
+/** A warning is none, however late it was. Who never got so far as to log anything is answered for by the system, in its last line. */
+function reasonIn(said: readonly string[]): string | undefined {
+  const error = said.findLast((line) => /\[(?:error|critical)\]/.test(line));
+  if (error !== undefined) return error;
+  return said.some((line) => /\[(?:trace|debug|info|warning)\]/.test(line)) ? undefined : said.at(-1);
 }
 
 /** Where the system can, the program ends with this process however that ends: an Envoy that is left over keeps the ports. */

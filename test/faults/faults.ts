@@ -1,8 +1,11 @@
 // The faults. Each begins and ends with everything settled; while it lasts, load is on routes that it has nothing to do with, and no request
 // may fail. Run by `npm run faults` in the lab.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
-import { collectionOf, conditions, isAccepted, until } from '../../bench/cluster/cluster.ts';
+import { backendObjects, collectionOf, conditions, isAccepted, until } from '../../bench/cluster/cluster.ts';
 import { startWatcher } from '../../bench/cluster/watcher.ts';
 import { record } from '../../src/support/untrusted.ts';
 import { startCuttingProxy } from './cutting-proxy.ts';
@@ -13,7 +16,18 @@ import { SecondNode } from './second-node.ts';
 import { rotating } from './rotation.ts';
 import { rollingDataPlanes } from './rolling-data-planes.ts';
 import { rollingPods } from './rolling.ts';
-import { dose, hostname, killProgram, namespace, restartLab, route, seconds, stableNames, World } from './world.ts';
+import {
+  dose,
+  hostname,
+  killProgram,
+  namespace,
+  node,
+  restartLab,
+  route,
+  seconds,
+  stableNames,
+  World,
+} from './world.ts';
 import { answer, serves } from './requests.ts';
 
 const world = new World();
@@ -246,13 +260,29 @@ test('data planes of a Gateway are replaced under load on it, one after the othe
   await rollingDataPlanes(world, { rounds: dose(1, 6), skip: (why) => t.skip(why) });
 });
 
-test('a controller that is told to stop ends the requests in flight, and takes no new ones', async () => {
+test('a controller that is told to stop ends the requests in flight, and takes no new ones', async (t) => {
+  const held: http.ServerResponse[] = [];
+  const backend = http.createServer((_, response) => held.push(response)).listen(0, node);
+  await once(backend, 'listening');
+  t.after(() => backend.close().closeAllConnections());
+  const { port } = backend.address() as AddressInfo;
+  const objects = [...backendObjects(namespace, 'held', node, port), route('held', 'held')];
+  for (const object of objects) await world.cluster.apply(object);
   const controller = await world.controller();
   const address = await world.address();
   await serves(address, hostname('stable-0'), 200);
-  const slow = answer(address, hostname('stable-0'));
+  await world.accepted('held');
+  const slow = answer(address, hostname('held'));
+  await until('the request is at its backend', 60, async () => held.length > 0);
   const stopping = controller.stop('SIGTERM');
+  // An Envoy lets nobody in from when the last request has ended.
+  const isRefused = async (): Promise<boolean> => (await answer(address, hostname('stable-0'))).status === 0;
+  if (process.env['FAULTS_ENGINE'] === 'envoy') await seconds(1);
+  else await until('no new ones are taken', 60, isRefused);
+  for (const response of held) response.end('late');
   assert.equal((await slow).status, 200);
   await stopping;
+  assert.ok(await isRefused());
   assert.equal(controller.child.exitCode, 0);
+  for (const object of objects) await world.cluster.delete(object);
 });

@@ -10,7 +10,7 @@ export interface Answered {
 export function answer(address: string, hostname: string, port = 80): Promise<Answered> {
   return new Promise((resolve) => {
     const request = http.get(
-      { host: address, port, agent: false, headers: { host: hostname }, timeout: 5000 },
+      { host: address, port, agent: false, headers: { host: hostname }, timeout: 10_000 },
       (response) => {
         response.resume();
         response.on('end', () => resolve({ status: response.statusCode ?? 0 }));

@@ -368,8 +368,13 @@ export class Controller {
   #finalize(name: string): void {
     if (this.#pipeline === undefined) return;
     const { client, controllerName, log } = this.#options;
-    const [source, retries] = [this.#source, this.#finalizers];
-    finalizeClass(this.#pipeline, name, { client, source, controllerName, leads: () => this.leads, retries, log });
+    const options = { client, source: this.#source, controllerName, leads: () => this.leads };
+    void this.#finalizers.attempt(name, finalizeClass(this.#pipeline, name, options), {
+      // By the model as it is then.
+      again: () => this.#finalize(name),
+      failed: ({ message }) =>
+        log({ level: 'warn', message: `the finalizer of GatewayClass ${name} could not be written: ${message}` }),
+    });
   }
 
   /** @param changes undefined: all Gateways */

@@ -6,10 +6,8 @@ import type { ClusterSource } from '../sources/cluster/source.ts';
 import type { Live } from '../sources/cluster/watched.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { ObjectRef } from '../routing/origin.ts';
-import { nameOf, refKey } from '../routing/origin.ts';
+import { refKey } from '../routing/origin.ts';
 import { record } from '../support/untrusted.ts';
-import type { LogEntry } from './log.ts';
-import type { Retries } from './retries.ts';
 
 export const classFinalizer = 'gateway-exists-finalizer.gateway.networking.k8s.io';
 
@@ -45,28 +43,14 @@ export interface FinalizerOptions {
   readonly source: ClusterSource;
   readonly controllerName: string;
   readonly leads: () => boolean;
-  readonly retries: Retries;
-  readonly log: (entry: LogEntry) => void;
 }
 
 const ATTEMPTS = 6;
 
-/** Of a class of ours; a Gateway that came or went wakes its class. */
-export function finalizeClass(pipeline: Pipeline, name: string, options: FinalizerOptions): void {
-  const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name };
-  const { retries, log } = options;
-  finalize(pipeline, ref, options).then(
-    () => retries.done(name),
-    (error: unknown) => {
-      const message = `the finalizer of ${nameOf(ref)} could not be written: ${(error as Error).message}`;
-      const isNews = retries.later(name, error as Error, () => finalizeClass(pipeline, name, options));
-      if (isNews) log({ level: 'warn', message });
-    },
-  );
-}
-
-async function finalize(pipeline: Pipeline, ref: ObjectRef, options: FinalizerOptions): Promise<void> {
+/** Of a class of ours; a Gateway that came or went wakes its class. Rejects when it could not be written. */
+export async function finalizeClass(pipeline: Pipeline, name: string, options: FinalizerOptions): Promise<void> {
   const { client, source, controllerName, leads } = options;
+  const ref: ObjectRef = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', namespace: '', name };
   const path = `/apis/${ref.group}/v1/gatewayclasses/${encodeURIComponent(ref.name)}`;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const live = source.live(refKey(ref));

@@ -34,6 +34,20 @@ export class Retries {
     return isNews;
   }
 
+  /** Waits for the work, which is tried again in a while when it fails. @param failed told of what is news (`later`) */
+  async attempt(
+    key: string,
+    work: Promise<void>,
+    { again, failed }: { readonly again: () => void; readonly failed: (error: Error) => void },
+  ): Promise<void> {
+    try {
+      await work;
+      this.done(key);
+    } catch (error) {
+      if (this.later(key, error as Error, again)) failed(error as Error);
+    }
+  }
+
   /** It succeeded, or is not wanted any more. */
   done(key: string): void {
     clearTimeout(this.#failed.get(key)?.timer);

@@ -78,18 +78,12 @@ export class StatusWriter {
       if (this.#busy.has(key)) continue;
       this.#queue.delete(key);
       this.#busy.add(key);
-      void this.#write(key, ref)
-        .then(
-          () => this.#retries.done(key),
-          (error: unknown) => {
-            const isNews = this.#retries.later(key, error as Error, () => this.enqueue([ref]));
-            if (isNews) this.#options.failed(ref, error as Error);
-          },
-        )
-        .finally(() => {
-          this.#busy.delete(key);
-          this.#pump();
-        });
+      const again = (): void => this.enqueue([ref]);
+      const failed = (error: Error): void => this.#options.failed(ref, error);
+      void this.#retries.attempt(key, this.#write(key, ref), { again, failed }).finally(() => {
+        this.#busy.delete(key);
+        this.#pump();
+      });
     }
   }
 

@@ -23,10 +23,6 @@ export function answer(address: string, hostname: string, port = 80): Promise<An
 }
 
 /** @throws when it does not answer so in time */
-export async function serves(address: string, hostname: string, status: number, seconds = 60): Promise<void> {
-  await until(
-    `${hostname} answers ${status}`,
-    seconds,
-    async () => (await answer(address, hostname)).status === status,
-  );
+export async function serves(address: string, hostname: string, status: number): Promise<void> {
+  await until(`${hostname} answers ${status}`, 60, async () => (await answer(address, hostname)).status === status);
 }

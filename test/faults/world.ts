@@ -166,8 +166,8 @@ export class World {
   }
 
   /** Until statuses say that the route is accepted in its generation. */
-  async accepted(name: string, seconds = 60): Promise<void> {
-    await until(`route ${name} is accepted`, seconds, async () => isAccepted(await this.cluster.get(route(name))));
+  async accepted(name: string): Promise<void> {
+    await until(`route ${name} is accepted`, 60, async () => isAccepted(await this.cluster.get(route(name))));
   }
 
   /** Load on the stable routes while something happens, of which no request may fail. */

@@ -1,6 +1,6 @@
 // Objects of Gateways → the API server, by server-side apply: when they differ from what was applied last, and again when somebody
-// edits or deletes one; one that is refused keeps none of the others from it. What is not needed any more is deleted. An object of somebody else that has the same name is left alone, and
-// nothing goes over it. What fails is tried again, later each time.
+// edits or deletes one; one that is refused keeps none of the others from it. What is not needed any more is deleted. An object of
+// somebody else that has the same name is left alone, and nothing goes over it. What fails is tried again, later each time.
 import type { KubeClient } from '../../sources/cluster/client.ts';
 import { ApiError } from '../../sources/cluster/client.ts';
 import type { KubeObject } from '../../api/objects.ts';
@@ -128,8 +128,11 @@ export class Provisioner {
 
   /** The Gateway is not ours any more: what it was given goes. Of one that is deleted the server removes it as well, and either may be first. */
   withdraw(key: string): void {
-    const state = this.#forget(key);
-    if (state !== undefined) this.#removeSoon(state.wanted);
+    const state = this.#states.get(key);
+    if (state === undefined) return;
+    this.#retries.done(key);
+    this.#states.delete(key);
+    this.#removeSoon(state.wanted);
   }
 
   /** An object of the Gateway was changed or deleted by somebody: it is brought back, unless it was our own hand. */
@@ -154,13 +157,6 @@ export class Provisioner {
     this.#closed = true;
     this.#retries.close();
     this.#states.clear();
-  }
-
-  #forget(key: string): State | undefined {
-    const state = this.#states.get(key);
-    this.#retries.done(key);
-    this.#states.delete(key);
-    return state;
   }
 
   /** Once, however many reasons come before it begins. */

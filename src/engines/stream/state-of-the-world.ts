@@ -30,7 +30,7 @@ interface TypeState {
   /** Of the last response that went out. */
   nonce: string;
   /** It has yet to be answered: with what the node then holds. */
-  pending: { readonly held: Held } | null;
+  pending: Held | null;
   /** What the node has taken, of a type of which each response is everything. */
   held: Held;
 }
@@ -52,15 +52,16 @@ export function stateOfTheWorld(
       const state = types.get(response.typeUrl);
       if (state === undefined) return true;
       const { typeUrl, nonce, resources } = response;
-      const held = isWhole(typeUrl) ? after(state.held, response) : nothing;
-      if (!isWhole(typeUrl) && resources.length === 0) {
+      const whole = isWhole(typeUrl);
+      if (!whole && resources.length === 0) {
         // There is nothing to say, and so nothing to wait for. Not from within `write`, which is in the middle of sending.
         queueMicrotask(() => connection?.request({ ...unchanged, typeUrl, nonce }));
         return true;
       }
+      const held = whole ? after(state.held, response) : nothing;
       state.nonce = nonce;
-      state.pending = { held };
-      return writer.write(stateOf(response, isWhole(typeUrl) ? [...held.values()] : resources));
+      state.pending = held;
+      return writer.write(stateOf(response, whole ? [...held.values()] : resources));
     },
     refuse: (message) => writer.refuse(message),
   });
@@ -90,9 +91,9 @@ function take(connection: Connection, types: Map<string, TypeState>, request: St
   const subscribe = [...names.difference(state.names)];
   state.names = names;
   state.isUnnamed = isUnnamed;
-  const answered = nonce !== '' && state.pending !== null ? nonce : '';
-  if (answered !== '' && state.pending !== null) {
-    if (error === undefined) state.held = state.pending.held;
+  const answered = nonce === '' ? null : state.pending;
+  if (answered !== null) {
+    if (error === undefined) state.held = answered;
     state.pending = null;
   }
   if (unsubscribe.length > 0 && !names.has(EVERYTHING)) state.held = without(state.held, unsubscribe);
@@ -102,8 +103,8 @@ function take(connection: Connection, types: Map<string, TypeState>, request: St
     typeUrl,
     subscribe,
     unsubscribe,
-    nonce: answered,
-    ...(error !== undefined && answered !== '' && { error }),
+    nonce: answered === null ? '' : nonce,
+    ...(error !== undefined && answered !== null && { error }),
   });
 }
 

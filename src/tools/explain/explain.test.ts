@@ -416,3 +416,31 @@ spec: { gatewayClassName: any, listeners: [{ name: http, port: 70000, protocol: 
   );
   assert.deepEqual(ask('GET', 'http://store.example.com/cart').leftOut, []);
 });
+
+test('why nothing listens, when it is the class that is refused', () => {
+  const manifests = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: { name: edge }
+spec:
+  controllerName: portolan.dev/gateway-controller
+  parametersRef: { group: portolan.dev, kind: GatewayConfig, namespace: portolan, name: gone }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: web, namespace: shop }
+spec:
+  gatewayClassName: edge
+  listeners: [{ name: http, port: 80, protocol: HTTP }]
+`;
+  const explanation = ask('GET', 'http://store.example.com/', {}, tablesOf(manifests));
+  const [listener] = explanation.unreachable?.unserved ?? [];
+  assert.equal(listener?.name, 'http');
+  assert.deepEqual(
+    listener.problems.map(({ code, at }) => [code, at.object.kind, at.path]),
+    [
+      ['GatewayClassNotAccepted', 'Gateway', 'spec.gatewayClassName'],
+      ['InvalidParameters', 'GatewayClass', 'spec.parametersRef'],
+    ],
+  );
+});
